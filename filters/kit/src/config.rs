@@ -1,0 +1,32 @@
+//! From the bytes a host hands over to the settings a filter compiles.
+//!
+//! bytes (protobuf Struct or JSON text) → one [`serde_json::Value`] → profiles merged → typed settings, each step
+//! strict and each mistake with its path.
+
+mod de;
+mod error;
+mod log_line;
+mod merge;
+mod path;
+mod read;
+mod secret;
+
+pub use de::from_value;
+pub use error::{ConfigError, Mistake, Rule, nearest};
+pub use log_line::log_line;
+pub use merge::merge;
+pub use path::{Path, Segment};
+pub use read::{fingerprint, read};
+pub use secret::Secret;
+
+/// The environment in which `{env: NAME}` is looked up.
+pub trait Environment {
+    fn variable(&self, name: &str) -> Option<String>;
+}
+
+/// Environments that hold nothing, or what a test put there.
+impl Environment for std::collections::BTreeMap<String, String> {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.get(name).cloned()
+    }
+}

@@ -1,0 +1,150 @@
+//! What a filter may ask of the host and do to a request, as small role traits.
+//!
+//! Every effect is a value on failure, never a panic: a refused effect is counted by the implementation and the
+//! request goes on.
+
+use std::rc::Rc;
+
+use crate::headers::Headers;
+use crate::metrics::MetricId;
+
+/// The wall clock. It may step back (NTP).
+pub trait Clock {
+    /// Nanoseconds since the Unix epoch.
+    fn now(&self) -> u64;
+}
+
+/// Randomness fit for keys and nonces.
+pub trait Randomness {
+    fn fill(&self, out: &mut [u8]);
+}
+
+/// The host's properties, raw. Read them through [`crate::property`], which knows paths and types.
+pub trait Properties {
+    /// The value at that path, `None` if it is absent or the host refuses.
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
+}
+
+/// Metrics that were defined while the settings were compiled.
+pub trait Metrics {
+    fn increment(&self, metric: MetricId, by: u64);
+    fn record(&self, metric: MetricId, value: u64);
+}
+
+/// The proxy's log. Structured lines only; see [`crate::config::log_line`].
+pub trait Log {
+    fn log(&self, level: log::Level, line: &str);
+}
+
+/// What one filter learned of a request and the later ones need not ask again.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The request id that every log, header and problem document names.
+    pub request_id: Option<Rc<str>>,
+    /// The W3C trace id, 32 lower-case hex digits.
+    pub trace_id: Option<Rc<str>>,
+    /// See [`crate::property::route_metadata`].
+    pub(crate) route_metadata: Option<Rc<Headers>>,
+}
+
+/// A response made by a filter instead of the upstream's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, Vec<u8>)>,
+    pub body: Vec<u8>,
+    /// What `%RESPONSE_CODE_DETAILS%` shows: a name from a closed set, without spaces.
+    pub details: &'static str,
+}
+
+/// One request and its response, as a filter sees them. Request headers can be read and changed in the request phase
+/// only, response headers in the response phase only; out of phase a read is empty and a change is dropped.
+pub trait Exchange: Clock + Randomness + Properties + Metrics + Log {
+    /// All request headers: one host call for the whole chain of filters, kept up to date with every change made
+    /// through this trait. Drop the `Rc` before changing headers, or the change copies the map.
+    fn request(&mut self) -> Rc<Headers>;
+    /// The value of one request header (its first line), without reading the whole map where that was not done
+    /// yet. Absent costs far less than present: use it where the header is mostly absent.
+    fn request_header(&mut self, name: &str) -> Option<Vec<u8>>;
+    fn set_request_header(&mut self, name: &str, value: &[u8]);
+    fn add_request_header(&mut self, name: &str, value: &[u8]);
+    fn remove_request_header(&mut self, name: &str);
+
+    /// All response headers, likewise.
+    fn response(&mut self) -> Rc<Headers>;
+    fn response_header(&mut self, name: &str) -> Option<Vec<u8>>;
+    fn set_response_header(&mut self, name: &str, value: &[u8]);
+    fn add_response_header(&mut self, name: &str, value: &[u8]);
+    fn remove_response_header(&mut self, name: &str);
+
+    /// The response body of this callback: `len` bytes from `start`.
+    fn response_body(&mut self, start: usize, len: usize) -> Vec<u8>;
+    /// Replaces `len` bytes from `start` of this callback's response body.
+    fn replace_response_body(&mut self, start: usize, len: usize, by: &[u8]);
+
+    /// Answers the request instead of the upstream. Only in the request phase; return [`crate::Flow::Replied`] after it.
+    fn reply(&mut self, reply: Reply);
+
+    /// Publishes a value under one segment: later wasm filters read it as property `key`, access logs as
+    /// `%FILTER_STATE(wasm.key:PLAIN)%`.
+    fn set_filter_state(&mut self, key: &str, value: &[u8]);
+
+    /// What the filters of this plugin learned of this request.
+    fn facts(&mut self) -> &mut Facts;
+}
+
+/// What a filter can do outside of a request, on a worker's tick.
+pub trait Worker: Clock + Randomness + Metrics + Log {
+    /// Sends an HTTP request to a cluster. The answer comes to [`crate::Filter::callout`] with the number returned here.
+    fn call(&mut self, callout: Callout<'_>) -> Result<CalloutId, CalloutError>;
+}
+
+/// Names one callout until its answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CalloutId(pub u32);
+
+/// An HTTP request of the filter's own.
+#[derive(Clone, Copy, Debug)]
+pub struct Callout<'a> {
+    pub cluster: &'a str,
+    /// With `:method`, `:path` and `:authority`.
+    pub headers: &'a [(&'a str, &'a str)],
+    pub body: &'a [u8],
+    pub timeout_ms: u32,
+}
+
+/// Why a callout did not start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CalloutError {
+    /// No such cluster, or headers the host refuses.
+    Refused,
+    /// The host cannot send now.
+    Unavailable,
+}
+
+impl std::fmt::Display for CalloutError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "the proxy refused the call: is the cluster defined?",
+            Self::Unavailable => "the proxy cannot send a call now",
+        })
+    }
+}
+
+impl std::error::Error for CalloutError {}
+
+/// The answer to a callout. A connection failure arrives as status 503, a timeout as 504; no status at all is a reset.
+#[derive(Clone, Debug)]
+pub struct CalloutAnswer {
+    pub headers: Headers,
+    pub body: Vec<u8>,
+}
+
+impl CalloutAnswer {
+    pub fn status(&self) -> Option<u16> {
+        std::str::from_utf8(self.headers.get(":status")?)
+            .ok()?
+            .parse()
+            .ok()
+    }
+}

@@ -1,0 +1,122 @@
+//! Shadow mode: a filter decides, counts and logs as ever, and its effects end here.
+
+use std::rc::Rc;
+
+use crate::exchange::{Clock, Exchange, Facts, Log, Metrics, Properties, Randomness, Reply};
+use crate::filter::Flow;
+use crate::headers::Headers;
+use crate::metrics::MetricId;
+
+/// An exchange that passes reads on, and effects only when it is open.
+pub struct Gate<'a, X: Exchange> {
+    inner: &'a mut X,
+    open: bool,
+    /// What a muted filter believes it found out must not reach filters that act.
+    own_facts: Facts,
+}
+
+impl<'a, X: Exchange> Gate<'a, X> {
+    pub fn new(inner: &'a mut X, open: bool) -> Self {
+        Self {
+            inner,
+            open,
+            own_facts: Facts::default(),
+        }
+    }
+
+    /// A muted filter neither stops a request nor answers it.
+    pub fn allow(&self, flow: Flow) -> Flow {
+        if self.open { flow } else { Flow::Continue }
+    }
+}
+
+impl<X: Exchange> Clock for Gate<'_, X> {
+    fn now(&self) -> u64 {
+        self.inner.now()
+    }
+}
+
+impl<X: Exchange> Randomness for Gate<'_, X> {
+    fn fill(&self, out: &mut [u8]) {
+        self.inner.fill(out);
+    }
+}
+
+impl<X: Exchange> Properties for Gate<'_, X> {
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        self.inner.property(path)
+    }
+}
+
+impl<X: Exchange> Metrics for Gate<'_, X> {
+    fn increment(&self, metric: MetricId, by: u64) {
+        self.inner.increment(metric, by);
+    }
+
+    fn record(&self, metric: MetricId, value: u64) {
+        self.inner.record(metric, value);
+    }
+}
+
+impl<X: Exchange> Log for Gate<'_, X> {
+    fn log(&self, level: log::Level, line: &str) {
+        self.inner.log(level, line);
+    }
+}
+
+macro_rules! effects {
+    ($($name:ident($($argument:ident: $kind:ty),*);)*) => {$(
+        fn $name(&mut self, $($argument: $kind),*) {
+            if self.open {
+                self.inner.$name($($argument),*);
+            }
+        }
+    )*};
+}
+
+impl<X: Exchange> Exchange for Gate<'_, X> {
+    fn request(&mut self) -> Rc<Headers> {
+        self.inner.request()
+    }
+
+    fn request_header(&mut self, name: &str) -> Option<Vec<u8>> {
+        self.inner.request_header(name)
+    }
+
+    fn response(&mut self) -> Rc<Headers> {
+        self.inner.response()
+    }
+
+    fn response_header(&mut self, name: &str) -> Option<Vec<u8>> {
+        self.inner.response_header(name)
+    }
+
+    fn response_body(&mut self, start: usize, len: usize) -> Vec<u8> {
+        self.inner.response_body(start, len)
+    }
+
+    effects! {
+        set_request_header(name: &str, value: &[u8]);
+        add_request_header(name: &str, value: &[u8]);
+        remove_request_header(name: &str);
+        set_response_header(name: &str, value: &[u8]);
+        add_response_header(name: &str, value: &[u8]);
+        remove_response_header(name: &str);
+        replace_response_body(start: usize, len: usize, by: &[u8]);
+        reply(reply: Reply);
+        set_filter_state(key: &str, value: &[u8]);
+    }
+
+    fn facts(&mut self) -> &mut Facts {
+        if self.open {
+            return self.inner.facts();
+        }
+        // The route's metadata is a fact of the host's, shared whoever asked first.
+        if self.own_facts.route_metadata.is_none() {
+            self.own_facts
+                .route_metadata
+                .clone_from(&self.inner.facts().route_metadata);
+        }
+        &mut self.own_facts
+    }
+}

@@ -1,0 +1,230 @@
+//! Header fields as bytes: a header value need not be UTF-8 (RFC 9110 §5.5), so nothing here is a `str`.
+
+/// One message's header fields in their order, every line kept apart.
+///
+/// All names and values stand in one buffer, the way the host hands them over, so reading a whole map costs one
+/// allocation for the bytes and one for the index.
+#[derive(Clone, Debug, Default)]
+pub struct Headers {
+    bytes: Vec<u8>,
+    lines: Vec<Line>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    name: Span,
+    value: Span,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: u32,
+    len: u32,
+}
+
+impl Span {
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        let start = self.start as usize;
+        bytes
+            .get(start..start.saturating_add(self.len as usize))
+            .unwrap_or_default()
+    }
+}
+
+impl Headers {
+    /// Decodes proxy-wasm's serialized map: a count, then the sizes of each name and value, then each name and
+    /// value followed by a NUL; all numbers are little-endian u32. `None` if the bytes are not of that form.
+    pub fn from_serialized(bytes: Vec<u8>) -> Option<Self> {
+        if bytes.is_empty() {
+            return Some(Self::default());
+        }
+        let count = number(&bytes, 0)?;
+        let sizes = bytes.get(4..4_usize.checked_add((count as usize).checked_mul(8)?)?)?;
+        let mut lines = Vec::with_capacity(count as usize);
+        let mut at = u32::try_from(sizes.len()).ok()?.checked_add(4)?;
+        for pair in sizes.as_chunks::<8>().0 {
+            let [a, b, c, d, e, f, g, h] = *pair;
+            let name = Span {
+                start: at,
+                len: u32::from_le_bytes([a, b, c, d]),
+            };
+            let value = Span {
+                start: name.start.checked_add(name.len)?.checked_add(1)?,
+                len: u32::from_le_bytes([e, f, g, h]),
+            };
+            at = value.start.checked_add(value.len)?.checked_add(1)?;
+            lines.push(Line { name, value });
+        }
+        (at as usize <= bytes.len()).then_some(Self { bytes, lines })
+    }
+
+    /// The lines as given, in order.
+    pub fn from_lines<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        lines: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let mut headers = Self::default();
+        for (name, value) in lines {
+            headers.add(name.as_ref(), value.as_ref());
+        }
+        headers
+    }
+
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// All lines as `(name, value)`, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.lines
+            .iter()
+            .map(|line| (line.name.of(&self.bytes), line.value.of(&self.bytes)))
+    }
+
+    /// The value of the first line of that name (names compare without case, RFC 9110 §5.1).
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.get_all(name).next()
+    }
+
+    /// The values of every line of that name, in order.
+    pub fn get_all<'a, 'n>(
+        &'a self,
+        name: &'n str,
+    ) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        self.lines
+            .iter()
+            .filter(move |line| {
+                line.name.len as usize == name.len()
+                    && line
+                        .name
+                        .of(&self.bytes)
+                        .eq_ignore_ascii_case(name.as_bytes())
+            })
+            .map(|line| line.value.of(&self.bytes))
+    }
+
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Appends a line.
+    pub fn add(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        let name = self.store(name.as_ref());
+        let value = self.store(value.as_ref());
+        self.lines.push(Line { name, value });
+    }
+
+    /// Replaces every line of that name by one.
+    pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        self.remove(name);
+        self.add(name, value);
+    }
+
+    /// Removes every line of that name.
+    pub fn remove(&mut self, name: &str) {
+        let bytes = &self.bytes;
+        self.lines
+            .retain(|line| !line.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()));
+    }
+
+    fn store(&mut self, text: &[u8]) -> Span {
+        // Beyond 4 GiB of headers there is no host; the line would then read as empty.
+        let start = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        let len = u32::try_from(text.len()).unwrap_or(0);
+        self.bytes.extend_from_slice(text);
+        Span { start, len }
+    }
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk::<4>()?))
+}
+
+/// Whether a header value may be sent: no CR, LF or NUL (RFC 9110 §5.5). Envoy writes them verbatim on HTTP/1, which
+/// would let a value split the response.
+pub fn is_safe_value(value: &[u8]) -> bool {
+    !value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0))
+}
+
+/// Whether a name is a token (RFC 9110 §5.6.2).
+pub fn is_token(name: &[u8]) -> bool {
+    !name.is_empty()
+        && name
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serialized(lines: &[(&[u8], &[u8])]) -> Vec<u8> {
+        let mut out = (lines.len() as u32).to_le_bytes().to_vec();
+        for (name, value) in lines {
+            out.extend((name.len() as u32).to_le_bytes());
+            out.extend((value.len() as u32).to_le_bytes());
+        }
+        for (name, value) in lines {
+            out.extend_from_slice(name);
+            out.push(0);
+            out.extend_from_slice(value);
+            out.push(0);
+        }
+        out
+    }
+
+    #[test]
+    fn a_serialized_map_keeps_order_duplicates_and_raw_bytes() {
+        let lines: &[(&[u8], &[u8])] = &[
+            (b":path", b"/x"),
+            (b"set-cookie", b"a=1"),
+            (b"set-cookie", b"\xff\x80"),
+            (b"empty", b""),
+        ];
+        let headers = Headers::from_serialized(serialized(lines)).unwrap();
+        assert_eq!(headers.iter().collect::<Vec<_>>(), lines);
+        assert_eq!(
+            headers.get_all("Set-Cookie").collect::<Vec<_>>(),
+            [b"a=1".as_slice(), b"\xff\x80"]
+        );
+    }
+
+    #[test]
+    fn a_map_that_lies_about_its_sizes_is_refused_not_read() {
+        let whole = serialized(&[(b"name", b"value"), (b"other", b"more")]);
+        for cut in 1..whole.len() {
+            assert!(
+                Headers::from_serialized(whole[..cut].to_vec()).is_none(),
+                "cut at {cut}"
+            );
+        }
+        for at in 0..20 {
+            let mut lie = whole.clone();
+            lie[at] = 0xff;
+            let _ = Headers::from_serialized(lie);
+        }
+    }
+
+    #[test]
+    fn setting_replaces_every_line_and_adding_keeps_them() {
+        let mut headers = Headers::from_lines([("a", "1"), ("b", "2"), ("A", "3")]);
+        headers.set("a", "4");
+        headers.add("b", "5");
+        assert_eq!(headers.get_all("a").collect::<Vec<_>>(), [b"4"]);
+        assert_eq!(headers.get_all("b").count(), 2);
+        headers.remove("B");
+        assert_eq!(headers.len(), 1);
+    }
+
+    #[test]
+    fn cr_lf_and_nul_never_pass_as_a_value() {
+        for bad in ["a\rb", "a\nb", "a\0b"] {
+            assert!(!is_safe_value(bad.as_bytes()));
+        }
+        assert!(is_safe_value(b"caf\xe9\ttab"));
+        assert!(is_token(b"x-request-id") && !is_token(b"x:y") && !is_token(b""));
+    }
+}

@@ -1,0 +1,27 @@
+//! What all filters share. Pure Rust: nothing here knows a host.
+//!
+//! A request walks one way: host → adapter → a filter's decision → adapter → host. The filters' logic sees the
+//! host only through the small role traits of [`exchange`]; `portcullis-adapter` implements them once on
+//! proxy-wasm's host calls, and [`testing`] implements them in memory.
+
+pub mod chain;
+pub mod config;
+pub mod exchange;
+pub mod filter;
+mod gate;
+pub mod glob;
+pub mod headers;
+pub mod metrics;
+pub mod plugin;
+pub mod problem;
+pub mod property;
+pub mod random;
+pub mod routes;
+pub mod span;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use config::{ConfigError, Mistake, Path};
+pub use exchange::Exchange;
+pub use filter::{Callbacks, Compiling, Filter, Flow, Mode};
+pub use headers::Headers;

@@ -1,0 +1,323 @@
+//! One filter with all its profiles: which one a request gets, and what its mode lets happen.
+
+use std::cell::RefCell;
+
+use serde_json::Value;
+
+use crate::chain::Bundle;
+use crate::config::{ConfigError, Environment, Mistake, Path, from_value, merge};
+use crate::exchange::{CalloutAnswer, CalloutId, Exchange, Worker};
+use crate::filter::{Callbacks, Compiling, Filter, Flow, Mode};
+use crate::gate::Gate;
+use crate::metrics::Registry;
+use crate::property;
+use crate::routes::{Route, RouteTable};
+
+/// The keys that every filter's settings have beside its own.
+const SHARED_KEYS: [&str; 3] = ["mode", "profiles", "routes"];
+/// The name of the settings at the top.
+pub const DEFAULT: &str = "default";
+
+/// A filter with its compiled profiles.
+pub struct Plugin<F: Filter> {
+    filter: F,
+    /// The default first.
+    profiles: Vec<Profile<F>>,
+    routes: RouteTable,
+}
+
+struct Profile<F: Filter> {
+    name: String,
+    mode: Mode,
+    compiled: F::Profile,
+}
+
+/// What one request remembers: the filter's own and the profile it got.
+pub struct Stream<F: Filter> {
+    profile: Option<usize>,
+    own: F::Stream,
+}
+
+impl<F: Filter> Default for Stream<F> {
+    fn default() -> Self {
+        Self {
+            profile: None,
+            own: F::Stream::default(),
+        }
+    }
+}
+
+/// A rule about profiles.
+#[derive(Debug)]
+enum ProfileMistake {
+    Nested,
+    Reserved,
+    Name,
+}
+
+impl std::fmt::Display for ProfileMistake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nested => "a profile holds no `profiles` and no `routes`; write them at the top",
+            Self::Reserved => "`default` is the name of the settings at the top; take another one",
+            Self::Name => "a profile's name has 1 to 64 letters, digits, `-` and `_`",
+        })
+    }
+}
+
+impl<F: Filter> Plugin<F> {
+    /// Compiles settings as a user wrote them. Paths in mistakes start at their top.
+    pub fn load(
+        settings: &Value,
+        environment: &dyn Environment,
+        registry: &RefCell<dyn Registry + '_>,
+    ) -> Result<Self, ConfigError> {
+        let Value::Object(top) = settings else {
+            return Err(wrong(settings, Path::top()));
+        };
+        let mut base = top.clone();
+        let profiles = base.remove("profiles");
+        let routes = base.remove("routes");
+        let base = Value::Object(base);
+
+        let mut compiled = vec![Profile::compile(DEFAULT, &base, environment, registry)?];
+        match &profiles {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(profiles)) => {
+                for (name, over) in profiles {
+                    let here = Path::top().key("profiles").key(name.as_str());
+                    check_profile(name, over, &here)?;
+                    let merged = merge(&base, over);
+                    let profile = Profile::compile(name, &merged, environment, registry)
+                        .map_err(|error| error.below(here))?;
+                    compiled.push(profile);
+                }
+            }
+            Some(other) => return Err(wrong(other, Path::top().key("profiles"))),
+        }
+
+        let routes: Vec<Route> = match &routes {
+            None | Some(Value::Null) => Vec::new(),
+            Some(routes) => {
+                from_value(routes).map_err(|error| error.below(Path::top().key("routes")))?
+            }
+        };
+        let routes = RouteTable::compile(
+            &routes,
+            |name| compiled.iter().position(|profile| profile.name == name),
+            || {
+                compiled
+                    .iter()
+                    .map(|profile| profile.name.clone())
+                    .collect()
+            },
+        )?;
+        Ok(Self {
+            filter: F::start(),
+            profiles: compiled,
+            routes,
+        })
+    }
+
+    /// The names of the profiles, the default first.
+    pub fn profile_names(&self) -> impl Iterator<Item = &str> {
+        self.profiles.iter().map(|profile| profile.name.as_str())
+    }
+
+    /// The filter's own state.
+    pub fn filter(&self) -> &F {
+        &self.filter
+    }
+
+    fn select<X: Exchange>(&self, exchange: &mut X) -> usize {
+        if self.profiles.len() > 1 {
+            let metadata = property::route_metadata(exchange);
+            let named = [F::NAME, "profile"].into_iter().find_map(|key| {
+                let name = metadata.get(key)?;
+                self.profiles
+                    .iter()
+                    .position(|profile| profile.name.as_bytes() == name)
+            });
+            if let Some(found) = named {
+                return found;
+            }
+        }
+        if self.routes.is_empty() {
+            return 0;
+        }
+        let request = exchange.request();
+        self.routes.find(&request).unwrap_or(0)
+    }
+
+    /// Runs one callback under the request's profile and its mode.
+    fn run<X: Exchange, T: Default>(
+        &self,
+        stream: &mut Stream<F>,
+        exchange: &mut X,
+        callback: impl FnOnce(&F, &F::Profile, &mut F::Stream, &mut Gate<'_, X>) -> T,
+    ) -> T {
+        let selected = match stream.profile {
+            Some(selected) => selected,
+            None => {
+                let selected = self.select(exchange);
+                stream.profile = Some(selected);
+                selected
+            }
+        };
+        match self.profiles.get(selected) {
+            None => T::default(),
+            Some(profile) if profile.mode == Mode::Off => T::default(),
+            Some(profile) => callback(
+                &self.filter,
+                &profile.compiled,
+                &mut stream.own,
+                &mut Gate::new(exchange, profile.mode == Mode::Enforce),
+            ),
+        }
+    }
+}
+
+impl<F: Filter> Profile<F> {
+    fn compile(
+        name: &str,
+        settings: &Value,
+        environment: &dyn Environment,
+        registry: &RefCell<dyn Registry + '_>,
+    ) -> Result<Self, ConfigError> {
+        let mut own = settings.clone();
+        let mode = own.as_object_mut().and_then(|map| map.remove("mode"));
+        let mode = match mode {
+            None => Mode::default(),
+            Some(mode) => {
+                from_value(&mode).map_err(|error| error.below(Path::top().key("mode")))?
+            }
+        };
+        let own: F::Settings = from_value(&own).map_err(with_shared_keys)?;
+        let compiling = Compiling::new(F::NAME, name, environment, registry);
+        Ok(Self {
+            name: name.to_owned(),
+            mode,
+            compiled: F::compile(own, &compiling)?,
+        })
+    }
+}
+
+fn check_profile(name: &str, over: &Value, here: &Path) -> Result<(), ConfigError> {
+    let Value::Object(map) = over else {
+        return Err(wrong(over, here.clone()));
+    };
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if name == DEFAULT {
+        return Err(ConfigError::rule(here.clone(), ProfileMistake::Reserved));
+    }
+    // The name becomes a metric's label.
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
+        return Err(ConfigError::rule(here.clone(), ProfileMistake::Name));
+    }
+    for key in ["profiles", "routes"] {
+        if map.contains_key(key) {
+            return Err(ConfigError::rule(
+                here.clone().key(key),
+                ProfileMistake::Nested,
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The filter's own type does not know the keys that are read here.
+fn with_shared_keys(mut error: ConfigError) -> ConfigError {
+    if let Mistake::UnknownKey { allowed, .. } = &mut error.mistake
+        && error.path.segments().is_empty()
+    {
+        allowed.extend(SHARED_KEYS.map(Into::into));
+    }
+    error
+}
+
+pub(crate) fn wrong(found: &Value, path: Path) -> ConfigError {
+    let found = match found {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
+    };
+    ConfigError::new(
+        path,
+        Mistake::WrongType {
+            found: found.to_owned(),
+            expected: "a map".to_owned(),
+        },
+    )
+}
+
+impl<F: Filter> Bundle for Plugin<F> {
+    const NAME: &'static str = F::NAME;
+    const CALLBACKS: Callbacks = F::CALLBACKS;
+    type Stream = Stream<F>;
+
+    fn load(
+        settings: &Value,
+        environment: &dyn Environment,
+        registry: &RefCell<dyn Registry + '_>,
+    ) -> Result<Self, ConfigError> {
+        Plugin::load(settings, environment, registry)
+    }
+
+    fn request_headers<X: Exchange>(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut X,
+        end_of_stream: bool,
+    ) -> Flow {
+        self.run(stream, exchange, |filter, profile, own, gate| {
+            let flow = filter.request_headers(profile, own, gate, end_of_stream);
+            gate.allow(flow)
+        })
+    }
+
+    fn response_headers<X: Exchange>(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut X,
+        end_of_stream: bool,
+    ) -> Flow {
+        self.run(stream, exchange, |filter, profile, own, gate| {
+            let flow = filter.response_headers(profile, own, gate, end_of_stream);
+            gate.allow(flow)
+        })
+    }
+
+    fn response_body<X: Exchange>(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut X,
+        size: usize,
+        end_of_stream: bool,
+    ) -> Flow {
+        self.run(stream, exchange, |filter, profile, own, gate| {
+            let flow = filter.response_body(profile, own, gate, size, end_of_stream);
+            gate.allow(flow)
+        })
+    }
+
+    fn finished<X: Exchange>(&self, stream: &mut Self::Stream, exchange: &mut X) {
+        self.run(stream, exchange, |filter, profile, own, gate| {
+            filter.finished(profile, own, gate);
+        });
+    }
+
+    fn tick_period_ms(&self) -> Option<u32> {
+        self.filter.tick_period_ms()
+    }
+
+    fn tick<W: Worker>(&self, worker: &mut W) {
+        self.filter.tick(worker);
+    }
+
+    fn callout<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W) {
+        self.filter.callout(id, answer, worker);
+    }
+}

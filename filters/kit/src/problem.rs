@@ -1,0 +1,139 @@
+//! Problem details (RFC 9457): the body of every refusal a filter makes itself.
+
+use serde_json::{Map, Value};
+
+use crate::exchange::Reply;
+
+/// The media type (RFC 9457 §3).
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
+/// A problem document. Members are written in the order `type`, `title`, `status`, `detail`, `instance`, extensions.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    status: u16,
+    title: &'static str,
+    kind: Option<String>,
+    detail: Option<String>,
+    instance: Option<String>,
+    extensions: Map<String, Value>,
+}
+
+impl Problem {
+    /// A problem of type `about:blank`; `title` is then the status phrase (RFC 9457 §4.2.1).
+    pub fn new(status: u16, title: &'static str) -> Self {
+        Self {
+            status,
+            title,
+            kind: None,
+            detail: None,
+            instance: None,
+            extensions: Map::new(),
+        }
+    }
+
+    /// An absolute URI that names the kind of problem.
+    #[must_use]
+    pub fn kind(mut self, uri: impl Into<String>) -> Self {
+        self.kind = Some(uri.into());
+        self
+    }
+
+    /// What happened this time, for a person. Never text of an upstream.
+    #[must_use]
+    pub fn detail(mut self, text: impl Into<String>) -> Self {
+        self.detail = Some(text.into());
+        self
+    }
+
+    /// Names this occurrence by the request id: `urn:uuid:` where it is a UUID, else the extension `request_id` alone.
+    #[must_use]
+    pub fn request_id(mut self, id: Option<&str>) -> Self {
+        if let Some(id) = id {
+            if is_uuid(id) {
+                self.instance = Some(format!("urn:uuid:{}", id.to_ascii_lowercase()));
+            }
+            self = self.extension("request_id", id);
+        }
+        self
+    }
+
+    /// An extension member. Names start with a letter and hold letters, digits and `_`, at least three (RFC 9457 §3.2).
+    #[must_use]
+    pub fn extension(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.extensions.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The compact JSON text.
+    pub fn to_json(&self) -> String {
+        let kind = self.kind.as_deref().unwrap_or("about:blank");
+        let mut text = format!(
+            "{{\"type\":{},\"title\":{},\"status\":{}",
+            Value::from(kind),
+            Value::from(self.title),
+            self.status
+        );
+        let optional = [("detail", &self.detail), ("instance", &self.instance)];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                text.push_str(&format!(",\"{name}\":{}", Value::from(value.as_str())));
+            }
+        }
+        for (name, value) in &self.extensions {
+            text.push_str(&format!(",{}:{value}", Value::from(name.as_str())));
+        }
+        text.push('}');
+        text
+    }
+
+    /// The reply that carries it: uncacheable, with further headers to taste.
+    pub fn reply(&self, details: &'static str) -> Reply {
+        Reply {
+            status: self.status,
+            headers: vec![
+                ("content-type".to_owned(), CONTENT_TYPE.into()),
+                ("cache-control".to_owned(), b"no-store".to_vec()),
+            ],
+            body: self.to_json().into_bytes(),
+            details,
+        }
+    }
+}
+
+fn is_uuid(id: &str) -> bool {
+    id.len() == 36
+        && id.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_reads_as_rfc_9457_shows_it() {
+        let problem = Problem::new(403, "Forbidden")
+            .detail("a \"cross-origin\" request\n")
+            .request_id(Some("0F8FAD5B-D9CB-469F-A165-70867728950E"));
+        let value: Value = serde_json::from_str(&problem.to_json()).unwrap();
+        assert_eq!(
+            value,
+            serde_json::json!({
+                "type": "about:blank", "title": "Forbidden", "status": 403,
+                "detail": "a \"cross-origin\" request\n",
+                "instance": "urn:uuid:0f8fad5b-d9cb-469f-a165-70867728950e",
+                "request_id": "0F8FAD5B-D9CB-469F-A165-70867728950E"
+            })
+        );
+    }
+
+    #[test]
+    fn an_id_that_is_no_uuid_names_no_instance() {
+        let text = Problem::new(403, "Forbidden")
+            .request_id(Some("abc"))
+            .to_json();
+        assert!(!text.contains("instance") && text.contains(r#""request_id":"abc""#));
+    }
+}

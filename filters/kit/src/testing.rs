@@ -1,0 +1,348 @@
+//! The role traits in memory, for tests.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use crate::chain::Bundle;
+use crate::config::ConfigError;
+use crate::exchange::{Clock, Exchange, Facts, Log, Metrics, Properties, Randomness, Reply};
+use crate::filter::Flow;
+use crate::headers::{Headers, is_safe_value};
+use crate::metrics::{Kind, MetricId, Registry};
+
+/// Remembers the names of metrics; its ids count from 0.
+#[derive(Clone, Debug, Default)]
+pub struct Names(Rc<RefCell<Vec<String>>>);
+
+impl Registry for Names {
+    fn define(&mut self, _: Kind, name: &str) -> MetricId {
+        let mut names = self.0.borrow_mut();
+        let at = names
+            .iter()
+            .position(|known| known == name)
+            .unwrap_or_else(|| {
+                names.push(name.to_owned());
+                names.len() - 1
+            });
+        MetricId(u32::try_from(at).ok())
+    }
+}
+
+/// Which headers can be reached: as on a host, only those of the phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    #[default]
+    Request,
+    Response,
+    Finished,
+}
+
+/// One request in memory.
+#[derive(Debug, Default)]
+pub struct Fake {
+    pub phase: Phase,
+    pub request: Headers,
+    pub response: Headers,
+    pub body: Vec<u8>,
+    /// By path joined with dots: `connection.tls_version`.
+    pub properties: BTreeMap<String, Vec<u8>>,
+    /// Nanoseconds since the epoch; set it to let time pass.
+    pub now: Cell<u64>,
+    /// Random bytes are a deterministic stream from this number.
+    pub seed: Cell<u64>,
+    pub counts: RefCell<BTreeMap<String, u64>>,
+    pub logs: RefCell<Vec<(log::Level, String)>>,
+    pub replies: Vec<Reply>,
+    pub filter_state: BTreeMap<String, Vec<u8>>,
+    pub facts: Facts,
+    /// How many reads returned bytes, as the host would count them.
+    pub byte_reads: Cell<u32>,
+    names: Names,
+    request_read: bool,
+    response_read: bool,
+}
+
+impl Fake {
+    /// A request with these lines; pseudo headers as the host gives them.
+    pub fn request<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        lines: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        Self {
+            request: Headers::from_lines(lines),
+            now: Cell::new(1_700_000_000_000_000_000),
+            ..Self::default()
+        }
+    }
+
+    pub fn get(path: &str) -> Self {
+        Self::request([
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":authority", "api.example.com"),
+            (":path", path),
+        ])
+    }
+
+    #[must_use]
+    pub fn with_property(mut self, path: &str, value: impl AsRef<[u8]>) -> Self {
+        self.properties
+            .insert(path.to_owned(), value.as_ref().to_vec());
+        self
+    }
+
+    /// Puts the upstream's response in place and goes to the response phase.
+    pub fn respond<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &mut self,
+        lines: impl IntoIterator<Item = (N, V)>,
+    ) {
+        self.response = Headers::from_lines(lines);
+        self.phase = Phase::Response;
+    }
+
+    /// The count of a metric by its full name, labels included.
+    pub fn count(&self, name: &str) -> u64 {
+        self.counts.borrow().get(name).copied().unwrap_or_default()
+    }
+
+    fn read(&self, value: Option<Vec<u8>>) -> Option<Vec<u8>> {
+        if value.is_some() {
+            self.byte_reads.set(self.byte_reads.get() + 1);
+        }
+        value
+    }
+
+    fn can_change(&self, phase: Phase, value: &[u8]) -> bool {
+        self.phase == phase && is_safe_value(value)
+    }
+}
+
+impl Clock for Fake {
+    fn now(&self) -> u64 {
+        self.now.get()
+    }
+}
+
+impl Randomness for Fake {
+    fn fill(&self, out: &mut [u8]) {
+        for byte in out {
+            // splitmix64, a byte at a time: all that a test needs is that draws differ.
+            let next = self.seed.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+            self.seed.set(next);
+            let mixed = (next ^ (next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            *byte = (mixed ^ (mixed >> 27)).to_le_bytes()[3];
+        }
+    }
+}
+
+impl Properties for Fake {
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        self.read(self.properties.get(&path.join(".")).cloned())
+    }
+}
+
+impl Metrics for Fake {
+    fn increment(&self, metric: MetricId, by: u64) {
+        let names = self.names.0.borrow();
+        if let Some(name) = metric.0.and_then(|id| names.get(id as usize)) {
+            *self.counts.borrow_mut().entry(name.clone()).or_default() += by;
+        }
+    }
+
+    fn record(&self, metric: MetricId, _: u64) {
+        self.increment(metric, 1);
+    }
+}
+
+impl Log for Fake {
+    fn log(&self, level: log::Level, line: &str) {
+        self.logs.borrow_mut().push((level, line.to_owned()));
+    }
+}
+
+impl Exchange for Fake {
+    fn request(&mut self) -> Rc<Headers> {
+        if self.phase == Phase::Response {
+            return Rc::default();
+        }
+        if !self.request_read {
+            self.request_read = true;
+            self.byte_reads.set(self.byte_reads.get() + 1);
+        }
+        Rc::new(self.request.clone())
+    }
+
+    fn request_header(&mut self, name: &str) -> Option<Vec<u8>> {
+        if self.phase == Phase::Response {
+            return None;
+        }
+        let value = self.request.get(name).map(<[u8]>::to_vec);
+        if self.request_read {
+            value
+        } else {
+            self.read(value)
+        }
+    }
+
+    fn set_request_header(&mut self, name: &str, value: &[u8]) {
+        if self.can_change(Phase::Request, value) {
+            self.request.set(name, value);
+        }
+    }
+
+    fn add_request_header(&mut self, name: &str, value: &[u8]) {
+        if self.can_change(Phase::Request, value) {
+            self.request.add(name, value);
+        }
+    }
+
+    fn remove_request_header(&mut self, name: &str) {
+        if self.can_change(Phase::Request, b"") {
+            self.request.remove(name);
+        }
+    }
+
+    fn response(&mut self) -> Rc<Headers> {
+        if self.phase == Phase::Request {
+            return Rc::default();
+        }
+        if !self.response_read {
+            self.response_read = true;
+            self.byte_reads.set(self.byte_reads.get() + 1);
+        }
+        Rc::new(self.response.clone())
+    }
+
+    fn response_header(&mut self, name: &str) -> Option<Vec<u8>> {
+        if self.phase == Phase::Request {
+            return None;
+        }
+        let value = self.response.get(name).map(<[u8]>::to_vec);
+        if self.response_read {
+            value
+        } else {
+            self.read(value)
+        }
+    }
+
+    fn set_response_header(&mut self, name: &str, value: &[u8]) {
+        if self.can_change(Phase::Response, value) {
+            self.response.set(name, value);
+        }
+    }
+
+    fn add_response_header(&mut self, name: &str, value: &[u8]) {
+        if self.can_change(Phase::Response, value) {
+            self.response.add(name, value);
+        }
+    }
+
+    fn remove_response_header(&mut self, name: &str) {
+        if self.can_change(Phase::Response, b"") {
+            self.response.remove(name);
+        }
+    }
+
+    fn response_body(&mut self, start: usize, len: usize) -> Vec<u8> {
+        let end = start.saturating_add(len).min(self.body.len());
+        self.body.get(start..end).unwrap_or_default().to_vec()
+    }
+
+    fn replace_response_body(&mut self, start: usize, len: usize, by: &[u8]) {
+        let start = start.min(self.body.len());
+        let end = start.saturating_add(len).min(self.body.len());
+        self.body.splice(start..end, by.iter().copied());
+    }
+
+    fn reply(&mut self, reply: Reply) {
+        self.replies.push(reply);
+    }
+
+    fn set_filter_state(&mut self, key: &str, value: &[u8]) {
+        self.filter_state.insert(key.to_owned(), value.to_vec());
+    }
+
+    fn facts(&mut self) -> &mut Facts {
+        &mut self.facts
+    }
+}
+
+/// A loaded plugin, to run requests through.
+pub struct Bench<B: Bundle> {
+    bundle: B,
+    names: Names,
+}
+
+impl<B: Bundle> Bench<B> {
+    /// Loads JSON settings.
+    ///
+    /// # Errors
+    /// What the plugin refuses.
+    pub fn load(settings: &Value) -> Result<Self, ConfigError> {
+        Self::load_with(settings, &BTreeMap::new())
+    }
+
+    /// Loads with an environment.
+    ///
+    /// # Errors
+    /// What the plugin refuses.
+    pub fn load_with(
+        settings: &Value,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Self, ConfigError> {
+        let names = Names::default();
+        let registry = RefCell::new(names.clone());
+        let bundle = B::load(settings, environment, &registry)?;
+        Ok(Self { bundle, names })
+    }
+
+    pub fn bundle(&self) -> &B {
+        &self.bundle
+    }
+
+    /// Runs the request phase; a reply becomes the response, which the caller may then send on with
+    /// [`Bench::respond`].
+    pub fn request(&self, fake: &mut Fake, stream: &mut B::Stream) -> Flow {
+        fake.names = self.names.clone();
+        fake.phase = Phase::Request;
+        self.bundle.request_headers(stream, fake, true)
+    }
+
+    /// Runs the response phase over the response that stands in `fake`.
+    pub fn respond(&self, fake: &mut Fake, stream: &mut B::Stream) -> Flow {
+        fake.names = self.names.clone();
+        fake.phase = Phase::Response;
+        self.bundle.response_headers(stream, fake, false)
+    }
+
+    pub fn finish(&self, fake: &mut Fake, stream: &mut B::Stream) {
+        fake.phase = Phase::Finished;
+        self.bundle.finished(stream, fake);
+    }
+
+    /// A whole exchange: request, then the upstream's answer (or the filter's own reply), response, end.
+    pub fn exchange<V: AsRef<[u8]>>(&self, mut fake: Fake, upstream: &[(&str, V)]) -> Fake {
+        let mut stream = B::Stream::default();
+        match self.request(&mut fake, &mut stream) {
+            Flow::Replied => {
+                if let Some(reply) = fake.replies.last() {
+                    let status = reply.status.to_string();
+                    let mut response = Headers::from_lines([(":status", status)]);
+                    for (name, value) in &reply.headers {
+                        response.add(name, value);
+                    }
+                    fake.response = response;
+                }
+            }
+            _ => {
+                fake.response =
+                    Headers::from_lines(upstream.iter().map(|(name, value)| (name, value)));
+            }
+        }
+        self.respond(&mut fake, &mut stream);
+        self.finish(&mut fake, &mut stream);
+        fake
+    }
+}
