@@ -58,6 +58,24 @@ impl Headers {
         (at as usize <= bytes.len()).then_some(Self { bytes, lines })
     }
 
+    /// The form that [`Headers::from_serialized`] reads.
+    pub fn to_serialized(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(4 + self.lines.len() * 10 + self.bytes.len());
+        let count = u32::try_from(self.lines.len()).unwrap_or(u32::MAX);
+        out.extend_from_slice(&count.to_le_bytes());
+        for line in &self.lines {
+            out.extend_from_slice(&line.name.len.to_le_bytes());
+            out.extend_from_slice(&line.value.len.to_le_bytes());
+        }
+        for (name, value) in self.iter() {
+            out.extend_from_slice(name);
+            out.push(0);
+            out.extend_from_slice(value);
+            out.push(0);
+        }
+        out
+    }
+
     /// The lines as given, in order.
     pub fn from_lines<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         lines: impl IntoIterator<Item = (N, V)>,
@@ -162,18 +180,7 @@ mod tests {
     use super::*;
 
     fn serialized(lines: &[(&[u8], &[u8])]) -> Vec<u8> {
-        let mut out = (lines.len() as u32).to_le_bytes().to_vec();
-        for (name, value) in lines {
-            out.extend((name.len() as u32).to_le_bytes());
-            out.extend((value.len() as u32).to_le_bytes());
-        }
-        for (name, value) in lines {
-            out.extend_from_slice(name);
-            out.push(0);
-            out.extend_from_slice(value);
-            out.push(0);
-        }
-        out
+        Headers::from_lines(lines.iter().copied()).to_serialized()
     }
 
     #[test]
@@ -184,7 +191,13 @@ mod tests {
             (b"set-cookie", b"\xff\x80"),
             (b"empty", b""),
         ];
-        let headers = Headers::from_serialized(serialized(lines)).unwrap();
+        let bytes = serialized(lines);
+        assert_eq!(
+            bytes.get(..20).unwrap(),
+            [4, 0, 0, 0, 5, 0, 0, 0, 2, 0, 0, 0, 10, 0, 0, 0, 3, 0, 0, 0]
+        );
+        assert_eq!(bytes.get(36..45).unwrap(), b":path\0/x\0");
+        let headers = Headers::from_serialized(bytes).unwrap();
         assert_eq!(headers.iter().collect::<Vec<_>>(), lines);
         assert_eq!(
             headers.get_all("Set-Cookie").collect::<Vec<_>>(),

@@ -194,16 +194,41 @@ fn whole(number: &serde_json::Number) -> Option<Result<u64, i64>> {
     }
 }
 
+/// A number, or its text: Envoy's YAML reader hands fractions (`0.25`) and whole numbers beyond 32 bits over as strings.
+fn numeric(value: &Value) -> Option<Cow<'_, serde_json::Number>> {
+    match value {
+        Value::Number(number) => Some(Cow::Borrowed(number)),
+        Value::String(text) => text
+            .parse::<serde_json::Number>()
+            .ok()
+            .or_else(|| serde_json::Number::from_f64(decimal(text)?))
+            .map(Cow::Owned),
+        _ => None,
+    }
+}
+
+/// YAML's decimals that JSON does not know, such as `.5` and `+1`; words such as `inf` are not among them.
+fn decimal(text: &str) -> Option<f64> {
+    let digits = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
+    if !text.bytes().all(digits) {
+        return None;
+    }
+    text.parse().ok()
+}
+
 macro_rules! whole_numbers {
     ($($method:ident)*) => {$(
         fn $method<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            match self.0 {
-                Value::Number(number) => match whole(number) {
-                    Some(Ok(value)) => visitor.visit_u64(value),
-                    Some(Err(value)) => visitor.visit_i64(value),
-                    None => Err(de::Error::invalid_value(unexpected(self.0), &visitor)),
-                },
-                other => Err(de::Error::invalid_type(unexpected(other), &visitor)),
+            let Some(number) = numeric(self.0) else {
+                return Err(de::Error::invalid_type(unexpected(self.0), &visitor));
+            };
+            match whole(&number) {
+                Some(Ok(value)) => visitor.visit_u64(value),
+                Some(Err(value)) => visitor.visit_i64(value),
+                None => Err(de::Error::invalid_value(
+                    de::Unexpected::Float(number.as_f64().unwrap_or_default()),
+                    &visitor,
+                )),
             }
         }
     )*};
@@ -236,7 +261,7 @@ impl<'de> de::Deserializer<'de> for At<'_> {
     }
 
     fn deserialize_f64<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.0.as_f64() {
+        match numeric(self.0).and_then(|number| number.as_f64()) {
             Some(value) => visitor.visit_f64(value),
             None => Err(de::Error::invalid_type(unexpected(self.0), &visitor)),
         }
@@ -502,6 +527,25 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_envoy_hands_over_as_text_is_a_number() {
+        for (text, ratio) in [
+            ("0.25", 0.25),
+            (".5", 0.5),
+            ("1e-3", 0.001),
+            ("2147483648", 2_147_483_648.0),
+        ] {
+            let settings: Settings = from_value(&json!({"ratio": text})).unwrap();
+            assert_eq!(settings.ratio, Some(ratio));
+        }
+        for text in ["inf", "NaN", "", "1 2", "0x1F"] {
+            assert!(
+                from_value::<Settings>(&json!({"ratio": text})).is_err(),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
     fn every_mistake_names_its_path_what_was_found_and_what_is_allowed() {
         for (value, text) in [
             (
@@ -521,7 +565,7 @@ mod tests {
                 "limit: 1.5 is out of range; allowed: a whole number, 0 to 65535",
             ),
             (
-                json!({"limit": "5"}),
+                json!({"limit": "five"}),
                 "limit: found a string, expected a whole number, 0 to 65535",
             ),
             (

@@ -1,0 +1,268 @@
+//! One request on host calls.
+
+use std::rc::Rc;
+
+use portcullis_kit::Headers;
+use portcullis_kit::exchange::{
+    Clock, Exchange, Facts, Log, Metrics, Properties, Randomness, Reply,
+};
+use portcullis_kit::headers::is_safe_value;
+use portcullis_kit::metrics::MetricId;
+
+use crate::host::{self, Buffer, Map, Refused};
+use crate::randomness;
+
+/// Which header maps the host lets us touch. Out of phase its calls fail, so they are not made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    #[default]
+    Request,
+    Response,
+    /// After the end: both maps can be read, none changed.
+    Finished,
+}
+
+/// What is remembered of a request between callbacks.
+#[derive(Default)]
+pub struct State {
+    phase: Phase,
+    request: Option<Rc<Headers>>,
+    response: Option<Rc<Headers>>,
+    facts: Facts,
+}
+
+impl State {
+    /// Goes to a phase. The maps read before are dropped: they may have changed since, and a long response should not
+    /// hold the request's headers.
+    pub fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.request = None;
+        self.response = None;
+    }
+}
+
+/// A request on the host.
+pub struct HostExchange<'a> {
+    pub state: &'a mut State,
+    /// Counts effects that the host refused.
+    pub refused: MetricId,
+}
+
+impl HostExchange<'_> {
+    fn note(&self, result: Result<(), Refused>) -> bool {
+        if result.is_err() {
+            self.increment(self.refused, 1);
+        }
+        result.is_ok()
+    }
+
+    fn cache(&mut self, map: Map) -> &mut Option<Rc<Headers>> {
+        match map {
+            Map::Request => &mut self.state.request,
+            _ => &mut self.state.response,
+        }
+    }
+
+    fn readable(&self, map: Map) -> bool {
+        match map {
+            Map::Request => self.state.phase != Phase::Response,
+            _ => self.state.phase != Phase::Request,
+        }
+    }
+
+    fn changeable(&self, map: Map) -> bool {
+        self.readable(map) && self.state.phase != Phase::Finished
+    }
+
+    fn all(&mut self, map: Map) -> Rc<Headers> {
+        if !self.readable(map) {
+            return Rc::default();
+        }
+        if let Some(headers) = self.cache(map) {
+            return Rc::clone(headers);
+        }
+        let headers = host::header_map(map)
+            .ok()
+            .and_then(Headers::from_serialized)
+            .unwrap_or_default();
+        let headers = Rc::new(headers);
+        *self.cache(map) = Some(Rc::clone(&headers));
+        headers
+    }
+
+    fn one(&mut self, map: Map, name: &str) -> Option<Vec<u8>> {
+        if !self.readable(map) {
+            return None;
+        }
+        match self.cache(map) {
+            Some(headers) => headers.get(name).map(<[u8]>::to_vec),
+            None => host::header(map, name).ok(),
+        }
+    }
+
+    /// Does one change on the host, and in the map read before.
+    fn change(
+        &mut self,
+        map: Map,
+        value: &[u8],
+        on_host: impl FnOnce() -> Result<(), Refused>,
+        in_cache: impl FnOnce(&mut Headers),
+    ) {
+        if !self.changeable(map) || !is_safe_value(value) {
+            self.increment(self.refused, 1);
+            return;
+        }
+        let done = on_host();
+        if self.note(done)
+            && let Some(headers) = self.cache(map)
+        {
+            in_cache(Rc::make_mut(headers));
+        }
+    }
+
+    fn set(&mut self, map: Map, name: &str, value: &[u8]) {
+        self.change(
+            map,
+            value,
+            || host::set_header(map, name, value),
+            |headers| headers.set(name, value),
+        );
+    }
+
+    fn add(&mut self, map: Map, name: &str, value: &[u8]) {
+        self.change(
+            map,
+            value,
+            || host::add_header(map, name, value),
+            |headers| headers.add(name, value),
+        );
+    }
+
+    fn remove(&mut self, map: Map, name: &str) {
+        self.change(
+            map,
+            b"",
+            || host::remove_header(map, name),
+            |headers| headers.remove(name),
+        );
+    }
+}
+
+impl Clock for HostExchange<'_> {
+    fn now(&self) -> u64 {
+        host::now()
+    }
+}
+
+impl Randomness for HostExchange<'_> {
+    fn fill(&self, out: &mut [u8]) {
+        randomness::fill(out);
+    }
+}
+
+impl Properties for HostExchange<'_> {
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        host::property(path).ok()
+    }
+}
+
+impl Metrics for HostExchange<'_> {
+    fn increment(&self, metric: MetricId, by: u64) {
+        if let Some(id) = metric.0 {
+            let _ = host::increment_metric(id, by);
+        }
+    }
+
+    fn record(&self, metric: MetricId, value: u64) {
+        if let Some(id) = metric.0 {
+            let _ = host::record_metric(id, value);
+        }
+    }
+}
+
+impl Log for HostExchange<'_> {
+    fn log(&self, level: log::Level, line: &str) {
+        host::log(level, line);
+    }
+}
+
+impl Exchange for HostExchange<'_> {
+    fn request(&mut self) -> Rc<Headers> {
+        self.all(Map::Request)
+    }
+
+    fn request_header(&mut self, name: &str) -> Option<Vec<u8>> {
+        self.one(Map::Request, name)
+    }
+
+    fn set_request_header(&mut self, name: &str, value: &[u8]) {
+        self.set(Map::Request, name, value);
+    }
+
+    fn add_request_header(&mut self, name: &str, value: &[u8]) {
+        self.add(Map::Request, name, value);
+    }
+
+    fn remove_request_header(&mut self, name: &str) {
+        self.remove(Map::Request, name);
+    }
+
+    fn response(&mut self) -> Rc<Headers> {
+        self.all(Map::Response)
+    }
+
+    fn response_header(&mut self, name: &str) -> Option<Vec<u8>> {
+        self.one(Map::Response, name)
+    }
+
+    fn set_response_header(&mut self, name: &str, value: &[u8]) {
+        self.set(Map::Response, name, value);
+    }
+
+    fn add_response_header(&mut self, name: &str, value: &[u8]) {
+        self.add(Map::Response, name, value);
+    }
+
+    fn remove_response_header(&mut self, name: &str) {
+        self.remove(Map::Response, name);
+    }
+
+    fn response_body(&mut self, start: usize, len: usize) -> Vec<u8> {
+        host::buffer(Buffer::ResponseBody, start, len).unwrap_or_default()
+    }
+
+    fn replace_response_body(&mut self, start: usize, len: usize, by: &[u8]) {
+        let done = host::set_buffer(Buffer::ResponseBody, start, len, by);
+        self.note(done);
+    }
+
+    fn reply(&mut self, reply: Reply) {
+        if self.state.phase != Phase::Request {
+            self.increment(self.refused, 1);
+            return;
+        }
+        let headers = Headers::from_lines(
+            reply
+                .headers
+                .iter()
+                .filter(|(_, value)| is_safe_value(value))
+                .map(|(name, value)| (name, value)),
+        );
+        let done = host::reply(
+            reply.status,
+            reply.details,
+            &headers.to_serialized(),
+            &reply.body,
+        );
+        self.note(done);
+    }
+
+    fn set_filter_state(&mut self, key: &str, value: &[u8]) {
+        let done = host::set_property(key, value);
+        self.note(done);
+    }
+
+    fn facts(&mut self) -> &mut Facts {
+        &mut self.state.facts
+    }
+}

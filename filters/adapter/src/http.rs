@@ -1,0 +1,79 @@
+//! The HTTP context: one request, from its headers to its end.
+
+use std::rc::Rc;
+
+use portcullis_kit::Flow;
+use portcullis_kit::chain::Bundle;
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+use crate::exchange::{HostExchange, Phase, State};
+use crate::root::Loaded;
+
+/// A request under a loaded bundle.
+pub struct Http<B: Bundle> {
+    loaded: Rc<Loaded<B>>,
+    state: State,
+    stream: B::Stream,
+}
+
+impl<B: Bundle> Http<B> {
+    pub fn new(loaded: Rc<Loaded<B>>) -> Self {
+        Self {
+            loaded,
+            state: State::default(),
+            stream: B::Stream::default(),
+        }
+    }
+
+    fn run<T>(
+        &mut self,
+        phase: Phase,
+        callback: impl FnOnce(&B, &mut B::Stream, &mut HostExchange<'_>) -> T,
+    ) -> T {
+        self.state.enter(phase);
+        let mut exchange = HostExchange {
+            state: &mut self.state,
+            refused: self.loaded.refused,
+        };
+        let result = callback(&self.loaded.bundle, &mut self.stream, &mut exchange);
+        // Whatever was read is not held until the next callback.
+        self.state.enter(phase);
+        result
+    }
+}
+
+fn action(flow: Flow) -> Action {
+    match flow {
+        Flow::Continue => Action::Continue,
+        Flow::Pause | Flow::Replied => Action::Pause,
+    }
+}
+
+impl<B: Bundle> Context for Http<B> {}
+
+impl<B: Bundle> HttpContext for Http<B> {
+    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        action(self.run(Phase::Request, |bundle, stream, exchange| {
+            bundle.request_headers(stream, exchange, end_of_stream)
+        }))
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        action(self.run(Phase::Response, |bundle, stream, exchange| {
+            bundle.response_headers(stream, exchange, end_of_stream)
+        }))
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        action(self.run(Phase::Response, |bundle, stream, exchange| {
+            bundle.response_body(stream, exchange, size, end_of_stream)
+        }))
+    }
+
+    fn on_log(&mut self) {
+        self.run(Phase::Finished, |bundle, stream, exchange| {
+            bundle.finished(stream, exchange);
+        });
+    }
+}

@@ -1,0 +1,178 @@
+//! The root context: one plugin configuration on one worker.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use portcullis_kit::Headers;
+use portcullis_kit::chain::Bundle;
+use portcullis_kit::config::{ConfigError, fingerprint, log_line, read};
+use portcullis_kit::exchange::{CalloutAnswer, CalloutId};
+use portcullis_kit::metrics::{Kind, MetricId, Registry};
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+
+use crate::environment::Variables;
+use crate::host::{self, Buffer, Map};
+use crate::http::Http;
+use crate::randomness;
+use crate::worker::HostWorker;
+
+/// A bundle that its configuration compiled to.
+pub struct Loaded<B: Bundle> {
+    pub bundle: B,
+    pub refused: MetricId,
+}
+
+/// The plugin of one bundle.
+pub struct Root<B: Bundle> {
+    loaded: Option<Rc<Loaded<B>>>,
+}
+
+impl<B: Bundle> Default for Root<B> {
+    fn default() -> Self {
+        Self { loaded: None }
+    }
+}
+
+struct HostRegistry;
+
+impl Registry for HostRegistry {
+    fn define(&mut self, kind: Kind, name: &str) -> MetricId {
+        let kind = match kind {
+            Kind::Counter => 0,
+            Kind::Gauge => 1,
+            Kind::Histogram => 2,
+        };
+        MetricId(host::define_metric(kind, name).ok())
+    }
+}
+
+impl<B: Bundle> Root<B> {
+    fn load(configuration: &[u8]) -> Result<Loaded<B>, ConfigError> {
+        let settings = read(configuration)?;
+        let registry = RefCell::new(HostRegistry);
+        let bundle = B::load(&settings, &Variables, &registry)?;
+        let refused = format!(
+            "portcullis_{}_host_refusals_total",
+            B::NAME.replace('-', "_")
+        );
+        let refused = registry.borrow_mut().define(Kind::Counter, &refused);
+        Ok(Loaded { bundle, refused })
+    }
+}
+
+/// Logs why a configuration is refused. A host shows the line beside its own refusal.
+pub fn reject(plugin: &str, why: &str) -> bool {
+    let line = log_line(
+        "configuration_rejected",
+        &[("plugin", plugin.into()), ("error", why.into())],
+    );
+    host::log(log::Level::Error, &line);
+    false
+}
+
+impl<B: Bundle + 'static> Context for Root<B> {
+    fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
+        let Some(loaded) = &self.loaded else {
+            return;
+        };
+        let headers = host::header_map(Map::CalloutAnswer)
+            .ok()
+            .and_then(Headers::from_serialized)
+            .unwrap_or_default();
+        let body = host::buffer(Buffer::CalloutAnswerBody, 0, body_size).unwrap_or_default();
+        let answer = CalloutAnswer { headers, body };
+        loaded
+            .bundle
+            .callout(CalloutId(token), &answer, &mut HostWorker);
+    }
+}
+
+impl<B: Bundle + 'static> RootContext for Root<B> {
+    fn on_configure(&mut self, size: usize) -> bool {
+        if !randomness::is_available() {
+            return reject(B::NAME, "the host gives no random bytes (WASI random_get)");
+        }
+        let configuration = match size {
+            0 => Vec::new(),
+            size => match host::buffer(Buffer::PluginConfiguration, 0, size) {
+                Ok(bytes) => bytes,
+                Err(_) => {
+                    return reject(B::NAME, "the host does not hand over the configuration");
+                }
+            },
+        };
+        match Self::load(&configuration) {
+            Ok(loaded) => {
+                let line = log_line(
+                    "configuration_loaded",
+                    &[
+                        ("plugin", B::NAME.into()),
+                        ("version", env!("CARGO_PKG_VERSION").into()),
+                        ("sha256", fingerprint(&configuration).into()),
+                    ],
+                );
+                host::log(log::Level::Info, &line);
+                if let Some(period) = loaded.bundle.tick_period_ms()
+                    && host::set_tick_period(period).is_err()
+                {
+                    return reject(B::NAME, "the host refuses a tick period");
+                }
+                self.loaded = Some(Rc::new(loaded));
+                true
+            }
+            Err(error) => reject(B::NAME, &error.to_string()),
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(loaded) = &self.loaded {
+            loaded.bundle.tick(&mut HostWorker);
+        }
+    }
+
+    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+        Some(match &self.loaded {
+            Some(loaded) => Box::new(Http::new(Rc::clone(loaded))),
+            // A host asks only after it accepted a configuration; if one does not, requests pass as they are.
+            None => Box::new(Idle),
+        })
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+/// Does nothing.
+struct Idle;
+
+impl Context for Idle {}
+impl HttpContext for Idle {}
+
+/// The plugin of a `root_id` that the module does not have.
+pub struct Unknown {
+    pub root_id: String,
+    pub known: Vec<&'static str>,
+}
+
+impl Context for Unknown {}
+
+impl RootContext for Unknown {
+    fn on_configure(&mut self, _: usize) -> bool {
+        let why = format!(
+            "this module has no plugin of root_id `{}`; it has {}",
+            self.root_id,
+            self.known.join(", ")
+        );
+        reject("portcullis", &why)
+    }
+
+    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Idle))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
