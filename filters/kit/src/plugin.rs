@@ -321,3 +321,6 @@ impl<F: Filter> Bundle for Plugin<F> {
         self.filter.callout(id, answer, worker);
     }
 }
+
+#[cfg(test)]
+mod tests;
