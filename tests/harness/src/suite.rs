@@ -1,0 +1,56 @@
+//! Running the cases of one theme against proxies that they share.
+//!
+//! A file in `tests/suites/tests` is a program: it names its cases, which are functions with sentences for names, and
+//! how to start what they share. It is started once, at the first case that runs, and ended after the last.
+
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+
+use libtest_mimic::{Arguments, Trial};
+
+/// A case and its name.
+pub type Case<S> = (String, Box<dyn Fn(&S) + Send>);
+
+/// Lists functions as cases: `cases![a_denied_request_consumes_nothing]`.
+#[macro_export]
+macro_rules! cases {
+    ($($case:ident),* $(,)?) => {
+        vec![$((
+            stringify!($case).to_owned(),
+            Box::new($case) as Box<dyn Fn(&_) + Send>,
+        )),*]
+    };
+}
+
+/// Runs the cases that the command line asks for, as `cargo test` does.
+pub fn run<S: Send + Sync + 'static>(start: fn() -> S, cases: Vec<Case<S>>) -> ExitCode {
+    let shared = Arc::new(Shared {
+        start,
+        state: OnceLock::new(),
+    });
+    let trials = cases
+        .into_iter()
+        .map(|(name, case)| {
+            let shared = Arc::clone(&shared);
+            Trial::test(name, move || {
+                case(shared.get());
+                Ok(())
+            })
+        })
+        .collect();
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    // Ends the proxies before the process does.
+    drop(shared);
+    conclusion.exit_code()
+}
+
+struct Shared<S> {
+    start: fn() -> S,
+    state: OnceLock<S>,
+}
+
+impl<S> Shared<S> {
+    fn get(&self) -> &S {
+        self.state.get_or_init(self.start)
+    }
+}
