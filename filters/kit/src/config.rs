@@ -8,12 +8,14 @@ mod error;
 mod log_line;
 mod merge;
 mod path;
+mod protobuf;
 mod read;
 mod secret;
 
 pub use de::from_value;
 pub use error::{ConfigError, Mistake, Rule, nearest};
-pub use log_line::log_line;
+pub(crate) use log_line::write_json;
+pub use log_line::{json_text, log_line};
 pub use merge::merge;
 pub use path::{Path, Segment};
 pub use read::{fingerprint, read};

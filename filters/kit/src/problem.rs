@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::config::{json_text, write_json};
 use crate::exchange::Reply;
 
 /// The media type (RFC 9457 §3).
@@ -66,21 +67,27 @@ impl Problem {
 
     /// The compact JSON text.
     pub fn to_json(&self) -> String {
-        let kind = self.kind.as_deref().unwrap_or("about:blank");
-        let mut text = format!(
-            "{{\"type\":{},\"title\":{},\"status\":{}",
-            Value::from(kind),
-            Value::from(self.title),
-            self.status
-        );
-        let optional = [("detail", &self.detail), ("instance", &self.instance)];
-        for (name, value) in optional {
-            if let Some(value) = value {
-                text.push_str(&format!(",\"{name}\":{}", Value::from(value.as_str())));
+        let mut text = String::from("{");
+        let mut member = |name: &str, value: &Value| {
+            if text.len() > 1 {
+                text.push(',');
             }
+            text.push_str(&json_text(name));
+            text.push(':');
+            write_json(&mut text, value);
+        };
+        let kind = self.kind.as_deref().unwrap_or("about:blank");
+        member("type", &kind.into());
+        member("title", &self.title.into());
+        member("status", &self.status.into());
+        if let Some(detail) = &self.detail {
+            member("detail", &detail.as_str().into());
+        }
+        if let Some(instance) = &self.instance {
+            member("instance", &instance.as_str().into());
         }
         for (name, value) in &self.extensions {
-            text.push_str(&format!(",{}:{value}", Value::from(name.as_str())));
+            member(name, value);
         }
         text.push('}');
         text

@@ -3,14 +3,13 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use prost::Message as _;
-use prost_types::value::Kind;
 use serde::de::{self, DeserializeSeed};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::error::{ConfigError, Mistake};
 use super::path::{Path, Segment};
+use super::protobuf;
 
 /// Reads a plugin configuration: `google.protobuf.Struct` arrives as raw protobuf bytes, `StringValue` as its text,
 /// which must be JSON. No configuration at all means no settings.
@@ -20,9 +19,9 @@ pub fn read(bytes: &[u8]) -> Result<Value, ConfigError> {
     }
     // A Struct starts with the tag of its first field, 0x0a. That is a line feed too, so JSON text gets its turn.
     if bytes.first() == Some(&0x0a)
-        && let Ok(decoded) = prost_types::Struct::decode(bytes)
+        && let Some(decoded) = protobuf::decode(bytes)
     {
-        return Ok(object(decoded));
+        return Ok(decoded);
     }
     json(bytes)
 }
@@ -36,36 +35,6 @@ pub fn fingerprint(bytes: &[u8]) -> String {
         }
     }
     text
-}
-
-fn object(decoded: prost_types::Struct) -> Value {
-    Value::Object(
-        decoded
-            .fields
-            .into_iter()
-            .map(|(key, value)| (key, plain(value)))
-            .collect(),
-    )
-}
-
-fn plain(value: prost_types::Value) -> Value {
-    match value.kind {
-        None | Some(Kind::NullValue(_)) => Value::Null,
-        Some(Kind::BoolValue(value)) => Value::Bool(value),
-        Some(Kind::NumberValue(value)) => number(value),
-        Some(Kind::StringValue(text)) => Value::String(text),
-        Some(Kind::ListValue(list)) => Value::Array(list.values.into_iter().map(plain).collect()),
-        Some(Kind::StructValue(inner)) => object(inner),
-    }
-}
-
-/// A Struct knows only f64: a whole one is what the user wrote without a point.
-fn number(value: f64) -> Value {
-    if value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0 {
-        Value::from(value as i64)
-    } else {
-        Value::from(value)
-    }
 }
 
 fn json(bytes: &[u8]) -> Result<Value, ConfigError> {
@@ -180,6 +149,8 @@ impl<'de> de::Visitor<'de> for Strict<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prost::Message as _;
+    use prost_types::value::Kind;
     use serde_json::json;
 
     fn as_struct(value: &Value) -> prost_types::Value {
