@@ -24,6 +24,26 @@ macro_rules! cases {
 
 /// Runs the cases that the command line asks for, as `cargo test` does.
 pub fn run<S: Send + Sync + 'static>(start: fn() -> S, cases: Vec<Case<S>>) -> ExitCode {
+    run_with(Arguments::from_args(), start, cases)
+}
+
+/// Runs them one after the other: for cases that compare counters which the proxy keeps for all.
+pub fn run_in_order<S: Send + Sync + 'static>(
+    start: impl Fn() -> S + Send + Sync + 'static,
+    cases: Vec<Case<S>>,
+) -> ExitCode {
+    let arguments = Arguments {
+        test_threads: Some(1),
+        ..Arguments::from_args()
+    };
+    run_with(arguments, start, cases)
+}
+
+fn run_with<S: Send + Sync + 'static>(
+    arguments: Arguments,
+    start: impl Fn() -> S + Send + Sync + 'static,
+    cases: Vec<Case<S>>,
+) -> ExitCode {
     let shared = Arc::new(Shared {
         start,
         state: OnceLock::new(),
@@ -38,19 +58,19 @@ pub fn run<S: Send + Sync + 'static>(start: fn() -> S, cases: Vec<Case<S>>) -> E
             })
         })
         .collect();
-    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    let conclusion = libtest_mimic::run(&arguments, trials);
     // Ends the proxies before the process does.
     drop(shared);
     conclusion.exit_code()
 }
 
-struct Shared<S> {
-    start: fn() -> S,
+struct Shared<S, F> {
+    start: F,
     state: OnceLock<S>,
 }
 
-impl<S> Shared<S> {
+impl<S, F: Fn() -> S> Shared<S, F> {
     fn get(&self) -> &S {
-        self.state.get_or_init(self.start)
+        self.state.get_or_init(&self.start)
     }
 }

@@ -1,0 +1,70 @@
+//! Routes and what they say to filters.
+
+use serde_json::{Value, json};
+
+use super::UPSTREAM;
+use crate::patch;
+
+/// One route, to [`UPSTREAM`] by default.
+#[derive(Clone, Debug)]
+pub struct Route(pub(super) Value);
+
+impl Route {
+    /// By any `RouteMatch`.
+    pub fn matching(matcher: Value) -> Self {
+        Self(json!({"match": matcher, "route": {"cluster": UPSTREAM}}))
+    }
+
+    pub fn prefix(prefix: &str) -> Self {
+        Self::matching(json!({"prefix": prefix}))
+    }
+
+    pub fn path(path: &str) -> Self {
+        Self::matching(json!({"path": path}))
+    }
+
+    /// To another cluster.
+    pub fn cluster(mut self, cluster: &str) -> Self {
+        self.0["route"] = json!({"cluster": cluster});
+        self
+    }
+
+    /// Answered by Envoy itself.
+    pub fn direct(mut self, status: u16, body: &str) -> Self {
+        patch::merge(
+            &mut self.0,
+            &json!({
+                "route": null,
+                "direct_response": {"status": status, "body": {"inline_string": body}},
+            }),
+        );
+        self
+    }
+
+    /// Metadata under `portcullis`: `{"profile": NAME}` or `{FILTER: NAME}`.
+    pub fn profile(mut self, metadata: &Value) -> Self {
+        self.0["metadata"] = json!({"filter_metadata": {"portcullis": metadata}});
+        self
+    }
+
+    /// A filter's own configuration on this route.
+    pub fn per_filter(mut self, filter: &str, typed_config: Value) -> Self {
+        self.0["typed_per_filter_config"][filter] = typed_config;
+        self
+    }
+
+    /// The filter is off (or on) on this route.
+    pub fn disabled(self, filter: &str, disabled: bool) -> Self {
+        let config = json!({
+            "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
+            "disabled": disabled,
+        });
+        self.per_filter(filter, config)
+    }
+
+    /// Merges into the route.
+    pub fn over(mut self, over: &Value) -> Self {
+        patch::merge(&mut self.0, over);
+        self
+    }
+}

@@ -1,0 +1,13 @@
+//! The suites on a real Envoy, and the scenarios wherever they run.
+//!
+//! [`scenario`] reads the declarative files of `tests/scenarios`, [`expect`] compares what happened with what they say.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "only tests use this crate; a panic is how a test fails"
+)]
+
+pub mod expect;
+pub mod scenario;
