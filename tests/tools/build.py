@@ -1,0 +1,83 @@
+"""`make build`: the modules into dist/, the command into dist/bin/."""
+
+import pathlib
+import shutil
+
+import project
+import setup
+from console import Command, Failure, run, say
+
+
+def native(*packages):
+    """Builds native programs and gives the folder they are in."""
+    command = ["cargo", "build", *project.LOCKED, "--profile", "tools"]
+    for package in packages:
+        command += ["-p", package]
+    run(command, cwd=project.ROOT)
+    return project.TARGET / "tools"
+
+
+def module(crate, into, features=()):
+    """Compiles one crate to a module and strips what its filters do not need. Gives the finished module."""
+    package = project.package(crate)
+    # `cargo rustc --crate-type` rather than a crate-type in Cargo.toml: a library that is also an rlib is linked
+    # without link-time optimisation.
+    command = ["cargo", "rustc", *project.LOCKED, "--release", "--target", project.MODULE_TARGET, "-p", package]
+    command += ["--lib", "--crate-type", "cdylib"]
+    if features:
+        command += ["--features", ",".join(features)]
+    run(command, cwd=project.ROOT)
+    name = package.replace("-", "_") + ".wasm"
+    linked = project.TARGET / project.MODULE_TARGET / "release" / name
+    finished = into / name
+    into.mkdir(parents=True, exist_ok=True)
+    run([project.TARGET / "tools" / "portcullis-link", linked, finished])
+    return finished
+
+
+def sizes(modules):
+    """Prints what each module weighs, and refuses one that is too heavy."""
+    heavy = []
+    for path in modules:
+        size = path.stat().st_size
+        say(f"    {project.relative(path)}: {size} bytes ({size / project.MAX_MODULE_BYTES:.0%} of the {project.MAX_MODULE_BYTES} allowed)")
+        if size > project.MAX_MODULE_BYTES:
+            heavy.append(project.relative(path))
+    if heavy:
+        raise Failure(f"{', '.join(heavy)}: over {project.MAX_MODULE_BYTES} bytes (the rule: each module <= 160 KB)")
+
+
+def programs(command):
+    with command.stage("native programs"):
+        folder = native("portcullis-link", "portcullis-cli", "portcullis-upstream")
+        (project.DIST / "bin").mkdir(parents=True, exist_ok=True)
+        shutil.copy2(folder / "portcullis", project.DIST / "bin" / "portcullis")
+    return folder
+
+
+def modules(command):
+    with command.stage("modules"):
+        finished = [module(crate, project.DIST, ["module"]) for crate in project.modules()]
+        sizes(finished)
+    return finished
+
+
+def test_modules(command):
+    with command.stage("test modules"):
+        return [module(crate, project.DIST / "test") for crate in project.test_modules()]
+
+
+def everything(command):
+    with command.stage("set-up"):
+        setup.for_build()
+    programs(command)
+    return modules(command)
+
+
+def main(command):
+    finished = everything(command)
+    return f"{len(finished)} modules in dist/, the command in dist/bin/portcullis"
+
+
+if __name__ == "__main__":
+    Command("build").run(main)

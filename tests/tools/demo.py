@@ -1,0 +1,169 @@
+"""`make run`: a demo upstream and Envoy with envoy/envoy.yaml, until Ctrl-C."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import build
+import project
+import setup
+from console import Command, Failure, say
+
+# The variables, and the ports that stand in envoy/envoy.yaml.
+PORTS = {"PORT": 10000, "ADMIN_PORT": 9901, "UPSTREAM_PORT": 10001}
+READY_SECONDS = 60
+RUN = project.TOOLS / "run"
+
+
+def ports():
+    """The port of each variable, all different and all free."""
+    chosen = {}
+    for variable, default in PORTS.items():
+        text = os.environ.get(variable) or str(default)
+        if not text.isdigit() or not 1 <= int(text) <= 65535:
+            raise Failure(f"{variable}={text} is no port; give a number from 1 to 65535")
+        port = int(text)
+        for other, taken in chosen.items():
+            if port == taken:
+                raise Failure(f"{variable} and {other} are both {port}; give each its own port")
+        _must_be_free(variable, port)
+        chosen[variable] = port
+    return chosen
+
+
+def _must_be_free(variable, port):
+    # As Envoy binds it: on all addresses, but for those left behind by closed connections.
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError as error:
+            raise Failure(f"{variable}: port {port} cannot be taken ({error.strerror}); choose another: make run {variable}={port + 1}") from None
+
+
+def configuration(chosen):
+    """A copy of envoy/envoy.yaml with the ports chosen: each line that ends in `# PORT` (or another variable)."""
+    text = (project.ROOT / "envoy" / "envoy.yaml").read_text()
+    for variable, port in chosen.items():
+        text, found = re.subn(rf"port_value: \d+(\s*# {variable}\b)", rf"port_value: {port}\1", text)
+        if not found:
+            raise Failure(f"envoy/envoy.yaml has no line `port_value: …  # {variable}`")
+    RUN.mkdir(parents=True, exist_ok=True)
+    copy = RUN / "envoy.yaml"
+    copy.write_text(text)
+    return copy
+
+
+class Server:
+    """A program of ours that is running, with its log."""
+
+    def __init__(self, name, command, stdout=None):
+        self.name = name
+        self.log = RUN / f"{name}.log"
+        with self.log.open("wb") as log:
+            # In a session of its own: a Ctrl-C at the terminal comes to us alone, and we stop it in order.
+            self.process = subprocess.Popen(
+                [str(part) for part in command],
+                cwd=project.ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout or log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def must_live(self):
+        code = self.process.poll()
+        if code is None:
+            return
+        for line in self.log.read_text(errors="replace").splitlines()[-15:]:
+            say(f"    {self.name}: {line}")
+        raise Failure(f"{self.name} ended with {code}; its log is {project.relative(self.log)}")
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def wait_for(url, accept, *servers):
+    """Polls until `url` gives a status that `accept` takes."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        for server in servers:
+            server.must_live()
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                status = answer.status
+        except urllib.error.HTTPError as error:
+            status = error.code
+        except OSError:
+            status = None
+        if status and accept(status):
+            return
+        time.sleep(0.05)
+    raise Failure(f"{url} did not answer within {READY_SECONDS} s")
+
+
+def invitation(chosen):
+    here = f"http://localhost:{chosen['PORT']}"
+    say(f"""
+Portcullis serves {here}; Envoy's admin page is http://localhost:{chosen['ADMIN_PORT']}.
+Three requests worth trying:
+
+  1. An API answer: protective headers, a request id and a trace; the headers that name the upstream's software are gone:
+       curl -i {here}/leaky
+
+  2. A page under the profile `web`, which its route's metadata chose: another policy, and hardened cookies:
+       curl -i {here}/web/cookies
+
+  3. A cross-site form post, refused before it reaches the upstream (403, application/problem+json):
+       curl -i -d amount=1 -H 'Sec-Fetch-Site: cross-site' -H 'Origin: https://evil.example' {here}/web/transfer
+
+Below is the access log. Ctrl-C stops everything.
+""")
+
+
+def main(command):
+    chosen = ports()
+    with command.stage("set-up"):
+        setup.for_envoy()
+    folder = build.programs(command)
+    build.modules(command)
+    servers = []
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        with command.stage("start"):
+            upstream = Server("upstream", [folder / "demo-upstream", "--port", chosen["UPSTREAM_PORT"]])
+            servers.append(upstream)
+            wait_for(f"http://127.0.0.1:{chosen['UPSTREAM_PORT']}/", lambda status: True, upstream)
+            # No hot restart, so that several can run. `info` shows the plugins' lines, which name what they loaded.
+            arguments = ["-c", configuration(chosen), "--disable-hot-restart", "--log-level", "warning"]
+            arguments += ["--component-log-level", "wasm:info", "--concurrency", os.environ.get("CONCURRENCY", "2")]
+            envoy = Server("envoy", [project.envoy(), *arguments], stdout=1)
+            servers.append(envoy)
+            wait_for(f"http://127.0.0.1:{chosen['ADMIN_PORT']}/ready", lambda status: status == 200, envoy)
+            wait_for(f"http://127.0.0.1:{chosen['PORT']}/", lambda status: status != 503, envoy)
+        invitation(chosen)
+        while not stopping.wait(0.2):
+            for server in servers:
+                server.must_live()
+    finally:
+        for server in reversed(servers):
+            server.stop()
+    return "stopped"
+
+
+if __name__ == "__main__":
+    Command("run").run(main)

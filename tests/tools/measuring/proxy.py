@@ -1,0 +1,116 @@
+"""One Envoy under measurement: one worker, one route that answers by itself."""
+
+import http.client
+import json
+import pathlib
+import socket
+import subprocess
+import time
+
+import project
+from console import Failure
+from measuring.variants import TYPE, TRACEPARENT
+
+FOLDER = project.TOOLS / "bench"
+READY_SECONDS = 120
+
+
+class Proxy:
+    def __init__(self, variant, core, under=()):
+        """Starts it pinned to a core; `under` is what runs it (callgrind)."""
+        self.variant = variant
+        self.port = _free_port()
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        config = FOLDER / f"{variant.label}.json"
+        config.write_text(json.dumps(_bootstrap(variant, self.port), indent=1))
+        self.log = FOLDER / f"{variant.label}.log"
+        command = ["taskset", "-c", str(core), *under, project.envoy(), "-c", config]
+        command += ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [str(part) for part in command], cwd=project.ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/"
+
+    def wait(self):
+        """Polls until it answers."""
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                tail = " | ".join(self.log.read_text(errors="replace").splitlines()[-3:])
+                raise Failure(f"Envoy with '{self.variant.name}' ended: {tail}")
+            try:
+                self.get()
+                return
+            except OSError:
+                time.sleep(0.05)
+        raise Failure(f"Envoy with '{self.variant.name}' did not answer within {READY_SECONDS} s; see {project.relative(self.log)}")
+
+    def get(self):
+        """The response headers of one request, which must be a 200."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("GET", "/", headers={"traceparent": TRACEPARENT})
+            answer = connection.getresponse()
+            answer.read()
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise Failure(f"Envoy with '{self.variant.name}' answers {answer.status}; see {project.relative(self.log)}")
+        return [(name.lower(), value) for name, value in answer.getheaders()]
+
+    def cpu_ns(self):
+        """CPU time that the worker's thread has used so far. The main thread only flushes statistics."""
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            if (task / "comm").read_text().startswith("wrk:worker_0"):
+                return int((task / "schedstat").read_text().split()[0])
+        raise Failure(f"Envoy with '{self.variant.name}' has no worker")
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _bootstrap(variant, port):
+    manager = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "bench",
+        "use_remote_address": True,
+        "server_header_transformation": "PASS_THROUGH",
+        "route_config": {
+            "virtual_hosts": [{
+                "name": "all",
+                "domains": ["*"],
+                "routes": [{
+                    "match": {"prefix": "/"},
+                    "direct_response": {"status": 200, "body": {"inline_string": "{\"ok\":true}\n"}},
+                }],
+            }],
+        },
+        "http_filters": [
+            *variant.filters,
+            {"name": "router", "typed_config": {"@type": TYPE + "router.v3.Router"}},
+        ],
+    }
+    return {
+        "static_resources": {
+            "listeners": [{
+                "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+                "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+            }],
+        },
+    }
