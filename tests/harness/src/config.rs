@@ -114,8 +114,18 @@ impl Config {
     }
 }
 
-/// A cluster with one endpoint on the loopback. Nothing need listen there.
+/// A cluster with one endpoint on the loopback. Nothing need listen there. As many and as long response headers pass as
+/// a test may want.
 pub fn cluster(name: &str, port: u16) -> Value {
+    with_protocol(name, port, &json!({"http_protocol_options": {}}))
+}
+
+/// A cluster whose endpoint speaks cleartext HTTP/2, for gRPC.
+pub fn http2_cluster(name: &str, port: u16) -> Value {
+    with_protocol(name, port, &json!({"http2_protocol_options": {}}))
+}
+
+fn with_protocol(name: &str, port: u16, protocol: &Value) -> Value {
     json!({
         "name": name,
         "type": "STATIC",
@@ -124,19 +134,14 @@ pub fn cluster(name: &str, port: u16) -> Value {
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket_address(port)}}]}],
         },
-    })
-}
-
-/// A cluster whose endpoint speaks cleartext HTTP/2, for gRPC.
-pub fn http2_cluster(name: &str, port: u16) -> Value {
-    let mut cluster = cluster(name, port);
-    cluster["typed_extension_protocol_options"] = json!({
-        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-            "explicit_http_config": {"http2_protocol_options": {}},
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "common_http_protocol_options": {"max_headers_count": 2000, "max_response_headers_kb": 256},
+                "explicit_http_config": protocol,
+            },
         },
-    });
-    cluster
+    })
 }
 
 fn socket_address(port: u16) -> Value {
@@ -203,6 +208,8 @@ impl Listener {
             "codec_type": "AUTO",
             "use_remote_address": true,
             "server_header_transformation": "PASS_THROUGH",
+            // A client that waits for the end of a broken response waits so long.
+            "delayed_close_timeout": "0.05s",
             "upgrade_configs": [{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT"}],
             "http2_protocol_options": {"allow_connect": true},
             "max_request_headers_kb": 256,

@@ -1,6 +1,7 @@
 //! The suites on a real Envoy, and the scenarios wherever they run.
 //!
-//! [`scenario`] reads the declarative files of `tests/scenarios`, [`expect`] compares what happened with what they say.
+//! [`scenario`] reads the declarative files of `tests/scenarios`, [`expect`] compares what happened with what they say, and
+//! [`traffic`] is what suites send that compare two proxies.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,3 +12,4 @@
 
 pub mod expect;
 pub mod scenario;
+pub mod traffic;
