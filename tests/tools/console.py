@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 import time
+import traceback
 
 
 class Failure(Exception):
@@ -43,6 +44,9 @@ class Command:
             self._close(f"failed{self._where()}: {failure}", 1)
         except KeyboardInterrupt:
             self._close(f"interrupted{self._where()}", 130)
+        except Exception as error:
+            traceback.print_exc()
+            self._close(f"failed{self._where()} by a mistake of this script: {error}", 1)
         else:
             self._close(f"ok: {said} ({self.seconds():.0f} s)", 0)
 

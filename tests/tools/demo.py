@@ -44,17 +44,16 @@ def _must_be_free(variable, port):
         try:
             probe.bind(("0.0.0.0", port))
         except OSError as error:
-            raise Failure(f"{variable}: port {port} cannot be taken ({error.strerror}); choose another: make run {variable}={port + 1}") from None
+            raise Failure(f"{variable}: port {port} cannot be taken ({error.strerror}); choose another: make run {variable}={port + 100 if port < 65000 else port - 100}") from None
 
 
 def configuration(chosen):
     """A copy of envoy/envoy.yaml with the ports chosen: each line that ends in `# PORT` (or another variable)."""
     text = (project.ROOT / "envoy" / "envoy.yaml").read_text()
     for variable, port in chosen.items():
-        text, found = re.subn(rf"port_value: \d+(\s*# {variable}\b)", rf"port_value: {port}\1", text)
+        text, found = re.subn(rf"port_value: \d+([^\n#]*# {variable}\b)", rf"port_value: {port}\1", text)
         if not found:
             raise Failure(f"envoy/envoy.yaml has no line `port_value: …  # {variable}`")
-    RUN.mkdir(parents=True, exist_ok=True)
     copy = RUN / "envoy.yaml"
     copy.write_text(text)
     return copy
@@ -63,8 +62,9 @@ def configuration(chosen):
 class Server:
     """A program of ours that is running, with its log."""
 
-    def __init__(self, name, command, stdout=None):
+    def __init__(self, name, command, show=False):
         self.name = name
+        RUN.mkdir(parents=True, exist_ok=True)
         self.log = RUN / f"{name}.log"
         with self.log.open("wb") as log:
             # In a session of its own: a Ctrl-C at the terminal comes to us alone, and we stop it in order.
@@ -72,10 +72,17 @@ class Server:
                 [str(part) for part in command],
                 cwd=project.ROOT,
                 stdin=subprocess.DEVNULL,
-                stdout=stdout or log,
+                stdout=subprocess.PIPE if show else log,
                 stderr=log,
                 start_new_session=True,
             )
+        if show:
+            # Through a pipe: Envoy opens /dev/stdout anew, which would write over a file's beginning.
+            threading.Thread(target=self._show, daemon=True).start()
+
+    def _show(self):
+        for line in self.process.stdout:
+            say(line.decode(errors="replace").rstrip())
 
     def must_live(self):
         code = self.process.poll()
@@ -150,8 +157,9 @@ def main(command):
             wait_for(f"http://127.0.0.1:{chosen['UPSTREAM_PORT']}/", lambda status: True, upstream)
             # No hot restart, so that several can run. `info` shows the plugins' lines, which name what they loaded.
             arguments = ["-c", configuration(chosen), "--disable-hot-restart", "--log-level", "warning"]
-            arguments += ["--component-log-level", "wasm:info", "--concurrency", os.environ.get("CONCURRENCY", "2")]
-            envoy = Server("envoy", [project.envoy(), *arguments], stdout=1)
+            arguments += ["--component-log-level", "wasm:info", "--concurrency", os.environ.get("CONCURRENCY") or "2"]
+            arguments += ["--file-flush-interval-msec", "100"]
+            envoy = Server("envoy", [project.envoy(), *arguments], show=True)
             servers.append(envoy)
             wait_for(f"http://127.0.0.1:{chosen['ADMIN_PORT']}/ready", lambda status: status == 200, envoy)
             wait_for(f"http://127.0.0.1:{chosen['PORT']}/", lambda status: status != 503, envoy)
