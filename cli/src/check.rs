@@ -1,0 +1,170 @@
+//! `portcullis check`: every mistake of every plugin in files, in the order of their places.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::document::{Dialect, Fault, FaultKind, Pos, Source, Span, read_all, without_surrogates};
+use crate::find::{Document, Findings};
+use crate::registry::Bundle;
+use crate::{lint, mistakes};
+
+/// What came out of it.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub text: String,
+    pub errors: usize,
+    pub warnings: usize,
+}
+
+/// Checks texts; with `bundle` they are bare settings of that plugin.
+pub fn check(sources: &[Source], bundle: Option<Bundle>) -> Report {
+    let mut findings = Findings::default();
+    for (file, source) in sources.iter().enumerate() {
+        read_file(&mut findings, file, source, bundle);
+    }
+    let mut found = std::mem::take(&mut findings.diagnostics);
+    found.extend(findings.plugins.iter().flat_map(mistakes::of));
+    found.extend(lint::all(&findings));
+    found.extend(unchecked(&findings, sources, &found));
+    found.sort_by(|a, b| {
+        let place = |d: &Diagnostic| (d.file, d.span.start, d.severity);
+        place(a)
+            .cmp(&place(b))
+            .then_with(|| a.message.cmp(&b.message))
+    });
+    // An anchor's settings are written once and used often.
+    found.dedup_by(|a, b| (a.file, a.span, &a.message) == (b.file, b.span, &b.message));
+    report(sources, &findings, &found)
+}
+
+fn read_file(findings: &mut Findings, file: usize, source: &Source, bundle: Option<Bundle>) {
+    let json = is_json(&source.name);
+    if let (true, Some(fault)) = (json, json_fault(file, source)) {
+        findings.diagnostics.push(fault);
+        return;
+    }
+    let text = if json {
+        without_surrogates(&source.text)
+    } else {
+        source.text.as_str().into()
+    };
+    let (documents, faults) = read_all(&text);
+    findings
+        .diagnostics
+        .extend(faults.into_iter().map(|fault| fault_of(file, fault)));
+    let dialect = if json { Dialect::Json } else { Dialect::Envoy };
+    for root in &documents {
+        let document = Document {
+            file,
+            source,
+            root,
+            dialect,
+        };
+        match bundle {
+            Some(bundle) => findings.add_settings(document, bundle),
+            None => findings.add(document),
+        }
+    }
+    if let (Some(bundle), true) = (
+        bundle,
+        documents.is_empty() && findings.diagnostics.is_empty(),
+    ) {
+        let message = format!("no settings of `{}` in this file", bundle.name());
+        let span = Span::at(Pos { line: 1, column: 1 });
+        findings
+            .diagnostics
+            .push(Diagnostic::new(file, span, Severity::Error, message));
+    }
+}
+
+/// Hosts choose their reader by this ending, too.
+fn is_json(name: &str) -> bool {
+    Path::new(name)
+        .extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("json"))
+}
+
+/// YAML takes more than JSON does.
+fn json_fault(file: usize, source: &Source) -> Option<Diagnostic> {
+    let error = serde_json::from_str::<serde_json::Value>(&source.text).err()?;
+    let text = error.to_string();
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    let problem = text.strip_suffix(&position).unwrap_or(&text);
+    let span = Span::at(Pos {
+        line: error.line(),
+        column: error.column().max(1),
+    });
+    Some(Diagnostic::new(
+        file,
+        span,
+        Severity::Error,
+        format!("not valid JSON: {problem}"),
+    ))
+}
+
+fn fault_of(file: usize, fault: Fault) -> Diagnostic {
+    let message = fault.kind.to_string();
+    let diagnostic = Diagnostic::new(file, fault.span, Severity::Error, message);
+    match fault.kind {
+        FaultKind::Duplicate { .. } => diagnostic.help("hosts keep the last one without a word"),
+        _ => diagnostic,
+    }
+}
+
+/// A check that looked at nothing has shown nothing.
+fn unchecked(findings: &Findings, sources: &[Source], found: &[Diagnostic]) -> Option<Diagnostic> {
+    let nothing = findings.plugins.is_empty() && findings.profiles.is_empty() && found.is_empty();
+    nothing.then(|| {
+        let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+        let message = format!(
+            "no plugin of Portcullis in {}: nothing was checked",
+            names.join(", ")
+        );
+        Diagnostic::new(
+            0,
+            Span::at(Pos { line: 1, column: 1 }),
+            Severity::Error,
+            message,
+        )
+        .help(format!(
+            "plugins are known by their root_id ({}) or by their module's name",
+            Bundle::names().join(", ")
+        ))
+        .help("for a file that holds nothing but settings, name the filter: --filter NAME")
+    })
+}
+
+fn report(sources: &[Source], findings: &Findings, found: &[Diagnostic]) -> Report {
+    let mut report = Report::default();
+    for diagnostic in found {
+        match diagnostic.severity {
+            Severity::Error => report.errors = report.errors.saturating_add(1),
+            Severity::Warning => report.warnings = report.warnings.saturating_add(1),
+        }
+        if let Some(source) = sources.get(diagnostic.file) {
+            report.text.push_str(&diagnostic.render(source));
+            report.text.push('\n');
+        }
+    }
+    let mistakes = match report.errors {
+        0 => "no mistake".to_owned(),
+        errors => count(errors, "mistake"),
+    };
+    let warnings = match report.warnings {
+        0 => String::new(),
+        warnings => format!(", {}", count(warnings, "warning")),
+    };
+    // Writing to a String does not fail.
+    let _ = writeln!(
+        report.text,
+        "{mistakes}{warnings}; {} in {}",
+        count(findings.plugins.len(), "plugin"),
+        count(sources.len(), "file"),
+    );
+    report
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

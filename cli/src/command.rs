@@ -1,0 +1,256 @@
+//! What is asked on the command line.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use lexopt::{Arg, Parser, ValueExt as _};
+
+use crate::check;
+use crate::docs::{self, Drift};
+use crate::document::Source;
+use crate::registry::Bundle;
+use crate::schema;
+
+const HELP: &str = "\
+Checks and describes the settings of Portcullis' filters.
+
+USAGE
+  portcullis check [--filter NAME] [--deny-warnings] FILE…
+      Finds every plugin of ours in Envoy bootstraps, listeners, other resources (YAML or JSON), Istio WasmPlugins and
+      Envoy Gateway EnvoyExtensionPolicies, and says what is wrong with its settings and around it. Files are looked at
+      together: routes in one may name profiles of a plugin in another.
+      --filter NAME     the files hold nothing but the settings of this filter
+      --deny-warnings   warnings count as mistakes
+  portcullis schema FILTER
+      Prints the JSON Schema (draft 2020-12) of a filter's settings.
+  portcullis docs FILTER
+      Prints the table of a filter's options in Markdown.
+  portcullis docs --write FILE…
+      Renews what stands between `<!-- options:FILTER -->` and `<!-- /options -->` in Markdown files.
+  portcullis docs --check FILE…
+      Fails if that part of a file is not what --write would write.
+
+EXIT STATUS
+  0  no mistake    1  mistakes, or drifted docs    2  wrong usage, or a file that cannot be read or written
+";
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Fine,
+    Mistakes,
+    Unusable,
+}
+
+/// Why nothing, or not everything, could be done.
+#[derive(Debug)]
+enum Refusal {
+    Usage(lexopt::Error),
+    NoCommand,
+    UnknownCommand(String),
+    UnknownFilter(String),
+    NoFilter,
+    NoFile,
+    File { file: String, error: std::io::Error },
+    Docs { file: String, drift: Drift },
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let filters = || Bundle::names().join(", ");
+        match self {
+            Self::Usage(error) => write!(f, "{error}; see `portcullis --help`"),
+            Self::NoCommand => {
+                f.write_str("say what to do: check, schema, docs; see `portcullis --help`")
+            }
+            Self::UnknownCommand(name) => {
+                write!(
+                    f,
+                    "there is no command `{name}`; commands: check, schema, docs"
+                )
+            }
+            Self::UnknownFilter(name) => {
+                write!(f, "there is no filter `{name}`; filters: {}", filters())
+            }
+            Self::NoFilter => write!(f, "name a filter: {}", filters()),
+            Self::NoFile => f.write_str("name at least one file"),
+            Self::File { file, error } => write!(f, "{file}: {error}"),
+            Self::Docs { file, drift } => write!(f, "{file}: {drift}"),
+        }
+    }
+}
+
+impl From<lexopt::Error> for Refusal {
+    fn from(error: lexopt::Error) -> Self {
+        Self::Usage(error)
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    match run(Parser::from_env()) {
+        Ok(Outcome::Fine) => ExitCode::SUCCESS,
+        Ok(Outcome::Mistakes) => ExitCode::from(1),
+        Ok(Outcome::Unusable) => ExitCode::from(2),
+        Err(refusal) => {
+            complain(&refusal);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(mut arguments: Parser) -> Result<Outcome, Refusal> {
+    match arguments.next()? {
+        None => Err(Refusal::NoCommand),
+        Some(Arg::Long("help") | Arg::Short('h')) => Ok(print(HELP)),
+        Some(Arg::Long("version") | Arg::Short('V')) => Ok(print(concat!(
+            "portcullis ",
+            env!("CARGO_PKG_VERSION"),
+            "\n"
+        ))),
+        Some(Arg::Value(command)) => match command.string()?.as_str() {
+            "check" => check(arguments),
+            "schema" => schema(arguments),
+            "docs" => docs(arguments),
+            other => Err(Refusal::UnknownCommand(other.to_owned())),
+        },
+        Some(other) => Err(other.unexpected().into()),
+    }
+}
+
+fn check(mut arguments: Parser) -> Result<Outcome, Refusal> {
+    let mut bundle = None;
+    let mut strict = false;
+    let mut files: Vec<OsString> = Vec::new();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Arg::Long("filter") => bundle = Some(filter(&arguments.value()?.string()?)?),
+            Arg::Long("deny-warnings") => strict = true,
+            Arg::Long("help") | Arg::Short('h') => return Ok(print(HELP)),
+            Arg::Value(file) => files.push(file),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if files.is_empty() {
+        return Err(Refusal::NoFile);
+    }
+    let mut outcome = Outcome::Fine;
+    let mut sources = Vec::with_capacity(files.len());
+    for file in files {
+        match read(&file) {
+            Ok(source) => sources.push(source),
+            Err(refusal) => {
+                complain(&refusal);
+                outcome = Outcome::Unusable;
+            }
+        }
+    }
+    if sources.is_empty() {
+        return Ok(outcome);
+    }
+    let report = check::check(&sources, bundle);
+    print(&report.text);
+    if outcome == Outcome::Fine && (report.errors > 0 || strict && report.warnings > 0) {
+        outcome = Outcome::Mistakes;
+    }
+    Ok(outcome)
+}
+
+fn schema(mut arguments: Parser) -> Result<Outcome, Refusal> {
+    let Some(argument) = arguments.next()? else {
+        return Err(Refusal::NoFilter);
+    };
+    let schema = match argument {
+        Arg::Value(name) => schema::schema(filter(&name.string()?)?),
+        Arg::Long("help") | Arg::Short('h') => return Ok(print(HELP)),
+        other => return Err(other.unexpected().into()),
+    };
+    match arguments.next()? {
+        Some(more) => Err(more.unexpected().into()),
+        None => Ok(print(&format!("{schema:#}\n"))),
+    }
+}
+
+/// What to do with the tables in files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tables {
+    Write,
+    Check,
+}
+
+fn docs(mut arguments: Parser) -> Result<Outcome, Refusal> {
+    let mut tables = None;
+    let mut values: Vec<OsString> = Vec::new();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Arg::Long("write") => tables = Some(Tables::Write),
+            Arg::Long("check") => tables = Some(Tables::Check),
+            Arg::Long("help") | Arg::Short('h') => return Ok(print(HELP)),
+            Arg::Value(value) => values.push(value),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    match (tables, values.as_slice()) {
+        (None, [name]) => Ok(print(&docs::table(filter(&name.to_string_lossy())?))),
+        (None, []) => Err(Refusal::NoFilter),
+        (None, [_, more, ..]) => Err(Arg::Value(more.clone()).unexpected().into()),
+        (Some(_), []) => Err(Refusal::NoFile),
+        (Some(tables), files) => {
+            let mut outcome = Outcome::Fine;
+            for file in files {
+                if !in_file(file, tables)? {
+                    outcome = Outcome::Mistakes;
+                }
+            }
+            Ok(outcome)
+        }
+    }
+}
+
+/// Whether the file is as it should be, at the end.
+fn in_file(file: &OsString, tables: Tables) -> Result<bool, Refusal> {
+    let Source { name, text } = read(file)?;
+    let renewed = docs::renew(&text, docs::table).map_err(|drift| Refusal::Docs {
+        file: name.clone(),
+        drift,
+    })?;
+    if renewed == text {
+        return Ok(true);
+    }
+    if tables == Tables::Check {
+        print(&format!(
+            "{name}: the options are not those of the code; run `portcullis docs --write {name}`\n"
+        ));
+        return Ok(false);
+    }
+    std::fs::write(file, renewed).map_err(|error| Refusal::File {
+        file: name.clone(),
+        error,
+    })?;
+    print(&format!("{name}: options renewed\n"));
+    Ok(true)
+}
+
+fn filter(name: &str) -> Result<Bundle, Refusal> {
+    Bundle::of_root_id(name).ok_or_else(|| Refusal::UnknownFilter(name.to_owned()))
+}
+
+fn read(file: &OsString) -> Result<Source, Refusal> {
+    let name = file.to_string_lossy().into_owned();
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(Source { name, text }),
+        Err(error) => Err(Refusal::File { file: name, error }),
+    }
+}
+
+fn print(text: &str) -> Outcome {
+    // A closed pipe is the reader's wish, not a failure.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Outcome::Fine
+}
+
+fn complain(refusal: &Refusal) {
+    let _ = writeln!(std::io::stderr(), "portcullis: {refusal}");
+}

@@ -1,0 +1,5 @@
+//! `portcullis`: see `portcullis --help`.
+
+fn main() -> std::process::ExitCode {
+    portcullis_cli::command::main()
+}

@@ -1,0 +1,157 @@
+//! The filters this command knows. A later filter is one line in [`FILTERS`].
+
+use std::cell::RefCell;
+
+use portcullis_kit::Filter;
+use portcullis_kit::chain::Bundle as _;
+use portcullis_kit::config::{ConfigError, Environment, Path};
+use portcullis_kit::metrics::NoMetrics;
+use portcullis_kit::plugin::Plugin;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::Value;
+
+/// Every filter of its own, outermost first.
+pub static FILTERS: &[Entry] = &[];
+
+/// The name of the plugin that runs them all.
+pub const CHAIN: &str = "portcullis";
+
+/// Where a filter stands among the others: the response phase of an outer one sees the replies of those inside of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// What every response must pass: security-headers, request-tracing.
+    Outer,
+    /// What keeps evidence of every answer: audit-log.
+    Evidence,
+    /// What shapes errors: problem-json.
+    Errors,
+    /// What answers requests itself: rate-limit.
+    Decider,
+}
+
+/// A filter of the bundle.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its `root_id`, and its key in route metadata.
+    pub name: &'static str,
+    pub place: Place,
+    /// Whether these settings make it hold a message at its headers, which a host must be told of.
+    pub pauses: fn(&Value) -> bool,
+    load: fn(&Value, &dyn Environment) -> Result<(), ConfigError>,
+    schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+impl Entry {
+    /// A filter that never holds a message at its headers.
+    pub const fn of<F: Filter>(place: Place) -> Self
+    where
+        F::Settings: JsonSchema,
+    {
+        Self {
+            name: F::NAME,
+            place,
+            pauses: |_| false,
+            load: |settings, environment| {
+                Plugin::<F>::load(settings, environment, &RefCell::new(NoMetrics)).map(|_| ())
+            },
+            schema: |generator| generator.subschema_for::<F::Settings>(),
+        }
+    }
+
+    /// The key in the settings of the chain.
+    pub fn key(&self) -> String {
+        self.name.replace('-', "_")
+    }
+
+    /// The schema of its own settings, without what all filters share.
+    pub fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        (self.schema)(generator)
+    }
+}
+
+/// A plugin of one of our modules.
+#[derive(Clone, Copy, Debug)]
+pub enum Bundle {
+    One(&'static Entry),
+    Chain,
+}
+
+/// A filter that runs in a plugin, and where its settings stand in the plugin's.
+pub struct Member<'a> {
+    pub entry: &'static Entry,
+    pub path: Path,
+    pub settings: &'a Value,
+}
+
+impl Bundle {
+    /// The plugin of a `root_id`.
+    pub fn of_root_id(root_id: &str) -> Option<Self> {
+        if root_id == CHAIN {
+            return Some(Self::Chain);
+        }
+        FILTERS
+            .iter()
+            .find(|entry| entry.name == root_id)
+            .map(Self::One)
+    }
+
+    /// The plugin of a module: `security_headers.wasm`, an URL that ends so, or an image such as
+    /// `registry.example/security-headers:1.0`.
+    pub fn of_module(location: &str) -> Option<Self> {
+        let path = location.split(['?', '#', '@']).next()?;
+        let file = path.rsplit(['/', '\\']).next()?;
+        let stem = match file.strip_suffix(".wasm") {
+            Some(stem) => stem,
+            None => file.split(':').next()?,
+        };
+        Self::of_root_id(&stem.replace('_', "-"))
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::One(entry) => entry.name,
+            Self::Chain => CHAIN,
+        }
+    }
+
+    /// All names that a `root_id` can have.
+    pub fn names() -> Vec<&'static str> {
+        FILTERS
+            .iter()
+            .map(|entry| entry.name)
+            .chain([CHAIN])
+            .collect()
+    }
+
+    /// Runs the plugin's own code on settings.
+    pub fn load(self, settings: &Value, environment: &dyn Environment) -> Result<(), ConfigError> {
+        match self {
+            Self::One(entry) => (entry.load)(settings, environment),
+            Self::Chain => All::load(settings, environment, &RefCell::new(NoMetrics)).map(|_| ()),
+        }
+    }
+
+    /// The filters that these settings run.
+    pub fn members(self, settings: &Value) -> Vec<Member<'_>> {
+        match self {
+            Self::One(entry) => vec![Member {
+                entry,
+                path: Path::top(),
+                settings,
+            }],
+            Self::Chain => FILTERS
+                .iter()
+                .filter_map(|entry| {
+                    let settings = settings.get(entry.key())?;
+                    Some(Member {
+                        entry,
+                        path: Path::top().key(entry.key()),
+                        settings,
+                    })
+                })
+                .collect(),
+        }
+    }
+}
+
+type All = portcullis_kit::chain::Chain<portcullis_kit::chain::End>;
