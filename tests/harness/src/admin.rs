@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::raw::Connection;
 use crate::request::Request;
 use crate::response::Response;
 
@@ -29,10 +30,19 @@ impl Admin {
             .send(self.port)
     }
 
-    /// Whether the proxy serves. Nothing may listen yet.
+    /// Whether the proxy serves. Nothing may listen yet, and what listens may end.
     pub fn is_ready(self) -> bool {
-        std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
-            && self.get("/ready").status == 200
+        let Ok(mut connection) = Connection::try_open(self.port) else {
+            return false;
+        };
+        connection.send(
+            &Request::get("/ready")
+                .header("connection", "close")
+                .to_bytes(),
+        );
+        connection
+            .read_response("GET")
+            .is_some_and(|response| response.status == 200)
     }
 
     /// All counters and gauges whose names match the expression, by name.

@@ -32,16 +32,22 @@ impl Connection {
     /// Opens a connection to the loopback. Panics if nothing listens.
     #[track_caller]
     pub fn open(port: u16) -> Self {
-        Self {
-            wire: Box::new(tcp(port)),
+        Self::try_open(port).unwrap_or_else(|error| panic!("127.0.0.1:{port}: {error}"))
+    }
+
+    /// Opens a connection to the loopback, where perhaps nothing listens.
+    pub fn try_open(port: u16) -> io::Result<Self> {
+        Ok(Self {
+            wire: Box::new(tcp(port)?),
             buffer: Vec::new(),
-        }
+        })
     }
 
     /// Opens a TLS connection that trusts this certificate only. Panics if the handshake fails.
     #[track_caller]
     pub fn open_tls(port: u16, certificate: &Certificate) -> Self {
-        let mut stream = rustls::StreamOwned::new(certificate.client(), tcp(port));
+        let mut stream =
+            rustls::StreamOwned::new(certificate.client(), tcp(port).expect("a listener"));
         stream
             .conn
             .complete_io(&mut stream.sock)
@@ -239,13 +245,11 @@ impl Connection {
     }
 }
 
-#[track_caller]
-fn tcp(port: u16) -> TcpStream {
-    let stream = TcpStream::connect(("127.0.0.1", port))
-        .unwrap_or_else(|error| panic!("127.0.0.1:{port}: {error}"));
-    stream.set_read_timeout(Some(READ_TIMEOUT)).unwrap();
-    stream.set_nodelay(true).unwrap();
-    stream
+fn tcp(port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(READ_TIMEOUT))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 #[track_caller]

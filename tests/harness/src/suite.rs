@@ -3,6 +3,7 @@
 //! A file in `tests/suites/tests` is a program: it names its cases, which are functions with sentences for names, and
 //! how to start what they share. It is started once, at the first case that runs, and ended after the last.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
@@ -66,11 +67,16 @@ fn run_with<S: Send + Sync + 'static>(
 
 struct Shared<S, F> {
     start: F,
-    state: OnceLock<S>,
+    /// `None` if the start failed: it is not tried again for each case.
+    state: OnceLock<Option<S>>,
 }
 
 impl<S, F: Fn() -> S> Shared<S, F> {
     fn get(&self) -> &S {
-        self.state.get_or_init(&self.start)
+        let start = || catch_unwind(AssertUnwindSafe(&self.start)).ok();
+        match self.state.get_or_init(start) {
+            Some(state) => state,
+            None => panic!("what this case needs did not start; the first case says why"),
+        }
     }
 }

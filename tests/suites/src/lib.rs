@@ -10,6 +10,8 @@
     reason = "only tests use this crate; a panic is how a test fails"
 )]
 
+pub mod everything;
 pub mod expect;
+pub mod mistakes;
 pub mod scenario;
 pub mod traffic;

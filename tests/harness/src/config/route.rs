@@ -53,13 +53,14 @@ impl Route {
         self
     }
 
-    /// The filter is off (or on) on this route.
-    pub fn disabled(self, filter: &str, disabled: bool) -> Self {
-        let config = json!({
-            "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
-            "disabled": disabled,
-        });
-        self.per_filter(filter, config)
+    /// The filter is off on this route.
+    pub fn without(self, filter: &str) -> Self {
+        self.per_filter(filter, filter_config(&json!({"disabled": true})))
+    }
+
+    /// The filter that is off by default is on on this route.
+    pub fn with(self, filter: &str) -> Self {
+        self.per_filter(filter, filter_config(&json!({"config": {}})))
     }
 
     /// Merges into the route.
@@ -67,4 +68,10 @@ impl Route {
         patch::merge(&mut self.0, over);
         self
     }
+}
+
+fn filter_config(fields: &Value) -> Value {
+    let mut config = json!({"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig"});
+    patch::merge(&mut config, fields);
+    config
 }
