@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use serde_json::Value;
 
 use crate::admin::Admin;
-use crate::artifacts::Artifacts;
+use crate::artifacts::{self, Artifacts};
 use crate::config::Config;
 use crate::template::Template;
 use crate::wait;
@@ -156,6 +156,14 @@ impl Envoy {
             .unwrap_or_default()
     }
 
+    /// The JSON lines that it wrote to its standard output, where a shipped configuration sends its access log.
+    pub fn output(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.artifacts.file("stdout.log")).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
     /// The access log's lines of a listener so far.
     pub fn access_log(&self, listener: &str) -> Vec<Value> {
         let text = fs::read_to_string(self.artifacts.file(&format!("access-{listener}.log")));
@@ -283,6 +291,8 @@ fn spawn(artifacts: &Artifacts, config: &Path, concurrency: u32) -> Result<Child
         .args(["--component-log-level", "wasm:info,config:info"])
         .args(["--file-flush-interval-msec", "20"])
         .args(["--drain-time-s", "1"])
+        // Where relative paths in a configuration file start.
+        .current_dir(artifacts::root())
         .stdin(Stdio::null())
         .stdout(output("stdout.log")?)
         .stderr(output("stderr.log")?);

@@ -1,0 +1,242 @@
+//! The configuration that we ship, as it is: only ports and the modules' folder are replaced.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use portcullis_harness::upstream::Upstream;
+use portcullis_harness::{
+    Connection, Envoy, Request, Response, Template, artifacts, cases, suite, wait,
+};
+use serde_json::json;
+
+struct Shared {
+    upstream: Upstream,
+    envoy: Envoy,
+}
+
+fn main() -> ExitCode {
+    suite::run(
+        start,
+        cases![
+            an_api_response_is_hardened_and_carries_its_id,
+            a_page_gets_the_profile_of_its_route,
+            a_cross_site_post_is_refused_with_all_headers,
+            a_cors_preflight_is_answered_with_security_headers,
+            an_allowed_origin_may_read_with_credentials_and_another_may_not,
+            events_are_streamed,
+            a_websocket_passes,
+            every_error_carries_the_security_headers,
+            one_id_stands_in_request_response_and_access_log,
+            metrics_carry_labels,
+        ],
+    )
+}
+
+fn start() -> Shared {
+    let upstream = Upstream::start().unwrap();
+    let template = Template::read(artifacts::root().join("envoy/envoy.yaml"))
+        .set("admin.address.socket_address.port_value", 0)
+        .set("static_resources.listeners[0].address.socket_address", json!({"address": "127.0.0.1", "port_value": 0}))
+        .set(
+            "static_resources.clusters[0].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.port_value",
+            upstream.port(),
+        )
+        .each("filename", |path| {
+            let name = Path::new(path.as_str().unwrap()).file_stem().unwrap().to_owned();
+            *path = artifacts::module(name.to_str().unwrap()).to_str().unwrap().into();
+        });
+    let envoy =
+        Envoy::start_template("shipped", &template, 2).unwrap_or_else(|error| panic!("{error}"));
+    Shared { upstream, envoy }
+}
+
+impl Shared {
+    #[track_caller]
+    fn send(&self, request: &Request) -> Response {
+        let response = request.send(self.envoy.port("edge"));
+        assert_eq!(self.envoy.admin().vm_reloads(), 0);
+        response
+    }
+}
+
+#[track_caller]
+fn assert_hardened(response: &Response) {
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+    ] {
+        assert_eq!(response.header(name).as_deref(), Some(value), "{response}");
+    }
+    assert!(
+        response.header("content-security-policy").is_some(),
+        "{response}"
+    );
+    assert!(response.header("x-request-id").is_some(), "{response}");
+    assert!(
+        response.header("strict-transport-security").is_none(),
+        "no TLS, no HSTS: {response}"
+    );
+}
+
+fn an_api_response_is_hardened_and_carries_its_id(shared: &Shared) {
+    let response = shared.send(&Request::get("/leaky"));
+    assert_eq!(response.status, 200);
+    assert_hardened(&response);
+    assert_eq!(
+        response.header("cache-control").as_deref(),
+        Some("no-store")
+    );
+    for leaking in ["server", "x-powered-by", "x-aspnet-version"] {
+        assert_eq!(response.header(leaking), None, "{leaking}");
+    }
+}
+
+fn a_page_gets_the_profile_of_its_route(shared: &Shared) {
+    let response = shared.send(&Request::get("/web/html"));
+    assert!(response.text().starts_with("<!doctype html>"), "{response}");
+    assert_hardened(&response);
+    let policy = response.header("content-security-policy").unwrap();
+    assert!(
+        policy.contains("'self'") && !policy.contains("sandbox"),
+        "{policy}"
+    );
+}
+
+fn a_cross_site_post_is_refused_with_all_headers(shared: &Shared) {
+    let request = Request::post("/text", "x")
+        .header("sec-fetch-site", "cross-site")
+        .case("shipped csrf");
+    let response = shared.send(&request);
+    assert_eq!(response.status, 403);
+    assert_eq!(
+        response.header("content-type").as_deref(),
+        Some("application/problem+json")
+    );
+    assert_hardened(&response);
+    assert!(
+        shared
+            .upstream
+            .recorder()
+            .requests("shipped csrf")
+            .is_empty()
+    );
+}
+
+fn a_cors_preflight_is_answered_with_security_headers(shared: &Shared) {
+    let preflight = Request::new("OPTIONS", "/json")
+        .header("origin", "https://app.example.com")
+        .header("access-control-request-method", "PUT")
+        .header("sec-fetch-site", "cross-site");
+    let response = shared.send(&preflight);
+    assert_eq!(response.status, 200);
+    assert_eq!(
+        response.header("access-control-allow-origin").as_deref(),
+        Some("https://app.example.com")
+    );
+    assert!(
+        response
+            .header("access-control-allow-methods")
+            .is_some_and(|methods| methods.contains("PUT"))
+    );
+    assert_hardened(&response);
+}
+
+fn an_allowed_origin_may_read_with_credentials_and_another_may_not(shared: &Shared) {
+    let from = |origin: &str| shared.send(&Request::get("/json").header("origin", origin));
+    let allowed = from("https://app.example.com");
+    assert_eq!(
+        allowed.header("access-control-allow-origin").as_deref(),
+        Some("https://app.example.com")
+    );
+    assert_eq!(
+        allowed
+            .header("access-control-allow-credentials")
+            .as_deref(),
+        Some("true")
+    );
+    assert!(
+        allowed
+            .lines("vary")
+            .iter()
+            .any(|vary| vary.eq_ignore_ascii_case(b"origin")),
+        "{allowed}"
+    );
+    let other = from("https://evil.example");
+    assert_eq!(other.header("access-control-allow-origin"), None);
+    assert_eq!(other.header("access-control-allow-credentials"), None);
+}
+
+fn events_are_streamed(shared: &Shared) {
+    let response = shared.send(&Request::get("/sse"));
+    assert_eq!(
+        response.header("content-type").as_deref(),
+        Some("text/event-stream")
+    );
+    assert_eq!(response.text(), "data: 1\n\ndata: 2\n\ndata: 3\n\n");
+}
+
+fn a_websocket_passes(shared: &Shared) {
+    let mut connection = Connection::open(shared.envoy.port("edge"));
+    let upgrade = Request::get("/chat")
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA==");
+    assert_eq!(connection.exchange(&upgrade).status, 101);
+    connection.send(b"\x81\x02hi");
+    assert_eq!(connection.read_exactly(4), b"\x81\x02hi");
+}
+
+fn every_error_carries_the_security_headers(shared: &Shared) {
+    for target in [
+        "/status/400",
+        "/status/404",
+        "/status/429",
+        "/status/500",
+        "/abort/headers?how=reset",
+    ] {
+        let response = shared.send(&Request::get(target));
+        assert!(response.status >= 400);
+        assert_hardened(&response);
+    }
+}
+
+fn one_id_stands_in_request_response_and_access_log(shared: &Shared) {
+    let response = shared.send(&Request::get("/one-id").case("shipped id"));
+    let id = response.header("x-request-id").unwrap();
+    let received = shared.upstream.recorder().requests("shipped id").remove(0);
+    assert_eq!(received.header_lines("x-request-id"), [id.as_bytes()]);
+    let line = wait::until("the access log", || {
+        shared
+            .envoy
+            .output()
+            .into_iter()
+            .find(|line| line["path"] == "/one-id")
+    });
+    assert_eq!(line["request_id"], id.as_str());
+    assert_eq!(
+        line["traceparent"].as_str().map(str::len),
+        Some(55),
+        "{line}"
+    );
+}
+
+fn metrics_carry_labels(shared: &Shared) {
+    shared.send(&Request::post("/text", "x").header("sec-fetch-site", "cross-site"));
+    let page = shared.envoy.admin().prometheus();
+    let line = page.lines().find(|line| {
+        line.starts_with("portcullis_security_headers_csrf_total{") && line.contains("refused")
+    });
+    let line = line.unwrap_or_else(|| panic!("{page}"));
+    assert!(
+        line.contains("profile=\"default\"") && line.contains("outcome=\"refused\""),
+        "{line}"
+    );
+}
