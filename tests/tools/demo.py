@@ -1,5 +1,6 @@
 """`make run`: a demo upstream and Envoy with envoy/envoy.yaml, until Ctrl-C."""
 
+import contextlib
 import os
 import re
 import signal
@@ -140,36 +141,76 @@ Below is the access log. Ctrl-C stops everything.
 """)
 
 
+@contextlib.contextmanager
+def running(chosen, folder, show):
+    """Upstream and Envoy, from serving until the block ends. `show`: with Envoy's access log on our output."""
+    servers = []
+    try:
+        upstream = Server("upstream", [folder / "demo-upstream", "--port", chosen["UPSTREAM_PORT"]])
+        servers.append(upstream)
+        wait_for(f"http://127.0.0.1:{chosen['UPSTREAM_PORT']}/", lambda status: True, upstream)
+        # No hot restart, so that several can run. `info` shows the plugins' lines, which name what they loaded.
+        arguments = ["-c", configuration(chosen), "--disable-hot-restart", "--log-level", "warning"]
+        arguments += ["--component-log-level", "wasm:info", "--concurrency", os.environ.get("CONCURRENCY") or "2"]
+        arguments += ["--file-flush-interval-msec", "100"]
+        envoy = Server("envoy", [project.envoy(), *arguments], show)
+        servers.append(envoy)
+        wait_for(f"http://127.0.0.1:{chosen['ADMIN_PORT']}/ready", lambda status: status == 200, envoy)
+        wait_for(f"http://127.0.0.1:{chosen['PORT']}/", lambda status: status != 503, envoy)
+        yield servers
+    finally:
+        for server in reversed(servers):
+            server.stop()
+
+
+def smoke(folder):
+    """What `make run` starts serves, and the three requests show what it says they show."""
+    with contextlib.ExitStack() as stack:
+        free = {variable: stack.enter_context(socket.socket()) for variable in PORTS}
+        for probe in free.values():
+            probe.bind(("127.0.0.1", 0))
+        chosen = {variable: probe.getsockname()[1] for variable, probe in free.items()}
+    with running(chosen, folder, show=False):
+        here = f"http://127.0.0.1:{chosen['PORT']}"
+        for target, options, status, present, absent in SHOWN:
+            answer = _answer(urllib.request.Request(here + target, **options))
+            names = {name.lower() for name in answer.headers}
+            if answer.status != status or not present <= names or absent & names:
+                raise Failure(f"{target}: wanted {status} with {sorted(present)} without {sorted(absent)}, got {answer.status} with {sorted(names)}")
+            say(f"    {target}: {status}, as promised")
+
+
+def _answer(request):
+    try:
+        return urllib.request.urlopen(request, timeout=10)
+    except urllib.error.HTTPError as error:
+        return error
+
+
+# What the three requests of the invitation show: (target, options, status, headers there, headers gone).
+FORGED = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+SHOWN = [
+    ("/leaky", {}, 200, {"content-security-policy", "x-content-type-options", "x-request-id"}, {"server", "x-powered-by"}),
+    ("/web/cookies", {}, 200, {"content-security-policy", "set-cookie"}, {"server"}),
+    ("/web/transfer", {"data": b"amount=1", "headers": FORGED}, 403, {"content-security-policy", "x-request-id"}, set()),
+]
+
+
 def main(command):
     chosen = ports()
     with command.stage("set-up"):
         setup.for_envoy()
     folder = build.programs(command)
     build.modules(command)
-    servers = []
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
-    try:
-        with command.stage("start"):
-            upstream = Server("upstream", [folder / "demo-upstream", "--port", chosen["UPSTREAM_PORT"]])
-            servers.append(upstream)
-            wait_for(f"http://127.0.0.1:{chosen['UPSTREAM_PORT']}/", lambda status: True, upstream)
-            # No hot restart, so that several can run. `info` shows the plugins' lines, which name what they loaded.
-            arguments = ["-c", configuration(chosen), "--disable-hot-restart", "--log-level", "warning"]
-            arguments += ["--component-log-level", "wasm:info", "--concurrency", os.environ.get("CONCURRENCY") or "2"]
-            arguments += ["--file-flush-interval-msec", "100"]
-            envoy = Server("envoy", [project.envoy(), *arguments], show=True)
-            servers.append(envoy)
-            wait_for(f"http://127.0.0.1:{chosen['ADMIN_PORT']}/ready", lambda status: status == 200, envoy)
-            wait_for(f"http://127.0.0.1:{chosen['PORT']}/", lambda status: status != 503, envoy)
+    say("==> start")
+    with running(chosen, folder, show=True) as servers:
         invitation(chosen)
         while not stopping.wait(0.2):
             for server in servers:
                 server.must_live()
-    finally:
-        for server in reversed(servers):
-            server.stop()
     return "stopped"
 
 

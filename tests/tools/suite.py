@@ -7,6 +7,7 @@ import subprocess
 
 import build
 import check
+import demo
 import project
 import setup
 from console import Command, Failure, run, say
@@ -47,7 +48,7 @@ def test_binaries(command):
         found = []
         for line in done.stdout.splitlines():
             message = json.loads(line)
-            if message.get("reason") == "compiler-artifact" and message["profile"]["test"] and message.get("executable"):
+            if message.get("reason") == "compiler-artifact" and message["profile"]["test"] and message["executable"]:
                 found.append((pathlib.Path(message["manifest_path"]).parent, pathlib.Path(message["executable"])))
         if not found:
             raise Failure("cargo built no test")
@@ -95,6 +96,11 @@ def shipped(command):
         run([project.DIST / "bin" / "portcullis", "docs", "--check", *pages], cwd=project.ROOT)
 
 
+def demo_serves(command, folder):
+    with command.stage("what `make run` starts serves"):
+        demo.smoke(folder)
+
+
 def fuzz(command, iterations):
     with command.stage(f"fuzzing, {iterations} iterations a target"):
         run(["bash", "tests/fuzz/run.sh", iterations], cwd=project.ROOT)
@@ -104,11 +110,12 @@ def main(command):
     with command.stage("set-up"):
         setup.for_tests()
     lints(command)
-    build.programs(command)
+    folder = build.programs(command)
     build.modules(command)
     build.test_modules(command)
     shipped(command)
     tests(command)
+    demo_serves(command, folder)
     fuzz(command, FUZZ_ITERATIONS)
     for name, seconds in command.timings:
         say(f"    {seconds:7.1f} s  {name}")
