@@ -130,43 +130,62 @@ impl Names {
 
     /// Why one value is not what is expected.
     fn value(&mut self, expected: &Value, found: &str) -> Option<String> {
-        let text = |key: &str| expected.get(key).and_then(Value::as_str);
-        if let Value::Object(map) = expected {
-            let known = ["matches", "as", "same_as"];
-            let unknown = map.keys().find(|key| !known.contains(&key.as_str()));
+        let rules = match expected {
+            Value::String(text) => {
+                return (text != found).then(|| format!("{found:?}, not {text:?}"));
+            }
+            Value::Object(map) if !map.is_empty() => map,
+            _ => panic!("{expected} is neither text nor a map of {RULES:?}"),
+        };
+        for (rule, value) in rules {
+            let known = RULES.contains(&rule.as_str()) && value.is_string();
             assert!(
-                unknown.is_none(),
-                "an expected value has no {unknown:?}, only {known:?}"
+                known,
+                "`{rule}: {value}` is none of the rules {RULES:?}, or not text"
             );
         }
-        if let Some(expected) = expected.as_str() {
-            return (expected != found).then(|| format!("{found:?}, not {expected:?}"));
-        }
-        if let Some(pattern) = text("matches") {
-            let regex = Regex::new(&format!("^(?:{pattern})$"))
-                .unwrap_or_else(|error| panic!("{pattern}: {error}"));
-            let Some(captures) = regex.captures(found) else {
-                return Some(format!("{found:?} does not match {pattern}"));
-            };
-            // The first group, or all of it.
-            let kept = captures
-                .get(1)
-                .or(captures.get(0))
-                .map(|kept| kept.as_str().to_owned());
-            if let (Some(name), Some(kept)) = (text("as"), kept) {
-                self.0.insert(name.to_owned(), kept);
+        let rule = |name: &str| rules.get(name).and_then(Value::as_str);
+
+        let mut kept = found.to_owned();
+        if let Some(pattern) = rule("matches") {
+            match capture(pattern, found) {
+                Some(captured) => kept = captured,
+                None => return Some(format!("{found:?} does not match {pattern}")),
             }
-            return None;
         }
-        if let Some(name) = text("same_as") {
-            let kept = self
+        if let Some(text) = rule("without")
+            && found.contains(text)
+        {
+            return Some(format!("{found:?} has {text:?} in it"));
+        }
+        if let Some(name) = rule("same_as") {
+            let named = self
                 .0
                 .get(name)
                 .unwrap_or_else(|| panic!("no value was named {name} before"));
-            return (kept != found).then(|| format!("{found:?}, not {name}, which is {kept:?}"));
+            if *named != kept {
+                return Some(format!("{kept:?}, not {name}, which is {named:?}"));
+            }
         }
-        panic!("{expected} is neither text nor {{matches: …}} nor {{same_as: …}}")
+        if let Some(name) = rule("as") {
+            self.0.insert(name.to_owned(), kept);
+        }
+        None
     }
+}
+
+/// What an expected value that is not plain text can ask.
+const RULES: [&str; 4] = ["matches", "without", "same_as", "as"];
+
+/// The first group of the expression, or all; `None` if it does not match the whole value.
+fn capture(pattern: &str, found: &str) -> Option<String> {
+    let regex = Regex::new(&format!("^(?:{pattern})$"))
+        .unwrap_or_else(|error| panic!("{pattern}: {error}"));
+    let captures = regex.captures(found)?;
+    captures
+        .get(1)
+        .or(captures.get(0))
+        .map(|kept| kept.as_str().to_owned())
 }
 
 #[cfg(test)]
@@ -207,6 +226,7 @@ mod tests {
             json!({"response": {"a": "1"}}),
             json!({"response": {"a": ["\u{ff}", "1"]}}),
             json!({"upstream": {"x-id": {"matches": "(a)bc", "as": "id"}}, "response": {"id": {"same_as": "id"}}}),
+            json!({"upstream": {"x-id": {"without": "b"}}}),
             json!({"body": "tex"}),
             json!({"metrics": {"counter": 0}}),
         ] {

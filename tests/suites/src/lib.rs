@@ -13,5 +13,6 @@
 pub mod everything;
 pub mod expect;
 pub mod mistakes;
+pub mod native;
 pub mod scenario;
 pub mod traffic;
