@@ -72,46 +72,25 @@ impl<F: Filter> Plugin<F> {
         environment: &dyn Environment,
         registry: &RefCell<dyn Registry + '_>,
     ) -> Result<Self, ConfigError> {
-        let Value::Object(top) = settings else {
-            return Err(wrong(settings, Path::top()));
-        };
-        let mut base = top.clone();
-        let profiles = base.remove("profiles");
-        let routes = base.remove("routes");
-        let base = Value::Object(base);
-
-        let mut compiled = vec![Profile::compile(DEFAULT, &base, environment, registry)?];
-        match &profiles {
-            None | Some(Value::Null) => {}
-            Some(Value::Object(profiles)) => {
-                for (name, over) in profiles {
-                    let here = Path::top().key("profiles").key(name.as_str());
-                    check_profile(name, over, &here)?;
-                    let merged = merge(&base, over);
-                    let profile = Profile::compile(name, &merged, environment, registry)
-                        .map_err(|error| error.below(here))?;
-                    compiled.push(profile);
-                }
-            }
-            Some(other) => return Err(wrong(other, Path::top().key("profiles"))),
+        let Written { profiles, routes } = Written::read(settings)?;
+        let mut compiled = Vec::with_capacity(profiles.len());
+        for profile in profiles {
+            let compiling = Compiling::new(F::NAME, &profile.name, environment, registry);
+            let own: Result<F::Settings, _> = from_value(&profile.own).map_err(with_shared_keys);
+            let own = own
+                .and_then(|own| F::compile(own, &compiling))
+                .map_err(|error| profile.place(error))?;
+            compiled.push(Profile {
+                name: profile.name,
+                mode: profile.mode,
+                compiled: own,
+            });
         }
-
-        let routes: Vec<Route> = match &routes {
-            None | Some(Value::Null) => Vec::new(),
-            Some(routes) => {
-                from_value(routes).map_err(|error| error.below(Path::top().key("routes")))?
-            }
-        };
-        let routes = RouteTable::compile(
-            &routes,
-            |name| compiled.iter().position(|profile| profile.name == name),
-            || {
-                compiled
-                    .iter()
-                    .map(|profile| profile.name.clone())
-                    .collect()
-            },
-        )?;
+        let names: Vec<&str> = compiled
+            .iter()
+            .map(|profile| profile.name.as_str())
+            .collect();
+        let routes = RouteTable::compile(&routes, &names)?;
         Ok(Self {
             filter: F::start(),
             profiles: compiled,
@@ -177,28 +156,77 @@ impl<F: Filter> Plugin<F> {
     }
 }
 
-impl<F: Filter> Profile<F> {
-    fn compile(
-        name: &str,
-        settings: &Value,
-        environment: &dyn Environment,
-        registry: &RefCell<dyn Registry + '_>,
-    ) -> Result<Self, ConfigError> {
-        let mut own = settings.clone();
-        let mode = own.as_object_mut().and_then(|map| map.remove("mode"));
-        let mode = match mode {
-            None => Mode::default(),
-            Some(mode) => {
-                from_value(&mode).map_err(|error| error.below(Path::top().key("mode")))?
+/// What a user wrote, before a filter's own types see it. Not generic, so that a module with many filters has it once.
+struct Written {
+    /// The default first; each one laid over it already.
+    profiles: Vec<WrittenProfile>,
+    routes: Vec<Route>,
+}
+
+struct WrittenProfile {
+    name: String,
+    mode: Mode,
+    own: Value,
+}
+
+impl Written {
+    fn read(settings: &Value) -> Result<Self, ConfigError> {
+        let Value::Object(top) = settings else {
+            return Err(wrong(settings, Path::top()));
+        };
+        let mut base = top.clone();
+        let profiles = base.remove("profiles");
+        let routes = base.remove("routes");
+        let base = Value::Object(base);
+
+        let mut written = vec![WrittenProfile::read(DEFAULT, base.clone())?];
+        match &profiles {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(profiles)) => {
+                for (name, over) in profiles {
+                    let here = Path::top().key("profiles").key(name.as_str());
+                    check_profile(name, over, &here)?;
+                    written.push(WrittenProfile::read(name, merge(&base, over))?);
+                }
+            }
+            Some(other) => return Err(wrong(other, Path::top().key("profiles"))),
+        }
+        let routes = match &routes {
+            None | Some(Value::Null) => Vec::new(),
+            Some(routes) => {
+                from_value(routes).map_err(|error| error.below(Path::top().key("routes")))?
             }
         };
-        let own: F::Settings = from_value(&own).map_err(with_shared_keys)?;
-        let compiling = Compiling::new(F::NAME, name, environment, registry);
         Ok(Self {
-            name: name.to_owned(),
-            mode,
-            compiled: F::compile(own, &compiling)?,
+            profiles: written,
+            routes,
         })
+    }
+}
+
+impl WrittenProfile {
+    fn read(name: &str, mut own: Value) -> Result<Self, ConfigError> {
+        let mut profile = Self {
+            name: name.to_owned(),
+            mode: Mode::default(),
+            own: Value::Null,
+        };
+        if let Some(mode) = own.as_object_mut().and_then(|map| map.remove("mode")) {
+            profile.mode = from_value(&mode).map_err(|error: ConfigError| {
+                profile.place(error.below(Path::top().key("mode")))
+            })?;
+        }
+        profile.own = own;
+        Ok(profile)
+    }
+
+    /// A mistake of this profile, seen from the top. The default is checked first, so what is wrong in a profile was
+    /// written there.
+    fn place(&self, error: ConfigError) -> ConfigError {
+        if self.name == DEFAULT {
+            return error;
+        }
+        error.below(Path::top().key("profiles").key(self.name.as_str()))
     }
 }
 

@@ -106,21 +106,18 @@ enum CompiledPath {
 }
 
 impl RouteTable {
-    /// Compiles the list; `find` gives a profile's index.
-    pub fn compile(
-        routes: &[Route],
-        find: impl Fn(&str) -> Option<usize>,
-        defined: impl Fn() -> Vec<String>,
-    ) -> Result<Self, ConfigError> {
+    /// Compiles the list; an entry's profile is one of these names.
+    pub fn compile(routes: &[Route], names: &[&str]) -> Result<Self, ConfigError> {
         let mut entries = Vec::with_capacity(routes.len());
         for (at, route) in routes.iter().enumerate() {
             let here = || Path::top().key("routes").index(at);
-            let profile = find(&route.profile).ok_or_else(|| {
+            let profile = names.iter().position(|name| *name == route.profile);
+            let profile = profile.ok_or_else(|| {
                 ConfigError::new(
                     here().key("profile"),
                     Mistake::UnknownProfile {
                         name: route.profile.clone(),
-                        defined: defined(),
+                        defined: names.iter().map(|name| (*name).to_owned()).collect(),
                     },
                 )
             })?;

@@ -20,7 +20,6 @@ pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, ConfigError> 
 struct At<'a>(&'a Value);
 
 /// A mistake with its path written from the inside out.
-#[derive(Debug)]
 struct Error {
     inside_out: Vec<Segment>,
     mistake: Mistake,
@@ -50,7 +49,14 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.mistake.fmt(f)
+        fmt::Display::fmt(&self.mistake, f)
+    }
+}
+
+/// serde asks for it; nobody shows it.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.mistake, f)
     }
 }
 

@@ -56,7 +56,7 @@ impl fmt::Display for Path {
         }
         for (at, segment) in self.0.iter().enumerate() {
             match segment {
-                Segment::Key(key) if key.contains('.') => write!(f, "[{key:?}]")?,
+                Segment::Key(key) if key.contains('.') => write!(f, "[{}]", super::json_text(key))?,
                 Segment::Key(key) if at == 0 => f.write_str(key)?,
                 Segment::Key(key) => write!(f, ".{key}")?,
                 Segment::Index(index) => write!(f, "[{index}]")?,
