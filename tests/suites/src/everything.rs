@@ -4,7 +4,22 @@ use serde_json::{Value, json};
 
 /// For security-headers.
 pub fn security_headers() -> Value {
-    json!({"preset": "web-nonce"})
+    json!({
+        "preset": "web-nonce",
+        "headers": {
+            "x-app": {"set": "portcullis"},
+            "vary": {"append": "Accept-Encoding"},
+            "x-removed": "remove",
+        },
+        "csp": {"merge": "script-src 'nonce-{nonce}'; frame-ancestors 'none'"},
+        "hsts": {"when": "always", "upstream": "replace"},
+        "leaks": {"remove": ["x-build"]},
+        "cookies": {},
+        "clear_site_data": ["cache"],
+        "csrf": {"trusted_origins": ["https://partner.example"]},
+        "cors": {"allowed_origins": ["https://app.example.com"]},
+        "report_only": {"endpoint": "/reports", "policies": ["coop", "coep"]},
+    })
 }
 
 /// For request-tracing.

@@ -14,6 +14,7 @@ use portcullis_harness::upstream::Upstream;
 use portcullis_harness::{
     Config, Connection, Ending, Envoy, Filter, Listener, Request, Route, cases, http2, suite, wait,
 };
+use portcullis_suites::everything;
 use portcullis_suites::traffic::{self, Exchange};
 use serde_json::json;
 
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
 fn start() -> Shared {
     let upstream = Upstream::start().unwrap();
     let internal = json!({"trust": "internal", "baggage": "pass"});
-    let web = json!({"preset": "web-nonce", "cookies": {"http_only": true}});
+    let web = everything::security_headers();
     let config = Config::new(upstream.port())
         .cluster(http2_cluster("http2", upstream.port()))
         .cluster(cluster("dead", 1))

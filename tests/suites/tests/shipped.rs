@@ -229,14 +229,14 @@ fn one_id_stands_in_request_response_and_access_log(shared: &Shared) {
 }
 
 fn metrics_carry_labels(shared: &Shared) {
-    shared.send(&Request::post("/text", "x").header("sec-fetch-site", "cross-site"));
+    shared.send(&Request::post("/web/text", "x").header("sec-fetch-site", "cross-site"));
     let page = shared.envoy.admin().prometheus();
     let line = page.lines().find(|line| {
         line.starts_with("portcullis_security_headers_csrf_total{") && line.contains("refused")
     });
     let line = line.unwrap_or_else(|| panic!("{page}"));
     assert!(
-        line.contains("profile=\"default\"") && line.contains("outcome=\"refused\""),
+        line.contains("profile=\"web\"") && line.contains("outcome=\"refused\""),
         "{line}"
     );
 }
