@@ -2,8 +2,8 @@
 
 use portcullis_kit::Callbacks;
 
-/// What every host needs of every module.
-const ALWAYS: [&str; 8] = [
+/// What every host needs of every module, the allocator aside. Not `proxy_on_done`: a host takes its absence for yes.
+const ALWAYS: [&str; 7] = [
     "memory",
     "_initialize",
     "proxy_abi_version_0_2_1",
@@ -12,8 +12,6 @@ const ALWAYS: [&str; 8] = [
     "proxy_on_configure",
     // Without it the SDK would keep every request's context for ever.
     "proxy_on_delete",
-    // A root context is asked whether it is done; a host takes its absence as yes, so it is not here.
-    "proxy_on_memory_allocate",
 ];
 
 /// The names under which a host finds the guest's allocator; one is enough.
@@ -39,12 +37,9 @@ pub fn is_kept(name: &str, needed: Callbacks) -> bool {
 
 /// The exports without which the module is of no use, allocators aside.
 pub fn required(needed: Callbacks) -> impl Iterator<Item = &'static str> {
-    let always = ALWAYS
-        .into_iter()
-        .filter(|name| !ALLOCATORS.contains(name));
     let declared = BY_CALLBACK
         .into_iter()
         .filter(move |(callback, _)| needed.contains(*callback))
         .map(|(_, name)| name);
-    always.chain(declared)
+    ALWAYS.into_iter().chain(declared)
 }
