@@ -9,6 +9,7 @@ use proxy_wasm::types::Action;
 
 use crate::exchange::{HostExchange, Phase, State};
 use crate::root::Loaded;
+use crate::unreachable::{no_context_calls, no_http_calls};
 
 /// A request under a loaded bundle.
 pub struct Http<B: Bundle> {
@@ -50,9 +51,13 @@ fn action(flow: Flow) -> Action {
     }
 }
 
-impl<B: Bundle> Context for Http<B> {}
+impl<B: Bundle> Context for Http<B> {
+    no_context_calls!();
+}
 
 impl<B: Bundle> HttpContext for Http<B> {
+    no_http_calls!();
+
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
         action(self.run(Phase::Request, |bundle, stream, exchange| {
             bundle.request_headers(stream, exchange, end_of_stream)

@@ -18,6 +18,7 @@ mod host;
 mod http;
 mod randomness;
 mod root;
+mod unreachable;
 mod worker;
 
 pub use export::{Entry, new_root};

@@ -15,6 +15,7 @@ use crate::environment::Variables;
 use crate::host::{self, Buffer, Map};
 use crate::http::Http;
 use crate::randomness;
+use crate::unreachable::{no_context_calls, no_http_calls, no_root_calls};
 use crate::worker::HostWorker;
 
 /// A bundle that its configuration compiled to.
@@ -72,6 +73,8 @@ pub fn reject(plugin: &str, why: &str) -> bool {
 }
 
 impl<B: Bundle + 'static> Context for Root<B> {
+    no_context_calls!();
+
     fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
         let Some(loaded) = &self.loaded else {
             return;
@@ -89,6 +92,8 @@ impl<B: Bundle + 'static> Context for Root<B> {
 }
 
 impl<B: Bundle + 'static> RootContext for Root<B> {
+    no_root_calls!();
+
     fn on_configure(&mut self, size: usize) -> bool {
         if !randomness::is_available() {
             return reject(B::NAME, "the host gives no random bytes (WASI random_get)");
@@ -147,8 +152,13 @@ impl<B: Bundle + 'static> RootContext for Root<B> {
 /// Does nothing.
 struct Idle;
 
-impl Context for Idle {}
-impl HttpContext for Idle {}
+impl Context for Idle {
+    no_context_calls!();
+}
+
+impl HttpContext for Idle {
+    no_http_calls!();
+}
 
 /// The plugin of a `root_id` that the module does not have.
 pub struct Unknown {
@@ -156,9 +166,13 @@ pub struct Unknown {
     pub known: Vec<&'static str>,
 }
 
-impl Context for Unknown {}
+impl Context for Unknown {
+    no_context_calls!();
+}
 
 impl RootContext for Unknown {
+    no_root_calls!();
+
     fn on_configure(&mut self, _: usize) -> bool {
         let why = format!(
             "this module has no plugin of root_id `{}`; it has {}",

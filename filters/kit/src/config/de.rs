@@ -130,8 +130,10 @@ fn describe(found: de::Unexpected<'_>) -> String {
         }
         de::Unexpected::Unsigned(value) => value.to_string(),
         de::Unexpected::Signed(value) => value.to_string(),
-        de::Unexpected::Float(value) => serde_json::Number::from_f64(value)
-            .map_or_else(|| "not a number".to_owned(), |number| number.to_string()),
+        de::Unexpected::Float(value) => serde_json::Number::from_f64(value).map_or_else(
+            || "not a number".to_owned(),
+            |number| super::number_text(&number),
+        ),
         other => match other {
             de::Unexpected::Str(_) | de::Unexpected::Char(_) => "a string",
             de::Unexpected::Unit | de::Unexpected::Option => "nothing",

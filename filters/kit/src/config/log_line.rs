@@ -23,13 +23,38 @@ pub fn log_line(event: &str, fields: &[(&str, Value)]) -> String {
     line
 }
 
+/// A number in decimal. A fraction keeps six digits: the table for shortest floats is 10 kB of each module, and no
+/// number written here is finer.
+pub(crate) fn number_text(number: &serde_json::Number) -> String {
+    if let Some(whole) = number.as_u64() {
+        return whole.to_string();
+    }
+    if let Some(whole) = number.as_i64() {
+        return whole.to_string();
+    }
+    let value = number.as_f64().unwrap_or_default();
+    let sign = if value < 0.0 { "-" } else { "" };
+    let millionths = (value.abs() * 1e6).round();
+    if millionths >= 9e18 {
+        return format!("{sign}9e12");
+    }
+    let millionths = millionths as u64;
+    let text = format!(
+        "{sign}{}.{:06}",
+        millionths / 1_000_000,
+        millionths % 1_000_000
+    );
+    let trimmed = text.trim_end_matches('0');
+    trimmed.strip_suffix('.').unwrap_or(trimmed).to_owned()
+}
+
 /// Compact JSON. serde_json's own writer is generic over more than is needed here and costs each module 20 kB.
 pub(crate) fn write_json(out: &mut String, value: &Value) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(true) => out.push_str("true"),
         Value::Bool(false) => out.push_str("false"),
-        Value::Number(number) => out.push_str(&number.to_string()),
+        Value::Number(number) => out.push_str(&number_text(number)),
         Value::String(text) => out.push_str(&json_text(text)),
         Value::Array(items) => {
             out.push('[');
