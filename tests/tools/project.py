@@ -64,6 +64,11 @@ def test_modules():
     return sorted(path.parent for path in ROOT.glob("tests/modules/*/Cargo.toml"))
 
 
+def uses_adapter(crate):
+    """Whether a module says which callbacks it needs."""
+    return "portcullis-adapter" in (crate / "Cargo.toml").read_text()
+
+
 def package(crate):
     """The package name of a crate's folder."""
     return re.search(r'^name\s*=\s*"([^"]+)"', (crate / "Cargo.toml").read_text(), re.M).group(1)
