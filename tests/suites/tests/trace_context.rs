@@ -1,0 +1,529 @@
+//! W3C Trace Context Level 2 on the wire: every rule that the W3C's own conformance suite tests, in its strictest
+//! level, and some that it does not; the filter alone and beside Envoy's OpenTelemetry tracer.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+use std::collections::{BTreeMap, HashSet};
+use std::process::ExitCode;
+
+use portcullis_harness::config::http2_cluster;
+use portcullis_harness::upstream::Upstream;
+use portcullis_harness::{Config, Connection, Envoy, Filter, Listener, Request, cases, suite};
+use serde_json::json;
+
+struct Shared {
+    upstream: Upstream,
+    envoy: Envoy,
+}
+
+const TRACE: &str = "12345678901234567890123456789012";
+const PARENT: &str = "1234567890123456";
+const LISTENERS: [&str; 3] = ["alone", "chain", "beside-opentelemetry"];
+
+fn main() -> ExitCode {
+    suite::run(
+        start,
+        cases![
+            without_a_traceparent_a_trace_starts,
+            a_valid_traceparent_is_continued_with_a_parent_id_of_our_own,
+            an_invalid_traceparent_starts_a_trace,
+            a_tracestate_is_kept_in_order_with_a_valid_traceparent,
+            an_invalid_tracestate_is_dropped_and_the_traceparent_kept,
+            a_tracestate_without_a_valid_traceparent_is_dropped,
+            every_request_of_a_connection_gets_its_own_parent_id,
+            an_edge_believes_nobody,
+        ],
+    )
+}
+
+fn start() -> Shared {
+    let upstream = Upstream::start().unwrap();
+    let internal = json!({"trust": "internal"});
+    let tracing = || Filter::wasm("request_tracing", internal.clone());
+    let config = Config::new(upstream.port())
+        .cluster(http2_cluster("collector", 1))
+        .listener(Listener::new("alone").filter(tracing()))
+        .listener(Listener::new("chain").filter(Filter::wasm(
+            "portcullis",
+            json!({"request_tracing": internal, "security_headers": {}}),
+        )))
+        .listener(Listener::new("beside-opentelemetry").filter(tracing()).hcm(&json!({"tracing": {
+            "no_context_propagation": true,
+            "provider": {
+                "name": "envoy.tracers.opentelemetry",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
+                    "grpc_service": {"envoy_grpc": {"cluster_name": "collector"}, "timeout": "0.25s"},
+                    "service_name": "edge",
+                },
+            },
+        }})))
+        .listener(Listener::new("edge").filter(Filter::wasm("request_tracing", json!({}))));
+    let envoy = Envoy::start("trace-context", &config).unwrap_or_else(|error| panic!("{error}"));
+    Shared { upstream, envoy }
+}
+
+/// A header line to send.
+type Line = (&'static str, String);
+/// A key and its value.
+type Member = (String, String);
+
+/// What the upstream received, checked for form.
+#[derive(Debug)]
+struct Received {
+    trace: String,
+    parent: String,
+    flags: u8,
+    /// In order.
+    state: Vec<(String, String)>,
+}
+
+impl Received {
+    fn value(&self, key: &str) -> Option<&str> {
+        self.state
+            .iter()
+            .find(|(found, _)| found == key)
+            .map(|(_, value)| value.as_str())
+    }
+
+    fn continues(&self) -> bool {
+        self.trace == TRACE
+    }
+}
+
+impl Shared {
+    /// Sends these lines, after those of the case, and reads what arrives.
+    #[track_caller]
+    fn send(&self, connection: &mut Connection, case: &str, lines: &[(&str, String)]) -> Received {
+        let request = lines.iter().fold(
+            Request::get("/text").case(case),
+            |request, (name, value)| request.header(*name, value.as_str()),
+        );
+        assert_eq!(connection.exchange(&request).status, 200, "{case}");
+        let received = self
+            .upstream
+            .recorder()
+            .requests(case)
+            .pop()
+            .expect("the request");
+        let all = |name: &str| -> Vec<String> {
+            let lines = received.header_lines(name);
+            lines
+                .iter()
+                .map(|line| String::from_utf8(line.to_vec()).unwrap())
+                .collect()
+        };
+        let [traceparent] = all("traceparent").try_into().expect("one traceparent");
+        let states = all("tracestate");
+        assert!(
+            states.iter().all(|line| !line.is_empty()),
+            "{case}: an empty tracestate"
+        );
+        parse(&traceparent, &states.join(","))
+    }
+
+    /// Sends one case to every listener.
+    #[track_caller]
+    fn everywhere(&self, case: &str, lines: &[(&str, String)], check: impl Fn(&Received)) {
+        for listener in LISTENERS {
+            let mut connection = Connection::open(self.envoy.port(listener));
+            let received = self.send(&mut connection, &format!("{listener}: {case}"), lines);
+            assert_ne!(received.parent, PARENT, "{listener}: {case}");
+            check(&received);
+        }
+    }
+}
+
+#[track_caller]
+fn parse(traceparent: &str, tracestate: &str) -> Received {
+    let parts: Vec<&str> = traceparent.split('-').collect();
+    let hex = |text: &str, len: usize| {
+        text.len() == len
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let [version, trace, parent, flags] = parts[..] else {
+        panic!("{traceparent}")
+    };
+    assert!(
+        version == "00" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2),
+        "{traceparent}"
+    );
+    assert!(
+        trace.bytes().any(|byte| byte != b'0') && parent.bytes().any(|byte| byte != b'0'),
+        "{traceparent}"
+    );
+    let state: Vec<(String, String)> = tracestate
+        .split(',')
+        .map(|member| member.trim_matches([' ', '\t']))
+        .filter(|member| !member.is_empty())
+        .map(|member| {
+            member
+                .split_once('=')
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .expect("key=value")
+        })
+        .collect();
+    let keys: HashSet<&String> = state.iter().map(|(key, _)| key).collect();
+    assert_eq!(keys.len(), state.len(), "a key twice: {tracestate}");
+    assert!(state.len() <= 32, "{tracestate}");
+    Received {
+        trace: trace.to_owned(),
+        parent: parent.to_owned(),
+        flags: u8::from_str_radix(flags, 16).unwrap(),
+        state,
+    }
+}
+
+fn traceparent(value: impl Into<String>) -> (&'static str, String) {
+    ("traceparent", value.into())
+}
+
+fn tracestate(value: impl Into<String>) -> (&'static str, String) {
+    ("tracestate", value.into())
+}
+
+fn valid() -> (&'static str, String) {
+    traceparent(format!("00-{TRACE}-{PARENT}-00"))
+}
+
+fn without_a_traceparent_a_trace_starts(shared: &Shared) {
+    shared.everywhere("nothing", &[], |received| assert!(!received.continues()));
+    for name in ["trace-parent", "trace.parent"] {
+        let lines = [(name, format!("00-{TRACE}-{PARENT}-01"))];
+        shared.everywhere(name, &lines, |received| {
+            assert!(!received.continues(), "{name}")
+        });
+    }
+}
+
+fn a_valid_traceparent_is_continued_with_a_parent_id_of_our_own(shared: &Shared) {
+    let base = format!("{TRACE}-{PARENT}");
+    for (value, flags) in [
+        (format!("00-{base}-01"), 1),
+        (format!("00-{base}-00"), 0),
+        // The random flag goes on, unknown flags do not.
+        (format!("00-{base}-03"), 3),
+        (format!("00-{base}-02"), 2),
+        (format!("00-{base}-ff"), 3),
+        (format!("00-{base}-fc"), 0),
+        // Higher versions are read as far as this one goes.
+        (format!("cc-{base}-01"), 1),
+        (format!("01-{base}-01-"), 1),
+        (format!("cc-{base}-01-what-the-future-brings"), 1),
+        // Optional white space.
+        (format!(" 00-{base}-01"), 1),
+        (format!("\t00-{base}-01"), 1),
+        (format!("00-{base}-01 "), 1),
+        (format!("00-{base}-01\t"), 1),
+        (format!("\t 00-{base}-01 \t"), 1),
+    ] {
+        shared.everywhere(
+            &format!("valid {value:?}"),
+            &[traceparent(value.clone())],
+            |received| {
+                assert!(received.continues(), "{value:?}: {received:?}");
+                assert_eq!(received.flags, flags, "{value:?}");
+            },
+        );
+    }
+    for name in ["TraceParent", "TrAcEpArEnT", "TRACEPARENT"] {
+        shared.everywhere(name, &[(name, format!("00-{base}-01"))], |received| {
+            assert!(received.continues(), "{name}")
+        });
+    }
+}
+
+fn an_invalid_traceparent_starts_a_trace(shared: &Shared) {
+    for value in [
+        format!("00-{TRACE}-{PARENT}-01."),
+        format!("00-{TRACE}-{PARENT}-01-what-the-future-brings"),
+        format!("cc-{TRACE}-{PARENT}-01.what-the-future-brings"),
+        format!("ff-{TRACE}-{PARENT}-01"),
+        format!(".0-{TRACE}-{PARENT}-01"),
+        format!("0.-{TRACE}-{PARENT}-01"),
+        format!("000-{TRACE}-{PARENT}-01"),
+        format!("0000-{TRACE}-{PARENT}-01"),
+        format!("0-{TRACE}-{PARENT}-01"),
+        format!("00-{}-{PARENT}-01", "0".repeat(32)),
+        format!("00-.{}-{PARENT}-01", &TRACE[1..]),
+        format!("00-{}.-{PARENT}-01", &TRACE[..31]),
+        format!("00-{TRACE}3-{PARENT}-01"),
+        format!("00-{}-{PARENT}-01", &TRACE[..31]),
+        format!("00-{TRACE}-{}-01", "0".repeat(16)),
+        format!("00-{TRACE}-.{}-01", &PARENT[1..]),
+        format!("00-{TRACE}-{}.-01", &PARENT[..15]),
+        format!("00-{TRACE}-{PARENT}7-01"),
+        format!("00-{TRACE}-{}-01", &PARENT[..15]),
+        format!("00-{TRACE}-{PARENT}-.0"),
+        format!("00-{TRACE}-{PARENT}-0."),
+        format!("00-{TRACE}-{PARENT}-001"),
+        format!("00-{TRACE}-{PARENT}-1"),
+        format!("00-{TRACE}-{PARENT}-0A"),
+        format!("00-{TRACE}-ABCDEF7890123456-01"),
+        format!("00_{TRACE}_{PARENT}_01"),
+        format!("00-{TRACE}-{PARENT}-01,00-{TRACE}-{PARENT}-01"),
+        String::new(),
+    ] {
+        let lines = [traceparent(value.clone()), tracestate("foo=1")];
+        shared.everywhere(&format!("invalid {value:?}"), &lines, |received| {
+            assert!(
+                !received.trace.contains(&TRACE[1..31]),
+                "{value:?}: {received:?}"
+            );
+            assert_eq!(received.value("foo"), None, "{value:?}: {received:?}");
+        });
+    }
+    let other = TRACE.replace('2', "3");
+    for second in [
+        format!("00-{other}-{PARENT}-01"),
+        format!("00-{TRACE}-{PARENT}-00"),
+        "nonsense".to_owned(),
+    ] {
+        let lines = [valid(), traceparent(second.clone()), tracestate("foo=1")];
+        shared.everywhere(&format!("two: {second}"), &lines, |received| {
+            assert!(
+                !received.continues() && received.trace != other,
+                "{second}: {received:?}"
+            );
+            assert_eq!(received.value("foo"), None, "{second}: {received:?}");
+        });
+    }
+}
+
+/// All that Level 2 allows in a value.
+fn every_value_character() -> String {
+    (' '..='~').filter(|c| !matches!(c, ',' | '=')).collect()
+}
+
+fn a_tracestate_is_kept_in_order_with_a_valid_traceparent(shared: &Shared) {
+    let key = format!("{}0123456789_-*/", ('a'..='z').collect::<String>());
+    let key_with_system = format!("{key}@a-z0-9_-*/");
+    let value = every_value_character();
+    let numbered = |from: usize, to: usize| {
+        tracestate(
+            (from..=to)
+                .map(|i| format!("bar{i:02}={i:02}"))
+                .collect::<Vec<_>>()
+                .join(","),
+        )
+    };
+    let all = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
+    };
+    let of_32: Vec<(String, String)> = (1..=32)
+        .map(|i| (format!("bar{i:02}"), format!("{i:02}")))
+        .collect();
+    let cases: Vec<(Vec<Line>, Vec<Member>)> = vec![
+        (
+            vec![tracestate("foo=1,bar=2")],
+            all(&[("foo", "1"), ("bar", "2")]),
+        ),
+        (
+            vec![
+                tracestate("foo=1,bar=2"),
+                tracestate("rojo=1,congo=2"),
+                tracestate("baz=3"),
+            ],
+            all(&[
+                ("foo", "1"),
+                ("bar", "2"),
+                ("rojo", "1"),
+                ("congo", "2"),
+                ("baz", "3"),
+            ]),
+        ),
+        (vec![tracestate("")], vec![]),
+        (
+            vec![tracestate("foo=1"), tracestate("")],
+            all(&[("foo", "1")]),
+        ),
+        (
+            vec![tracestate(""), tracestate("foo=1")],
+            all(&[("foo", "1")]),
+        ),
+        (
+            vec![tracestate("foo=1,,bar=2,")],
+            all(&[("foo", "1"), ("bar", "2")]),
+        ),
+        (vec![tracestate(", \t ,foo=1")], all(&[("foo", "1")])),
+        (
+            vec![tracestate("foo=1 \t , \t bar=2, \t baz=3")],
+            all(&[("foo", "1"), ("bar", "2"), ("baz", "3")]),
+        ),
+        (
+            vec![tracestate("foo=1\t \t,\t \tbar=2,\t \tbaz=3")],
+            all(&[("foo", "1"), ("bar", "2"), ("baz", "3")]),
+        ),
+        (vec![tracestate("\t foo=1 \t")], all(&[("foo", "1")])),
+        // A space before a value belongs to it.
+        (
+            vec![tracestate("foo=  1,bar=2")],
+            all(&[("foo", "  1"), ("bar", "2")]),
+        ),
+        (
+            vec![tracestate(format!("{key}={value}"))],
+            all(&[(&key, &value)]),
+        ),
+        (
+            vec![tracestate(format!("{key_with_system}={value}"))],
+            all(&[(&key_with_system, &value)]),
+        ),
+        // Level 2 lets a key begin with a digit.
+        (
+            vec![tracestate("0foo=1,1@a=2")],
+            all(&[("0foo", "1"), ("1@a", "2")]),
+        ),
+        (
+            vec![tracestate(format!("foo=1,{}=1", "z".repeat(256)))],
+            all(&[("foo", "1"), (&"z".repeat(256), "1")]),
+        ),
+        (
+            vec![tracestate(format!(
+                "{}@{}=1",
+                "t".repeat(241),
+                "v".repeat(14)
+            ))],
+            all(&[(&format!("{}@{}", "t".repeat(241), "v".repeat(14)), "1")]),
+        ),
+        (
+            vec![tracestate(format!("foo={}", "v".repeat(256)))],
+            all(&[("foo", &"v".repeat(256))]),
+        ),
+        (
+            vec![
+                numbered(1, 10),
+                numbered(11, 20),
+                numbered(21, 30),
+                numbered(31, 32),
+            ],
+            of_32,
+        ),
+        (
+            vec![
+                ("TrAcEsTaTe", "foo=1".to_owned()),
+                ("TRACESTATE", "bar=2".to_owned()),
+            ],
+            all(&[("foo", "1"), ("bar", "2")]),
+        ),
+    ];
+    for (lines, expected) in cases {
+        let name = format!(
+            "{:?}",
+            lines.iter().map(|(_, value)| value).collect::<Vec<_>>()
+        );
+        let lines = [vec![valid()], lines].concat();
+        shared.everywhere(&name, &lines, |received| {
+            assert!(received.continues(), "{name}: {received:?}");
+            assert_eq!(received.state, expected, "{name}");
+        });
+    }
+}
+
+fn an_invalid_tracestate_is_dropped_and_the_traceparent_kept(shared: &Shared) {
+    let many: Vec<String> = (1..=33).map(|i| format!("bar{i:02}={i:02}")).collect();
+    for value in [
+        "foo=1,foo=1".to_owned(),
+        "foo=1,foo=2".to_owned(),
+        "foo=1,foo =1".to_owned(),
+        "foo=1,FOO=1".to_owned(),
+        "foo=1,foo.bar=1".to_owned(),
+        "foo=1,foo@=1".to_owned(),
+        "foo=1,@foo=1".to_owned(),
+        "foo=1,foo@@bar=1".to_owned(),
+        "foo=1,foo@bar@baz=1".to_owned(),
+        "foo=1,_bar=1".to_owned(),
+        "foo=1,bar".to_owned(),
+        "foo=1,=1".to_owned(),
+        "foo=bar=baz".to_owned(),
+        "foo=,bar=3".to_owned(),
+        "foo=1,bar=\u{e9}".to_owned(),
+        "foo=1,bar=a\tb".to_owned(),
+        format!("foo=1,{}=1", "z".repeat(257)),
+        format!("foo=1,{}@v=1", "t".repeat(242)),
+        format!("foo=1,t@{}=1", "v".repeat(15)),
+        format!("foo=1,bar={}", "v".repeat(257)),
+        format!("foo=1,{}", many[..32].join(",")),
+    ] {
+        let name = format!("dropped {value}").replace(|c: char| !c.is_ascii_graphic(), "?");
+        shared.everywhere(&name, &[valid(), tracestate(value.clone())], |received| {
+            assert!(received.continues(), "{value:?}: {received:?}");
+            assert_eq!(received.state, [], "{value:?}");
+        });
+    }
+    for [one, two] in [["foo=1", "foo=1"], ["foo=1", "foo=2"]] {
+        let lines = [valid(), tracestate(one), tracestate(two)];
+        shared.everywhere(&format!("dropped {one} | {two}"), &lines, |received| {
+            assert!(received.continues(), "{received:?}");
+            assert_eq!(received.state, []);
+        });
+    }
+    for name in ["trace-state", "trace.state"] {
+        let lines = [valid(), (name, "foo=1".to_owned())];
+        shared.everywhere(name, &lines, |received| assert_eq!(received.state, []));
+    }
+}
+
+fn a_tracestate_without_a_valid_traceparent_is_dropped(shared: &Shared) {
+    for value in ["foo=1", "foo=1,bar=2"] {
+        shared.everywhere(
+            &format!("alone {value}"),
+            &[tracestate(value)],
+            |received| {
+                assert_eq!(
+                    (received.value("foo"), received.value("bar")),
+                    (None, None),
+                    "{received:?}"
+                );
+            },
+        );
+    }
+}
+
+fn every_request_of_a_connection_gets_its_own_parent_id(shared: &Shared) {
+    for listener in LISTENERS {
+        let mut connection = Connection::open(shared.envoy.port(listener));
+        let mut seen: BTreeMap<bool, HashSet<String>> = BTreeMap::new();
+        for i in 0..50 {
+            let lines = if i % 2 == 0 { vec![valid()] } else { vec![] };
+            let received = shared.send(&mut connection, &format!("{listener} {i}"), &lines);
+            assert_eq!(received.continues(), i % 2 == 0);
+            if !received.continues() {
+                assert_eq!(
+                    received.flags & 2,
+                    2,
+                    "a new trace id is random: {received:?}"
+                );
+            }
+            seen.entry(received.continues())
+                .or_default()
+                .insert(received.parent.clone());
+        }
+        assert_eq!(
+            seen.values().map(HashSet::len).collect::<Vec<_>>(),
+            [25, 25]
+        );
+    }
+}
+
+fn an_edge_believes_nobody(shared: &Shared) {
+    let lines = [valid(), tracestate("foo=1")];
+    let received = shared.send(
+        &mut Connection::open(shared.envoy.port("edge")),
+        "edge",
+        &lines,
+    );
+    assert!(
+        !received.continues() && received.value("foo").is_none(),
+        "{received:?}"
+    );
+}
