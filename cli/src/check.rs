@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::document::{Dialect, Fault, FaultKind, Pos, Source, Span, read_all, without_surrogates};
+use crate::document::{Dialect, Fault, Pos, Source, Span, read_all, without_surrogates};
 use crate::find::{Document, Findings};
 use crate::registry::Bundle;
 use crate::{lint, mistakes};
@@ -15,6 +17,18 @@ pub struct Report {
     pub text: String,
     pub errors: usize,
     pub warnings: usize,
+}
+
+/// The settings of every plugin in texts, as its code gets them.
+pub fn settings(sources: &[Source], bundle: Option<Bundle>) -> Vec<(Bundle, Value)> {
+    let mut findings = Findings::default();
+    for (file, source) in sources.iter().enumerate() {
+        read_file(&mut findings, file, source, bundle);
+    }
+    let plugins = findings.plugins.into_iter();
+    plugins
+        .filter_map(|plugin| Some((plugin.bundle, plugin.settings.value?)))
+        .collect()
 }
 
 /// Checks texts; with `bundle` they are bare settings of that plugin.
@@ -54,13 +68,18 @@ fn read_file(findings: &mut Findings, file: usize, source: &Source, bundle: Opti
         .diagnostics
         .extend(faults.into_iter().map(|fault| fault_of(file, fault)));
     let dialect = if json { Dialect::Json } else { Dialect::Envoy };
-    for root in &documents {
+    for (number, root) in documents.iter().enumerate() {
         let document = Document {
             file,
             source,
             root,
             dialect,
         };
+        if number > 0 && !document.is_kubernetes() {
+            let message = "Envoy reads only the first document of a file; this one is never loaded";
+            findings.report(document.error(Span::at(root.span.start), message));
+            continue;
+        }
         match bundle {
             Some(bundle) => findings.add_settings(document, bundle),
             None => findings.add(document),
@@ -87,7 +106,7 @@ fn is_json(name: &str) -> bool {
 
 /// YAML takes more than JSON does.
 fn json_fault(file: usize, source: &Source) -> Option<Diagnostic> {
-    let error = serde_json::from_str::<serde_json::Value>(&source.text).err()?;
+    let error = serde_json::from_str::<Value>(&source.text).err()?;
     let text = error.to_string();
     let position = format!(" at line {} column {}", error.line(), error.column());
     let problem = text.strip_suffix(&position).unwrap_or(&text);
@@ -104,12 +123,7 @@ fn json_fault(file: usize, source: &Source) -> Option<Diagnostic> {
 }
 
 fn fault_of(file: usize, fault: Fault) -> Diagnostic {
-    let message = fault.kind.to_string();
-    let diagnostic = Diagnostic::new(file, fault.span, Severity::Error, message);
-    match fault.kind {
-        FaultKind::Duplicate { .. } => diagnostic.help("hosts keep the last one without a word"),
-        _ => diagnostic,
-    }
+    Diagnostic::new(file, fault.span, Severity::Error, fault.kind.to_string())
 }
 
 /// A check that looked at nothing has shown nothing.

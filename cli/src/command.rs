@@ -23,6 +23,7 @@ USAGE
       together: routes in one may name profiles of a plugin in another.
       --filter NAME     the files hold nothing but the settings of this filter
       --deny-warnings   warnings count as mistakes
+      An error breaks on a host, or does not do what is written there. A warning works, and is most likely not wanted.
   portcullis schema FILTER
       Prints the JSON Schema (draft 2020-12) of a filter's settings.
   portcullis docs FILTER

@@ -14,4 +14,4 @@ pub use scalar::{Dialect, to_value};
 pub use source::{Pos, Source, Span};
 #[cfg(test)]
 pub use yaml::read;
-pub use yaml::{Fault, FaultKind, read_all};
+pub use yaml::{Fault, read_all};

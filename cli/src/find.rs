@@ -132,7 +132,7 @@ impl Findings {
     pub fn add(&mut self, document: Document<'_>) {
         let dialect = match document.dialect {
             Dialect::Json => Dialect::Json,
-            _ if is_kubernetes(document.root) => Dialect::Kubernetes,
+            _ if document.is_kubernetes() => Dialect::Kubernetes,
             _ => Dialect::Envoy,
         };
         let document = Document {
@@ -166,6 +166,10 @@ impl Findings {
 }
 
 impl Document<'_> {
+    pub fn is_kubernetes(&self) -> bool {
+        self.root.get("apiVersion").is_some() && self.root.get("kind").is_some()
+    }
+
     pub fn error(&self, span: Span, message: impl Into<String>) -> Diagnostic {
         Diagnostic::new(self.file, span, Severity::Error, message)
     }
@@ -173,10 +177,6 @@ impl Document<'_> {
     pub fn warning(&self, span: Span, message: impl Into<String>) -> Diagnostic {
         Diagnostic::new(self.file, span, Severity::Warning, message)
     }
-}
-
-fn is_kubernetes(root: &Node) -> bool {
-    root.get("apiVersion").is_some() && root.get("kind").is_some()
 }
 
 /// Which plugin is meant, by what a host is told: the `root_id`, the plugin's name, where the module lies.
@@ -212,8 +212,8 @@ impl Identity<'_> {
             (None, None) if root_id.is_empty() => {
                 let name = self.name.and_then(Node::text).unwrap_or_default();
                 match Bundle::of_root_id(name) {
-                    Some(bundle) if self.module.is_none() => Recognised::Ours(bundle),
-                    _ => Recognised::Foreign,
+                    Some(bundle) => Recognised::Ours(bundle),
+                    None => Recognised::Foreign,
                 }
             }
             (None, None) => Recognised::Foreign,
@@ -229,17 +229,18 @@ fn unknown_root_id(
     module: Bundle,
 ) -> Diagnostic {
     let only = module.name();
-    let message = format!(
-        "`{only}`'s module has no plugin of root_id `{root_id}` and refuses its configuration"
-    );
-    document.error(place, message).help(if only == CHAIN {
+    let file = only.replace('-', "_");
+    let message =
+        format!("`{file}.wasm` has no plugin of root_id `{root_id}` and refuses its configuration");
+    let help = if only == CHAIN {
         format!("allowed: {only}, which runs every filter that its settings name")
     } else {
         format!("allowed: {only}")
-    })
+    };
+    document.error(place, message).help(help)
 }
 
-/// The value of a node that is text, or nothing.
+/// The strings of a list.
 fn strings(node: Option<&Node>) -> Vec<String> {
     let items = node.map(Node::items).unwrap_or_default();
     items

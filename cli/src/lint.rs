@@ -1,4 +1,11 @@
 //! What breaks on a host although every setting is right.
+//!
+//! An **error** breaks, or does not do what is written: no FAIL_RELOAD where the host can be asked for it, a `root_id`
+//! that the module refuses, a profile that no plugin defines, a plugin that runs twice or stands behind one whose replies
+//! it should see, credentials for every origin, a held message the host is not told of. A **warning** works, and is most
+//! likely not what is wanted: metadata where no plugin reads it, a profile whose plugin is in none of the files, a native
+//! filter that answers before ours see it, a host that cannot be asked for FAIL_RELOAD. Warnings leave the exit status
+//! at 0 unless `--deny-warnings` is given.
 
 mod cors;
 pub mod failure;

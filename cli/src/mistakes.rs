@@ -18,32 +18,38 @@ pub fn of(plugin: &Found) -> Vec<Diagnostic> {
     };
     let mut left = settings.clone();
     let mut found = Vec::new();
-    let mut guessing = false;
+    let mut doubt = Doubt::default();
     while found.len() < MAX_MISTAKES {
         let Err(error) = plugin.bundle.load(&left, &plugin.environment) else {
             break;
         };
-        if guessing && !stands_alone(&error.mistake) {
+        if doubt.covers(&error) {
             break;
         }
         found.push(diagnostic(plugin, &error));
-        match without(plugin.bundle, &mut left, &error) {
-            Rest::Same => {}
-            Rest::Guess => guessing = true,
-            Rest::Nothing => break,
+        if !cut(plugin.bundle, &mut left, &error, &mut doubt) {
+            break;
         }
     }
     found
 }
 
-/// What may be concluded from the settings after a mistake was cut out of them.
-enum Rest {
-    /// Every further mistake was there before.
-    Same,
-    /// A missing value may be the one that was cut out: only what is wrong in itself counts.
-    Guess,
-    /// Nothing was cut out.
-    Nothing,
+/// Which further mistakes may come from what was cut out.
+#[derive(Default)]
+struct Doubt {
+    /// A value of the defaults is gone, and another one may miss it.
+    value: bool,
+    /// Maps without a key that was unknown, and may have been meant for one that now is missing.
+    maps: Vec<Vec<Segment>>,
+}
+
+impl Doubt {
+    fn covers(&self, error: &ConfigError) -> bool {
+        let path = error.path.segments();
+        let parent = path.split_last().map(|(_, parent)| parent);
+        let near = |map: &Vec<Segment>| map == path || Some(map.as_slice()) == parent;
+        !stands_alone(&error.mistake) && (self.value || self.maps.iter().any(near))
+    }
 }
 
 /// Whether a mistake is one whatever else the settings hold.
@@ -57,51 +63,47 @@ fn stands_alone(mistake: &Mistake) -> bool {
     )
 }
 
-fn without(bundle: Bundle, settings: &mut Value, error: &ConfigError) -> Rest {
+/// Cuts a mistake out of the settings; whether that could be done.
+fn cut(bundle: Bundle, settings: &mut Value, error: &ConfigError, doubt: &mut Doubt) -> bool {
     let mut path = error.path.segments().to_vec();
     if let Mistake::UnknownKey { key, .. } = &error.mistake {
+        doubt.maps.push(path.clone());
         path.push(Segment::Key(key.clone()));
-        return if remove(settings, &path) {
-            Rest::Same
-        } else {
-            Rest::Nothing
-        };
+        return remove(settings, &path);
     }
-    let member = match (bundle, path.first()) {
-        (Bundle::Chain, Some(_)) => 1,
-        _ => 0,
-    };
+    let member = usize::from(matches!(bundle, Bundle::Chain) && !path.is_empty());
     let own: Vec<&str> = path.iter().skip(member).map_while(name).collect();
     match own.as_slice() {
         // The profile stays, so that routes may name it, and says no more than the default.
         ["profiles", _, ..] => {
             path.truncate(member.saturating_add(2));
+            let empty = Value::Object(Map::new());
             match at(settings, &path) {
-                Some(profile) if *profile != Value::Object(Map::new()) => {
-                    *profile = Value::Object(Map::new());
-                    Rest::Same
+                Some(profile) if *profile != empty => {
+                    *profile = empty;
+                    true
                 }
-                _ => Rest::Nothing,
+                _ => false,
             }
         }
         ["routes", ..] => {
             path.truncate(member.saturating_add(1));
-            if remove(settings, &path) {
-                Rest::Same
-            } else {
-                Rest::Nothing
-            }
+            remove(settings, &path)
         }
         _ => {
+            doubt.value = true;
             // A list without one item would move the others.
             while matches!(path.last(), Some(Segment::Index(_))) {
                 path.pop();
             }
-            if remove(settings, &path) {
-                Rest::Guess
-            } else {
-                Rest::Nothing
+            let done = remove(settings, &path);
+            // `{set: …}` without its one key is another mistake.
+            while path.pop().is_some()
+                && at(settings, &path).is_some_and(|map| *map == Value::Object(Map::new()))
+            {
+                remove(settings, &path);
             }
+            done
         }
     }
 }
@@ -137,15 +139,18 @@ fn remove(settings: &mut Value, path: &[Segment]) -> bool {
 fn diagnostic(plugin: &Found, error: &ConfigError) -> Diagnostic {
     let pointer = match &error.mistake {
         Mistake::UnknownKey { key, .. } => Pointer::KeyBelow(key),
+        Mistake::UnknownValue { value, .. } => Pointer::KeyBelow(value),
         Mistake::Missing { .. } => Pointer::Name,
+        Mistake::WrongType { .. } | Mistake::OutOfRange { .. } => Pointer::Whole,
         _ => Pointer::Value,
     };
     let span = plugin.settings.locate(&error.path, pointer);
     let mut path = error.path.clone();
-    if let Pointer::KeyBelow(key) = pointer {
-        path = path.key(key);
+    if let Mistake::UnknownKey { key, .. } = &error.mistake {
+        path = path.key(key.as_str());
     }
     let told = told(&error.mistake);
+    let merge = matches!(pointer, Pointer::KeyBelow("<<"));
     let mut diagnostic = Diagnostic::new(plugin.file, span, Severity::Error, told.message);
     diagnostic = diagnostic.path(format!("{}, {path}", plugin.bundle.name()));
     if let Some((found, allowed)) = told.choice {
@@ -156,6 +161,9 @@ fn diagnostic(plugin: &Found, error: &ConfigError) -> Diagnostic {
             [] => "allowed: nothing".to_owned(),
             allowed => format!("allowed: {}", allowed.join(", ")),
         });
+    }
+    if merge {
+        diagnostic = diagnostic.help("Envoy does not merge `<<`; write the keys out");
     }
     diagnostic
 }

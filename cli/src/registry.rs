@@ -3,15 +3,16 @@
 use std::cell::RefCell;
 
 use portcullis_kit::Filter;
-use portcullis_kit::chain::Bundle as _;
+use portcullis_kit::chain::{Bundle as _, Chain, End, Link};
 use portcullis_kit::config::{ConfigError, Environment, Path};
 use portcullis_kit::metrics::NoMetrics;
 use portcullis_kit::plugin::Plugin;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use security_headers::SecurityHeaders;
 use serde_json::Value;
 
 /// Every filter of its own, outermost first.
-pub static FILTERS: &[Entry] = &[];
+pub static FILTERS: &[Entry] = &[Entry::of::<SecurityHeaders>(Place::Outer)];
 
 /// The name of the plugin that runs them all.
 pub const CHAIN: &str = "portcullis";
@@ -35,7 +36,8 @@ pub struct Entry {
     /// Its `root_id`, and its key in route metadata.
     pub name: &'static str,
     pub place: Place,
-    /// Whether these settings make it hold a message at its headers, which a host must be told of.
+    /// Whether these settings (the top and every profile) make it hold a message at its headers, which a host must be
+    /// told of.
     pub pauses: fn(&Value) -> bool,
     load: fn(&Value, &dyn Environment) -> Result<(), ConfigError>,
     schema: fn(&mut SchemaGenerator) -> Schema,
@@ -55,6 +57,18 @@ impl Entry {
                 Plugin::<F>::load(settings, environment, &RefCell::new(NoMetrics)).map(|_| ())
             },
             schema: |generator| generator.subschema_for::<F::Settings>(),
+        }
+    }
+
+    /// A filter that is only what it declares of itself.
+    #[cfg(test)]
+    pub const fn declared(name: &'static str, pauses: fn(&Value) -> bool) -> Self {
+        Self {
+            name,
+            place: Place::Decider,
+            pauses,
+            load: |_, _| Ok(()),
+            schema: |_| Schema::default(),
         }
     }
 
@@ -154,4 +168,4 @@ impl Bundle {
     }
 }
 
-type All = portcullis_kit::chain::Chain<portcullis_kit::chain::End>;
+type All = Chain<Link<SecurityHeaders, End>>;

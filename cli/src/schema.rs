@@ -165,11 +165,8 @@ impl Draft {
                 ("additionalProperties", Value::Object(_)) => {
                     out.insert(keyword.clone(), nullable(self.partial(value)));
                 }
-                // Without what is required, one value may fit several.
                 ("oneOf" | "anyOf", Value::Array(choices)) => {
-                    let choices: Vec<Value> =
-                        choices.iter().map(|choice| self.partial(choice)).collect();
-                    out.insert("anyOf".into(), choices.into());
+                    out.insert("anyOf".into(), self.partial_choices(choices).into());
                 }
                 _ => {
                     out.insert(keyword.clone(), value.clone());
@@ -177,6 +174,26 @@ impl Draft {
             }
         }
         Value::Object(out)
+    }
+
+    /// `{set: …}` may be laid over `{merge: …}` by `{merge: null, set: …}`, so the forms of one key are one map here.
+    fn partial_choices(&mut self, choices: &[Value]) -> Vec<Value> {
+        let mut forms = Map::new();
+        let mut out = Vec::new();
+        for choice in choices {
+            match self.partial(choice) {
+                Value::Object(mut map) if map.get("properties").is_some_and(Value::is_object) => {
+                    if let Some(Value::Object(properties)) = map.remove("properties") {
+                        forms.extend(properties);
+                    }
+                }
+                other => out.push(other),
+            }
+        }
+        if !forms.is_empty() {
+            out.push(json!({"type": "object", "properties": forms, "additionalProperties": false}));
+        }
+        out
     }
 
     fn override_of(&mut self, target: &str) -> String {

@@ -10,9 +10,11 @@ use super::source::Span;
 /// What at the end of a path is meant.
 #[derive(Clone, Copy, Debug)]
 pub enum Pointer<'a> {
-    /// The value; where it goes over several lines, its key.
+    /// The value; its key, where the value is no scalar.
     Value,
-    /// A key below it.
+    /// The value as a whole, if it stands on one line; else its key.
+    Whole,
+    /// A key below it, if there is one; else the value.
     KeyBelow(&'a str),
     /// The map itself, in which something is missing: its key.
     Name,
@@ -41,16 +43,28 @@ pub fn locate(tree: &Rc<Node>, outside: Span, path: &Path, pointer: Pointer<'_>)
             },
         }
     }
-    match pointer {
-        Pointer::KeyBelow(key) => node.entry(key).map_or(name, |entry| entry.key_span),
-        Pointer::Value if matches!(node.kind, Kind::Scalar(_)) && on_one_line(node) => node.span,
-        Pointer::Value | Pointer::Name => name,
+    if let Pointer::KeyBelow(key) = pointer
+        && let Some(entry) = node.entry(key)
+    {
+        return entry.key_span;
+    }
+    let scalar = matches!(node.kind, Kind::Scalar(_));
+    let beside = match pointer {
+        Pointer::Value | Pointer::KeyBelow(_) => scalar,
+        Pointer::Whole => scalar || node.span.start.line == name.start.line,
+        Pointer::Name => false,
+    };
+    if beside && on_one_line(node) {
+        node.span
+    } else {
+        name
     }
 }
 
 fn on_one_line(node: &Node) -> bool {
-    // Nothing written has no width; then the key says more.
-    node.span.start.line == node.span.end.line && node.span.start != node.span.end
+    let Span { start, end } = node.span;
+    // Nothing written has no width; then the name says more.
+    start.line == end.line && start != end
 }
 
 /// The place of a list's item: its first key, where it is a map.

@@ -37,7 +37,7 @@ impl fmt::Display for FaultKind {
             Self::Syntax(problem) => write!(f, "not valid YAML: {problem}"),
             Self::Duplicate { key, first } => write!(
                 f,
-                "`{key}` is given twice, first on line {}; a host keeps the last one silently: keep one",
+                "`{key}` is given twice, first on line {}; hosts take one of them without a word: keep one",
                 first.line
             ),
             Self::ComplexKey => f.write_str("a key must be a plain name"),

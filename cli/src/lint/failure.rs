@@ -29,7 +29,8 @@ pub fn istio(findings: &mut Findings, document: Document<'_>, spec: &Node, place
         Some("FAIL_OPEN") => fault(document, strategy, place, OPEN),
         _ => fault(document, strategy, place, CLOSED),
     };
-    findings.report(found.help("write `failStrategy: FAIL_RELOAD` in the spec (Istio 1.27 or later)"));
+    findings
+        .report(found.help("write `failStrategy: FAIL_RELOAD` in the spec (Istio 1.27 or later)"));
 }
 
 /// Envoy Gateway's policy cannot ask for FAIL_RELOAD: what it can do is left to the user, so this only warns.

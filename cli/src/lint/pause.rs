@@ -19,3 +19,42 @@ pub fn check(findings: &Findings) -> Vec<Diagnostic> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Span;
+    use crate::find::{Found, Settings, Variables};
+    use crate::registry::{Bundle, Entry};
+    use serde_json::{Value, json};
+
+    /// No filter of ours pauses yet; the lint reads what a filter declares of its settings.
+    static HOLDER: Entry = Entry::declared("holder", |settings| {
+        settings.get("hold") == Some(&Value::Bool(true))
+    });
+
+    fn found(settings: Value, may_pause: bool) -> usize {
+        let mut findings = Findings::default();
+        findings.plugins.push(Found {
+            file: 0,
+            bundle: Bundle::One(&HOLDER),
+            place: Span::default(),
+            settings: Settings {
+                value: Some(settings),
+                tree: None,
+                outside: Span::default(),
+            },
+            environment: Variables::default(),
+            may_pause,
+            scope: None,
+        });
+        check(&findings).len()
+    }
+
+    #[test]
+    fn only_settings_that_hold_messages_need_the_hosts_leave() {
+        assert_eq!(found(json!({"hold": true}), false), 1);
+        assert_eq!(found(json!({"hold": true}), true), 0);
+        assert_eq!(found(json!({"hold": false}), false), 0);
+    }
+}

@@ -50,7 +50,10 @@ fn one(findings: &Findings, named: &NamedProfile) -> Option<Diagnostic> {
     if defined.contains(named.profile.as_str()) {
         return None;
     }
-    let by = named.filter.as_deref().unwrap_or("plugin");
+    let by = match &named.filter {
+        Some(filter) => format!("plugin of `{filter}`"),
+        None => "plugin".to_owned(),
+    };
     let message = format!(
         "no {by} defines the profile `{}`; requests get the default",
         named.profile
