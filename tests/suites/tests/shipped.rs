@@ -35,13 +35,21 @@ fn main() -> ExitCode {
             every_error_carries_the_security_headers,
             one_id_stands_in_request_response_and_access_log,
             metrics_carry_labels,
+            every_example_starts_and_hardens_responses,
         ],
     )
 }
 
 fn start() -> Shared {
     let upstream = Upstream::start().unwrap();
-    let template = Template::read(artifacts::root().join("envoy/envoy.yaml"))
+    let envoy = serve("envoy.yaml", &upstream);
+    Shared { upstream, envoy }
+}
+
+/// Starts Envoy with a file of `envoy/`.
+#[track_caller]
+fn serve(file: &str, upstream: &Upstream) -> Envoy {
+    let template = Template::read(artifacts::root().join("envoy").join(file))
         .set("admin.address.socket_address.port_value", 0)
         .set("static_resources.listeners[0].address.socket_address", json!({"address": "127.0.0.1", "port_value": 0}))
         .set(
@@ -52,9 +60,8 @@ fn start() -> Shared {
             let name = Path::new(path.as_str().unwrap()).file_stem().unwrap().to_owned();
             *path = artifacts::module(name.to_str().unwrap()).to_str().unwrap().into();
         });
-    let envoy =
-        Envoy::start_template("shipped", &template, 2).unwrap_or_else(|error| panic!("{error}"));
-    Shared { upstream, envoy }
+    let name = file.replace(['/', '.'], "-");
+    Envoy::start_template(&name, &template, 2).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
 impl Shared {
@@ -239,4 +246,26 @@ fn metrics_carry_labels(shared: &Shared) {
         line.contains("profile=\"web\"") && line.contains("outcome=\"refused\""),
         "{line}"
     );
+}
+
+fn every_example_starts_and_hardens_responses(shared: &Shared) {
+    let folder = artifacts::root().join("envoy/examples");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if !name.ends_with(".yaml") {
+            continue;
+        }
+        let envoy = serve(&format!("examples/{name}"), &shared.upstream);
+        let response = Request::get("/text").send(envoy.port("edge"));
+        assert_eq!(response.status, 200, "{name}");
+        assert_eq!(
+            response.header("x-content-type-options").as_deref(),
+            Some("nosniff"),
+            "{name}:\n{response}"
+        );
+        assert_eq!(envoy.admin().vm_reloads(), 0, "{name}");
+        seen += 1;
+    }
+    assert!(seen > 0);
 }
