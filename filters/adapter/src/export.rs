@@ -6,10 +6,10 @@ use crate::host;
 use crate::root::Unknown;
 
 /// One plugin of a module: its `root_id` and how its root context is made.
-pub type Entry = (&'static str, fn() -> Box<dyn RootContext>);
+pub type Entry = (&'static str, fn(u32) -> Box<dyn RootContext>);
 
 /// The root context of the plugin that the host's `root_id` names; without one, the module's first.
-pub fn new_root(entries: &[Entry]) -> Box<dyn RootContext> {
+pub fn new_root(context_id: u32, entries: &[Entry]) -> Box<dyn RootContext> {
     let root_id = host::property(&["plugin_root_id"]).unwrap_or_default();
     let root_id = String::from_utf8_lossy(&root_id);
     let entry = match root_id.as_ref() {
@@ -17,7 +17,7 @@ pub fn new_root(entries: &[Entry]) -> Box<dyn RootContext> {
         root_id => entries.iter().find(|(name, _)| *name == root_id),
     };
     match entry {
-        Some((_, make)) => make(),
+        Some((_, make)) => make(context_id),
         None => Box::new(Unknown {
             root_id: root_id.into_owned(),
             known: entries.iter().map(|(name, _)| *name).collect(),
@@ -40,11 +40,11 @@ macro_rules! export {
         };
 
         $crate::reexport::proxy_wasm::main! {{
-            $crate::reexport::proxy_wasm::set_root_context(|_| {
-                $crate::new_root(&[
+            $crate::reexport::proxy_wasm::set_root_context(|context_id| {
+                $crate::new_root(context_id, &[
                     $( (
                         <$bundle as $crate::reexport::Bundle>::NAME,
-                        || Box::new($crate::Root::<$bundle>::default()),
+                        |context_id| Box::new($crate::Root::<$bundle>::new(context_id)),
                     ) ),+
                 ])
             });

@@ -86,6 +86,19 @@ unsafe extern "C" {
         headers_size: usize,
         grpc_status: i32,
     ) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout: u32,
+        token: *mut u32,
+    ) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, by: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
@@ -232,6 +245,35 @@ pub fn reply(status: u16, details: &str, headers: &[u8], body: &[u8]) -> Result<
             -1,
         )
     })
+}
+
+/// Sends an HTTP request to a cluster and gives its token; `headers` in the ABI's serialized form.
+pub fn call(cluster: &str, headers: &[u8], body: &[u8], timeout_ms: u32) -> Result<u32, Refused> {
+    // A serialized map of no trailers.
+    let trailers = [0_u8; 4];
+    let mut token = 0;
+    // SAFETY: pointers and lengths belong to live slices; `token` is a live u32.
+    let status = unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout_ms,
+            &mut token,
+        )
+    };
+    done(status).map(|()| token)
+}
+
+/// Makes the following host calls count for another context of this VM.
+pub fn set_effective_context(context: u32) -> Result<(), Refused> {
+    // SAFETY: no memory is passed.
+    done(unsafe { proxy_set_effective_context(context) })
 }
 
 pub fn define_metric(kind: u32, name: &str) -> Result<u32, Refused> {

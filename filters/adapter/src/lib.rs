@@ -1,6 +1,6 @@
 //! The one crate that knows proxy-wasm: it maps the host's callbacks and calls onto the kit's traits.
 //!
-//! Callbacks come through the SDK's dispatcher. Host calls go straight to the ABI ([`host`]), because the SDK's wrappers
+//! Callbacks come through the SDK's dispatcher (answers to callouts excepted, see [`callout`]). Host calls go straight to the ABI ([`host`]), because the SDK's wrappers
 //! read header names as UTF-8 and panic on statuses they do not expect; here every status is a value.
 //!
 //! A module names what it holds once:
@@ -11,6 +11,7 @@
 
 #![cfg(target_arch = "wasm32")]
 
+mod callout;
 mod environment;
 mod exchange;
 mod export;

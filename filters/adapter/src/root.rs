@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use portcullis_kit::Headers;
 use portcullis_kit::chain::Bundle;
 use portcullis_kit::config::{ConfigError, fingerprint, log_line, read};
 use portcullis_kit::exchange::{CalloutAnswer, CalloutId};
@@ -11,8 +10,9 @@ use portcullis_kit::metrics::{Kind, MetricId, Registry};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
+use crate::callout::Caller;
 use crate::environment::Variables;
-use crate::host::{self, Buffer, Map};
+use crate::host::{self, Buffer};
 use crate::http::Http;
 use crate::randomness;
 use crate::unreachable::{no_context_calls, no_http_calls, no_root_calls};
@@ -24,14 +24,28 @@ pub struct Loaded<B: Bundle> {
     pub refused: MetricId,
 }
 
+impl<B: Bundle + 'static> Caller for Loaded<B> {
+    fn answered(self: Rc<Self>, context_id: u32, id: CalloutId, answer: &CalloutAnswer) {
+        let mut worker = HostWorker {
+            context_id,
+            caller: Rc::<Self>::clone(&self),
+        };
+        self.bundle.callout(id, answer, &mut worker);
+    }
+}
+
 /// The plugin of one bundle.
 pub struct Root<B: Bundle> {
+    context_id: u32,
     loaded: Option<Rc<Loaded<B>>>,
 }
 
-impl<B: Bundle> Default for Root<B> {
-    fn default() -> Self {
-        Self { loaded: None }
+impl<B: Bundle> Root<B> {
+    pub fn new(context_id: u32) -> Self {
+        Self {
+            context_id,
+            loaded: None,
+        }
     }
 }
 
@@ -74,21 +88,6 @@ pub fn reject(plugin: &str, why: &str) -> bool {
 
 impl<B: Bundle + 'static> Context for Root<B> {
     no_context_calls!();
-
-    fn on_http_call_response(&mut self, token: u32, _: usize, body_size: usize, _: usize) {
-        let Some(loaded) = &self.loaded else {
-            return;
-        };
-        let headers = host::header_map(Map::CalloutAnswer)
-            .ok()
-            .and_then(Headers::from_serialized)
-            .unwrap_or_default();
-        let body = host::buffer(Buffer::CalloutAnswerBody, 0, body_size).unwrap_or_default();
-        let answer = CalloutAnswer { headers, body };
-        loaded
-            .bundle
-            .callout(CalloutId(token), &answer, &mut HostWorker);
-    }
 }
 
 impl<B: Bundle + 'static> RootContext for Root<B> {
@@ -132,7 +131,11 @@ impl<B: Bundle + 'static> RootContext for Root<B> {
 
     fn on_tick(&mut self) {
         if let Some(loaded) = &self.loaded {
-            loaded.bundle.tick(&mut HostWorker);
+            let mut worker = HostWorker {
+                context_id: self.context_id,
+                caller: Rc::<Loaded<B>>::clone(loaded),
+            };
+            loaded.bundle.tick(&mut worker);
         }
     }
 

@@ -1,18 +1,20 @@
 //! What a filter can do on a worker's tick.
 
-use std::time::Duration;
+use std::rc::Rc;
 
 use portcullis_kit::exchange::{
     Callout, CalloutError, CalloutId, Clock, Log, Metrics, Randomness, Worker,
 };
 use portcullis_kit::metrics::MetricId;
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::Status;
 
+use crate::callout::{self, Caller};
 use crate::{host, randomness};
 
-/// The host outside of a request.
-pub struct HostWorker;
+/// The host outside of a request, for one plugin.
+pub struct HostWorker {
+    pub context_id: u32,
+    pub caller: Rc<dyn Caller>,
+}
 
 impl Clock for HostWorker {
     fn now(&self) -> u64 {
@@ -48,20 +50,6 @@ impl Log for HostWorker {
 
 impl Worker for HostWorker {
     fn call(&mut self, callout: Callout<'_>) -> Result<CalloutId, CalloutError> {
-        // The SDK's own wrapper, because its dispatcher must learn the token to route the answer. It passes on both
-        // statuses that hosts give for this call.
-        let body = (!callout.body.is_empty()).then_some(callout.body);
-        hostcalls::dispatch_http_call(
-            callout.cluster,
-            callout.headers.to_vec(),
-            body,
-            Vec::new(),
-            Duration::from_millis(u64::from(callout.timeout_ms)),
-        )
-        .map(CalloutId)
-        .map_err(|status| match status {
-            Status::BadArgument => CalloutError::Refused,
-            _ => CalloutError::Unavailable,
-        })
+        callout::send(callout, self.context_id, Rc::clone(&self.caller))
     }
 }

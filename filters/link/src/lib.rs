@@ -34,6 +34,7 @@ pub struct Linked {
 pub fn link(wasm: &[u8]) -> Result<Linked, LinkError> {
     let mut module = parse(wasm)?;
     let needed = take_callbacks(&mut module)?;
+    replace_exports(&mut module);
     remove_exports(&mut module, needed);
     let exports = exports(&module);
     if let Some(name) = required(needed).find(|name| !exports.iter().any(|kept| kept == name)) {
@@ -78,6 +79,23 @@ fn take_callbacks(module: &mut Module) -> Result<Callbacks, LinkError> {
         .iter()
         .fold(0, |bits, value| bits | u32::from_le_bytes(*value));
     Ok(Callbacks::from_bits(bits))
+}
+
+/// An export `portcullis_on_X` is the adapter's own form of the SDK's `proxy_on_X`, and takes its place.
+fn replace_exports(module: &mut Module) {
+    let own: Vec<_> = module
+        .exports
+        .iter()
+        .filter_map(|export| {
+            let callback = export.name.strip_prefix("portcullis_on_")?;
+            Some((export.id(), format!("proxy_on_{callback}")))
+        })
+        .collect();
+    for (id, name) in own {
+        // Where the SDK has no such export there is nothing to replace.
+        let _ = module.exports.remove(&name);
+        module.exports.get_mut(id).name = name;
+    }
 }
 
 fn remove_exports(module: &mut Module, needed: Callbacks) {

@@ -124,6 +124,38 @@ fn each_declared_callback_keeps_its_one_export() {
 }
 
 #[test]
+fn the_adapters_own_form_of_a_callback_takes_the_place_of_the_sdks() {
+    let own = "(import \"env\" \"proxy_http_call\" (func $call))
+               (func (export \"portcullis_on_http_call_response\") call $call)";
+    let callbacks = section(&Callbacks::CALLOUT.bits().to_le_bytes());
+    let with_own = |needed: &str| {
+        let functions: String = EXPORTED
+            .iter()
+            .map(|name| format!("(func (export \"{name}\"))\n"))
+            .collect();
+        let module = format!("(module {own} (memory (export \"memory\") 1) {functions} {needed})");
+        link(&wat::parse_str(module).unwrap()).unwrap()
+    };
+    let linked = with_own(&callbacks);
+    assert!(
+        linked
+            .exports
+            .contains(&"proxy_on_http_call_response".to_owned())
+    );
+    assert!(!contains(&linked.wasm, "portcullis_on_"));
+    assert!(
+        contains(&linked.wasm, "proxy_http_call"),
+        "the SDK's form was kept"
+    );
+
+    let without = with_own(&section(&Callbacks::LOG.bits().to_le_bytes()));
+    assert!(
+        !contains(&without.wasm, "http_call"),
+        "an unneeded callback was kept"
+    );
+}
+
+#[test]
 fn values_of_one_section_and_of_several_are_joined() {
     let one = Callbacks::REQUEST_HEADERS.bits().to_le_bytes();
     let other = Callbacks::LOG.bits().to_le_bytes();
