@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use portcullis_kit::config::nearest;
+
 use crate::document::{Pos, Source, Span};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +51,19 @@ impl Diagnostic {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
         self
+    }
+
+    /// What may stand there, and what was most likely meant.
+    #[must_use]
+    pub fn advise(self, found: &str, allowed: &[&str]) -> Self {
+        let advised = match nearest(found, allowed) {
+            Some(near) => self.help(format!("did you mean `{near}`?")),
+            None => self,
+        };
+        advised.help(match allowed {
+            [] => "allowed: nothing".to_owned(),
+            allowed => format!("allowed: {}", allowed.join(", ")),
+        })
     }
 
     /// The text for a terminal:

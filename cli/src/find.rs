@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::document::{Dialect, Node, Source, Span};
-use crate::registry::{Bundle, CHAIN};
+use crate::registry::Bundle;
 
 pub use settings::Settings;
 
@@ -204,9 +204,7 @@ impl Identity<'_> {
         let module = self.module.and_then(Bundle::of_module);
         match (Bundle::of_root_id(root_id), module) {
             (Some(bundle), None) => Recognised::Ours(bundle),
-            (Some(bundle), Some(module)) if module.name() == bundle.name() => {
-                Recognised::Ours(bundle)
-            }
+            (Some(bundle), Some(module)) if module.hosts(bundle) => Recognised::Ours(bundle),
             (None, Some(module)) if root_id.is_empty() => Recognised::Ours(module),
             (_, Some(module)) => Recognised::Unknown { module },
             (None, None) if root_id.is_empty() => {
@@ -228,16 +226,13 @@ fn unknown_root_id(
     root_id: &str,
     module: Bundle,
 ) -> Diagnostic {
-    let only = module.name();
-    let file = only.replace('-', "_");
+    let file = module.name().replace('-', "_");
     let message =
         format!("`{file}.wasm` has no plugin of root_id `{root_id}` and refuses its configuration");
-    let help = if only == CHAIN {
-        format!("allowed: {only}, which runs every filter that its settings name")
-    } else {
-        format!("allowed: {only}")
-    };
-    document.error(place, message).help(help)
+    let names = Bundle::names();
+    let hosted = |name: &&str| Bundle::of_root_id(name).is_some_and(|bundle| module.hosts(bundle));
+    let allowed: Vec<&str> = names.into_iter().filter(hosted).collect();
+    document.error(place, message).advise(root_id, &allowed)
 }
 
 /// The strings of a list.

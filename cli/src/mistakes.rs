@@ -1,6 +1,6 @@
 //! Runs a plugin's own code on its settings, and again on what is left of them, until no further mistake can be told.
 
-use portcullis_kit::config::{ConfigError, Mistake, Segment, nearest};
+use portcullis_kit::config::{ConfigError, Mistake, Segment};
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{Diagnostic, Severity};
@@ -154,13 +154,7 @@ fn diagnostic(plugin: &Found, error: &ConfigError) -> Diagnostic {
     let mut diagnostic = Diagnostic::new(plugin.file, span, Severity::Error, told.message);
     diagnostic = diagnostic.path(format!("{}, {path}", plugin.bundle.name()));
     if let Some((found, allowed)) = told.choice {
-        if let Some(near) = nearest(found, &allowed) {
-            diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
-        }
-        diagnostic = diagnostic.help(match allowed.as_slice() {
-            [] => "allowed: nothing".to_owned(),
-            allowed => format!("allowed: {}", allowed.join(", ")),
-        });
+        diagnostic = diagnostic.advise(found, &allowed);
     }
     if merge {
         diagnostic = diagnostic.help("Envoy does not merge `<<`; write the keys out");

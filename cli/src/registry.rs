@@ -128,6 +128,12 @@ impl Bundle {
         }
     }
 
+    /// Whether the module of this plugin runs that one when its `root_id` asks for it: the chain's runs each filter alone,
+    /// too.
+    pub fn hosts(self, other: Self) -> bool {
+        matches!(self, Self::Chain) || self.name() == other.name()
+    }
+
     /// All names that a `root_id` can have.
     pub fn names() -> Vec<&'static str> {
         FILTERS

@@ -192,6 +192,54 @@ resources:
 }
 
 #[test]
+fn the_order_of_filters_whose_configuration_is_another_resource_is_known_from_that_resource() {
+    let folder = folder("discovery");
+    let discovered = |name: &str| {
+        format!(
+            "            - name: {name}
+              config_discovery:
+                config_source: {{path_config_source: {{path: ecds.yaml}}, resource_api_version: V3}}
+                type_urls: [type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm]
+"
+        )
+    };
+    let listener = format!(
+        "resources:
+  - \"@type\": type.googleapis.com/envoy.config.listener.v3.Listener
+    filter_chains:
+      - filters:
+        - name: envoy.filters.network.http_connection_manager
+          typed_config:
+            \"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+            http_filters:
+{}{}",
+        discovered("one"),
+        discovered("two")
+    );
+    let resource = |name: &str| {
+        format!(
+            "  - \"@type\": type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig
+    name: {name}
+    typed_config:
+      \"@type\": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+      config: {{root_id: security-headers, failure_policy: FAIL_RELOAD}}
+"
+        )
+    };
+    let resources = format!("resources:\n{}{}", resource("one"), resource("two"));
+    fs::write(folder.join("lds.yaml"), listener).unwrap();
+    fs::write(folder.join("ecds.yaml"), resources).unwrap();
+    let output = portcullis(&folder, &["check", "lds.yaml", "ecds.yaml"]);
+    assert_eq!(status(&output), 1, "{}", out(&output));
+    assert!(
+        out(&output).contains("runs twice on each request"),
+        "{}",
+        out(&output)
+    );
+    assert!(out(&output).starts_with("lds.yaml:"), "{}", out(&output));
+}
+
+#[test]
 fn a_json_file_with_camel_case_names_is_read_as_envoy_reads_it() {
     let folder = folder("json");
     let text = r#"{"resources": [{"@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",

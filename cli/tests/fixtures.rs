@@ -15,6 +15,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use portcullis_cli::check::check;
+use portcullis_cli::document::Source;
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
@@ -110,4 +113,32 @@ fn what_is_right_passes_without_a_word_but_the_summary() {
             "{file}:\n{output}"
         );
     }
+}
+
+#[test]
+fn no_text_cut_short_or_bent_makes_the_check_panic() {
+    let names = ["a.yaml", "a.json"].map(str::to_owned);
+    let mut checked = 0;
+    for input in inputs(&folder())
+        .into_iter()
+        .chain(inputs(&folder().join("fine")))
+    {
+        let whole: Vec<char> = fs::read_to_string(input).unwrap().chars().collect();
+        for at in (0..whole.len()).step_by(97) {
+            let cut: String = whole[..at].iter().collect();
+            let mut bent = whole.clone();
+            bent[at] = ['{', '"', '\t', '-', ':', '\u{e9}'][at % 6];
+            for (name, text) in [
+                (&names[at % 2], cut),
+                (&names[0], bent.into_iter().collect()),
+            ] {
+                let source = Source {
+                    name: name.clone(),
+                    text,
+                };
+                checked += usize::from(!check(&[source], None).text.is_empty());
+            }
+        }
+    }
+    assert!(checked > 1000, "{checked}");
 }

@@ -188,13 +188,25 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The schema itself, or that of what a list or map holds.
+    fn held(&self, schema: &'a Value) -> &'a Value {
+        let schema = self.plain(schema);
+        let held = schema
+            .get("items")
+            .or_else(|| schema.get("additionalProperties"));
+        match held {
+            Some(held @ Value::Object(_)) => self.plain(held),
+            _ => schema,
+        }
+    }
+
     fn meaning(&self, schema: &'a Value) -> String {
         let described = |schema: &'a Value| schema.get("description").and_then(Value::as_str);
         let mut text = described(schema)
             .or_else(|| described(self.plain(schema)))
             .unwrap_or_default()
             .to_owned();
-        for choice in choices(self.plain(schema)) {
+        for choice in choices(self.held(schema)) {
             let name = match (words(choice).as_deref(), properties(choice).first()) {
                 (Some([word]), _) => word.clone(),
                 (None, Some((name, _))) => (*name).clone(),

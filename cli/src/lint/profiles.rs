@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_kit::config::nearest;
 use portcullis_kit::plugin::DEFAULT;
 use serde_json::Value;
 
@@ -30,7 +29,7 @@ fn one(findings: &Findings, named: &NamedProfile) -> Option<Diagnostic> {
             .collect();
         if !known.contains(&filter.as_str()) {
             let message = format!("`{filter}` is no filter; the metadata does nothing");
-            return Some(advised(fault(Severity::Error, message), filter, &known));
+            return Some(fault(Severity::Error, message).advise(filter, &known));
         }
     }
     let reachable = reachable(findings, named);
@@ -59,11 +58,7 @@ fn one(findings: &Findings, named: &NamedProfile) -> Option<Diagnostic> {
         named.profile
     );
     let defined: Vec<&str> = defined.into_iter().collect();
-    Some(advised(
-        fault(Severity::Error, message),
-        &named.profile,
-        &defined,
-    ))
+    Some(fault(Severity::Error, message).advise(&named.profile, &defined))
 }
 
 /// The plugins that requests of this route pass: those of its connection manager, or all where it has none of its own
@@ -101,12 +96,4 @@ fn defined<'a>(plugin: &'a Found, filter: Option<&str>) -> Vec<&'a str> {
         .filter_map(|(_, settings)| settings.get("profiles")?.as_object())
         .flat_map(|profiles| profiles.keys().map(String::as_str))
         .collect()
-}
-
-fn advised(diagnostic: Diagnostic, found: &str, allowed: &[&str]) -> Diagnostic {
-    let diagnostic = match nearest(found, allowed) {
-        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-        None => diagnostic,
-    };
-    diagnostic.help(format!("allowed: {}", allowed.join(", ")))
 }
