@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         start,
         cases![
             every_response_that_the_filter_can_see_is_hardened,
+            a_304_says_nothing_about_caching_that_the_upstream_did_not_say,
             local_replies_of_later_filters_are_hardened,
             codec_errors_are_the_proxys_alone,
             http2_responses_are_hardened,
@@ -171,7 +172,7 @@ impl Shared {
 
 fn every_response_that_the_filter_can_see_is_hardened(shared: &Shared) {
     for status in [
-        200, 201, 204, 206, 301, 304, 400, 401, 403, 404, 418, 429, 500, 502, 503, 504, 599,
+        200, 201, 204, 206, 301, 400, 401, 403, 404, 418, 429, 500, 502, 503, 504, 599,
     ] {
         let response = Request::get(format!("/served?status={status}")).send(shared.port("api"));
         assert_eq!(response.status, status);
@@ -192,6 +193,17 @@ fn every_response_that_the_filter_can_see_is_hardened(shared: &Shared) {
         assert_eq!(response.status, status, "{target}");
         assert_hardened(&response);
     }
+}
+
+/// It speaks of a response that the client has stored: `no-store` here would take that away (RFC 9110 section 15.4.5).
+fn a_304_says_nothing_about_caching_that_the_upstream_did_not_say(shared: &Shared) {
+    let response = Request::get("/served?status=304").send(shared.port("api"));
+    assert_eq!(response.status, 304);
+    assert_eq!(response.header("cache-control"), None);
+    assert_eq!(
+        response.header("x-content-type-options").as_deref(),
+        Some("nosniff")
+    );
 }
 
 fn local_replies_of_later_filters_are_hardened(shared: &Shared) {
