@@ -17,12 +17,17 @@ FUZZ_ITERATIONS = os.environ.get("FUZZ_ITERATIONS", "20000")
 # Packages whose tests need more than the native code, each in a stage of its own.
 IN_PROCESS_HOST = "portcullis-host"
 REAL_ENVOY = "portcullis-suites"
-# Crates that know no host: they are tested in Node too, where `usize` has 32 bits as it has in a module.
+# Crates that know no host: their tests/web.rs runs in Node too, where `usize` has 32 bits as it has in a module.
 PURE = ["portcullis-kit", "security-headers", "request-tracing"]
 
 
 def clippy(*arguments):
     run(["cargo", "clippy", *project.LOCKED, *arguments, "--", "-D", "warnings"], cwd=project.ROOT)
+
+
+def each(packages):
+    """`-p` for each package."""
+    return [argument for package in packages for argument in ("-p", package)]
 
 
 def lints(command):
@@ -33,9 +38,9 @@ def lints(command):
     with command.stage(f"clippy, {project.MODULE_TARGET}"):
         for crate in project.modules():
             clippy("--target", project.MODULE_TARGET, "-p", project.package(crate), "--features", "module")
+        clippy("--target", project.MODULE_TARGET, *each(project.package(crate) for crate in project.test_modules()))
     with command.stage(f"clippy, {project.PURE_TARGET}"):
-        packages = [argument for package in PURE + ["portcullis-adapter"] for argument in ("-p", package)]
-        clippy("--target", project.PURE_TARGET, *packages)
+        clippy("--target", project.PURE_TARGET, *each([*PURE, "portcullis-adapter"]), "--lib", "--test", "web")
 
 
 def test_binaries(command):
@@ -79,7 +84,7 @@ def tests(command):
         run_tests([b for b in binaries if project.package(b[0]) not in (IN_PROCESS_HOST, REAL_ENVOY)])
         run(["cargo", "test", *project.LOCKED, "--workspace", "--doc"], cwd=project.ROOT)
     with command.stage("wasm-bindgen tests in Node"):
-        packages = [argument for package in PURE for argument in ("-p", package)]
+        packages = [*each(PURE), "--test", "web"]
         runner = {"CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER": str(project.test_runner())}
         run(["cargo", "test", *project.LOCKED, "--target", project.PURE_TARGET, *packages], cwd=project.ROOT, extra_env=runner)
     with command.stage("modules in the in-process host"):
