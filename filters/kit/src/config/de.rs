@@ -19,44 +19,64 @@ pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, ConfigError> 
 
 struct At<'a>(&'a Value);
 
-/// A mistake with its path written from the inside out.
-struct Error {
+/// A mistake with its path written from the inside out. Boxed: every derived `Deserialize` moves results of this type
+/// around, and a thin one saves a tenth of a module.
+struct Error(Box<Inner>);
+
+struct Inner {
     inside_out: Vec<Segment>,
     mistake: Mistake,
 }
 
 impl Error {
+    #[cold]
+    #[inline(never)]
     fn new(mistake: Mistake) -> Self {
-        Self {
+        Self(Box::new(Inner {
             inside_out: Vec::new(),
             mistake,
-        }
+        }))
     }
 
-    fn inside(mut self, segment: Segment) -> Self {
-        self.inside_out.push(segment);
+    #[cold]
+    #[inline(never)]
+    fn inside_key(mut self, key: &str) -> Self {
+        self.0.inside_out.push(Segment::Key(key.to_owned()));
         self
     }
 
+    #[cold]
+    #[inline(never)]
+    fn inside_index(mut self, index: usize) -> Self {
+        self.0.inside_out.push(Segment::Index(index));
+        self
+    }
+
+    #[cold]
+    #[inline(never)]
     fn finish(self) -> ConfigError {
+        let Inner {
+            inside_out,
+            mistake,
+        } = *self.0;
         let mut path = Path::top();
-        for segment in self.inside_out.into_iter().rev() {
+        for segment in inside_out.into_iter().rev() {
             path.push(segment);
         }
-        ConfigError::new(path, self.mistake)
+        ConfigError::new(path, mistake)
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.mistake, f)
+        fmt::Display::fmt(&self.0.mistake, f)
     }
 }
 
 /// serde asks for it; nobody shows it.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.mistake, f)
+        fmt::Display::fmt(&self.0.mistake, f)
     }
 }
 
@@ -77,6 +97,8 @@ impl de::Error for Error {
         Self::new(Mistake::Rule(Box::new(Text(text.to_string()))))
     }
 
+    #[cold]
+    #[inline(never)]
     fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
         Self::new(Mistake::WrongType {
             found: describe(found),
@@ -84,6 +106,8 @@ impl de::Error for Error {
         })
     }
 
+    #[cold]
+    #[inline(never)]
     fn invalid_value(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
         match found {
             de::Unexpected::Signed(_) | de::Unexpected::Unsigned(_) | de::Unexpected::Float(_) => {
@@ -96,6 +120,8 @@ impl de::Error for Error {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
         Self::new(Mistake::UnknownValue {
             value: variant.to_owned(),
@@ -103,6 +129,8 @@ impl de::Error for Error {
         })
     }
 
+    #[cold]
+    #[inline(never)]
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         Self::new(Mistake::UnknownKey {
             key: field.to_owned(),
@@ -110,10 +138,14 @@ impl de::Error for Error {
         })
     }
 
+    #[cold]
+    #[inline(never)]
     fn missing_field(field: &'static str) -> Self {
         Self::new(Mistake::Missing { key: field })
     }
 
+    #[cold]
+    #[inline(never)]
     fn duplicate_field(field: &'static str) -> Self {
         Self::new(Mistake::Duplicate {
             name: field.to_owned(),
@@ -215,10 +247,13 @@ fn numeric(value: &Value) -> Option<Cow<'_, serde_json::Number>> {
             // YAML knows two forms that JSON does not: `+1` and `.5`.
             let text = text.strip_prefix('+').unwrap_or(text);
             let number = match text.starts_with('.') {
-                true => format!("0{text}").parse(),
-                false => text.parse(),
+                true => super::read(format!("0{text}").as_bytes()),
+                false => super::read(text.as_bytes()),
             };
-            number.ok().map(Cow::Owned)
+            match number {
+                Ok(Value::Number(number)) => Some(Cow::Owned(number)),
+                _ => None,
+            }
         }
         _ => None,
     }
@@ -373,7 +408,7 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
         self.at += 1;
         seed.deserialize(At(item))
             .map(Some)
-            .map_err(|error| error.inside(Segment::Index(at)))
+            .map_err(|error| error.inside_index(at))
     }
 }
 
@@ -410,7 +445,7 @@ impl<'de> de::MapAccess<'de> for Entries<'_> {
             return Err(de::Error::custom("a value without a key"));
         };
         seed.deserialize(At(value))
-            .map_err(|error| error.inside(Segment::Key(key.clone())))
+            .map_err(|error| error.inside_key(key))
     }
 }
 
@@ -454,7 +489,7 @@ impl<'a> Payload<'a> {
     }
 
     fn named<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
-        result.map_err(|error| error.inside(Segment::Key(self.name.to_owned())))
+        result.map_err(|error| error.inside_key(self.name))
     }
 }
 

@@ -12,17 +12,23 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    #[cold]
+    #[inline(never)]
     pub fn new(path: Path, mistake: Mistake) -> Self {
         Self { path, mistake }
     }
 
     /// A rule of a filter's own; `rule` is an enum whose text says what is wrong and what to do.
+    #[cold]
+    #[inline(never)]
     pub fn rule(path: Path, rule: impl Rule + 'static) -> Self {
         Self::new(path, Mistake::Rule(Box::new(rule)))
     }
 
     /// The same mistake, seen from further up.
     #[must_use]
+    #[cold]
+    #[inline(never)]
     pub fn below(self, parent: Path) -> Self {
         Self {
             path: self.path.below(parent),
