@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::rc::Rc;
 
 use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::document::{Dialect, Fault, Pos, Source, Span, read_all, without_surrogates};
+use crate::document::{
+    Dialect, Fault, Node, Pos, Source, Span, path_at, read_all, without_surrogates,
+};
 use crate::find::{Document, Findings};
 use crate::registry::Bundle;
 use crate::{lint, mistakes};
@@ -34,9 +37,10 @@ pub fn settings(sources: &[Source], bundle: Option<Bundle>) -> Vec<(Bundle, Valu
 /// Checks texts; with `bundle` they are bare settings of that plugin.
 pub fn check(sources: &[Source], bundle: Option<Bundle>) -> Report {
     let mut findings = Findings::default();
-    for (file, source) in sources.iter().enumerate() {
-        read_file(&mut findings, file, source, bundle);
-    }
+    let files = sources.iter().enumerate();
+    let trees: Vec<Vec<Rc<Node>>> = files
+        .map(|(file, source)| read_file(&mut findings, file, source, bundle))
+        .collect();
     let mut found = std::mem::take(&mut findings.diagnostics);
     found.extend(findings.plugins.iter().flat_map(mistakes::of));
     found.extend(lint::all(&findings));
@@ -49,14 +53,33 @@ pub fn check(sources: &[Source], bundle: Option<Bundle>) -> Report {
     });
     // An anchor's settings are written once and used often.
     found.dedup_by(|a, b| (a.file, a.span, &a.message) == (b.file, b.span, &b.message));
+    for diagnostic in &mut found {
+        let trees = trees.get(diagnostic.file).map(Vec::as_slice);
+        place(diagnostic, trees.unwrap_or_default());
+    }
     report(sources, &findings, &found)
 }
 
-fn read_file(findings: &mut Findings, file: usize, source: &Source, bundle: Option<Bundle>) {
+/// Names the way through the document to a mistake around the settings.
+fn place(diagnostic: &mut Diagnostic, trees: &[Rc<Node>]) {
+    let start = diagnostic.span.start;
+    let holds = |tree: &&Rc<Node>| tree.span.start <= start && start < tree.span.end;
+    if let (None, Some(tree)) = (&diagnostic.path, trees.iter().find(holds)) {
+        let path = path_at(tree, start);
+        diagnostic.path = (!path.segments().is_empty()).then(|| path.to_string());
+    }
+}
+
+fn read_file(
+    findings: &mut Findings,
+    file: usize,
+    source: &Source,
+    bundle: Option<Bundle>,
+) -> Vec<Rc<Node>> {
     let json = is_json(&source.name);
     if let (true, Some(fault)) = (json, json_fault(file, source)) {
         findings.diagnostics.push(fault);
-        return;
+        return Vec::new();
     }
     let text = if json {
         without_surrogates(&source.text)
@@ -95,6 +118,7 @@ fn read_file(findings: &mut Findings, file: usize, source: &Source, bundle: Opti
             .diagnostics
             .push(Diagnostic::new(file, span, Severity::Error, message));
     }
+    documents
 }
 
 /// Hosts choose their reader by this ending, too.

@@ -8,7 +8,7 @@ mod source;
 mod yaml;
 
 pub use embedded::{embedded, place_in, without_surrogates};
-pub use locate::{Pointer, locate};
+pub use locate::{Pointer, locate, path_at};
 pub use node::{Entry, Kind, Node, Scalar};
 pub use scalar::{Dialect, to_value};
 pub use source::{Pos, Source, Span};
