@@ -5,7 +5,6 @@
     clippy::indexing_slicing,
     reason = "tests"
 )]
-#![cfg(not(target_arch = "wasm32"))]
 
 mod common;
 
@@ -13,6 +12,8 @@ use std::rc::Rc;
 
 use common::{all, answer, json, load, one, over_tls};
 use portcullis_kit::testing::Fake;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const OK: (&str, &str) = (":status", "200");
 

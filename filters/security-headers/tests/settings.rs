@@ -1,10 +1,11 @@
 //! Settings that cannot be meant, and what the user is told.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-#![cfg(not(target_arch = "wasm32"))]
 
 mod common;
 
 use common::{json, load, refuse};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
 fn every_mistake_is_refused_with_its_path_and_advice() {
