@@ -228,7 +228,6 @@ fn add(schema: &mut Value, more: Map<String, Value>) {
         if let Some(properties) = properties.as_object_mut() {
             properties.extend(more);
         }
-        schema.insert("additionalProperties".into(), false.into());
     }
 }
 

@@ -138,15 +138,30 @@ routes:
 #[test]
 fn cutting_a_mistake_out_never_makes_another_one() {
     let folder = folder("no-echo");
-    // The wrong profile stays defined for the route; a mode that is cut out is the default.
-    let text = "mode: shadowy\nprofiles: {login: {mode: [1]}}\nroutes: [{profile: login, paths: [{exact: /login}]}]\n";
-    fs::write(folder.join("a.yaml"), text).unwrap();
-    let output = portcullis(
-        &folder,
-        &["check", "--filter", "security-headers", "a.yaml"],
-    );
-    let out = out(&output);
-    assert_eq!(out.matches(": error: ").count(), 2, "{out}");
+    for (text, mistakes) in [
+        // The wrong profile stays defined for the route; a mode that is cut out is the default.
+        (
+            "mode: shadowy\nprofiles: {login: {mode: [1]}}\nroutes: [{profile: login, paths: [{exact: /login}]}]\n",
+            2,
+        ),
+        // `endpoint` is missing only because it is misspelt.
+        ("report_only: {endpont: /reports}\n", 1),
+        // There would be a list to keep from, if its name were right.
+        (
+            "preset: \"off\"\nleaks: {list: owaspp, keep: [x-powered-by]}\n",
+            1,
+        ),
+        // A rule that lost its only form is no second mistake.
+        ("headers: {x-note: {set: [1]}}\n", 1),
+    ] {
+        fs::write(folder.join("a.yaml"), text).unwrap();
+        let output = portcullis(
+            &folder,
+            &["check", "--filter", "security-headers", "a.yaml"],
+        );
+        let out = out(&output);
+        assert_eq!(out.matches(": error: ").count(), mistakes, "{text}{out}");
+    }
 }
 
 #[test]
