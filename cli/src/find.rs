@@ -248,3 +248,53 @@ fn strings(node: Option<&Node>) -> Vec<String> {
 fn nothing() -> Value {
     Value::Object(serde_json::Map::new())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_what_the_plugin_sets_or_a_stand_in_for_what_only_the_host_knows() {
+        let variables = Variables {
+            set: BTreeMap::from([("SET".to_owned(), "value".to_owned())]),
+            from_host: vec!["HOST".to_owned()],
+            unknown: false,
+        };
+        assert_eq!(variables.variable("SET").as_deref(), Some("value"));
+        assert_eq!(variables.variable("HOST").as_deref(), Some(PLACEHOLDER));
+        assert_eq!(variables.variable("NEITHER"), None);
+        let bare = Variables {
+            unknown: true,
+            ..Variables::default()
+        };
+        assert_eq!(bare.variable("ANY").as_deref(), Some(PLACEHOLDER));
+    }
+
+    #[test]
+    fn a_plugin_is_known_by_root_id_by_name_and_by_the_file_of_its_module() {
+        for (module, name) in [
+            ("dist/security_headers.wasm", Some("security-headers")),
+            (
+                "https://files.example/x/security-headers.wasm?v=1",
+                Some("security-headers"),
+            ),
+            (
+                "oci://registry.example:5000/org/security-headers:1.0",
+                Some("security-headers"),
+            ),
+            (
+                "registry.example/security-headers@sha256:00",
+                Some("security-headers"),
+            ),
+            ("file:///opt/portcullis.wasm", Some("portcullis")),
+            ("dist/other.wasm", None),
+            ("", None),
+        ] {
+            assert_eq!(
+                Bundle::of_module(module).map(Bundle::name),
+                name,
+                "{module}"
+            );
+        }
+    }
+}
