@@ -24,5 +24,15 @@ pub fn security_headers() -> Value {
 
 /// For request-tracing.
 pub fn request_tracing() -> Value {
-    json!({})
+    let formats = json!(["w3c", "b3", "b3_multi", "xray", "datadog"]);
+    json!({
+        "trust": "internal",
+        "request_id": {"source": "trusted"},
+        "propagation": {"extract": formats, "inject": formats},
+        "baggage": {"allow": ["k", "a"]},
+        "sampling": {"root": {"ratio": 0.5}, "max_per_second": 10},
+        "server_timing": {"trace": "all", "app": "all"},
+        "response_time": true,
+        "slow_ms": 1,
+    })
 }

@@ -24,7 +24,7 @@ struct Shared {
 }
 
 /// Everything on, so that every reader of headers runs.
-const LISTENERS: [&str; 4] = ["separate", "chain", "internal", "web"];
+const LISTENERS: [&str; 3] = ["defaults", "everything", "continued"];
 
 fn main() -> ExitCode {
     suite::run(
@@ -46,23 +46,22 @@ fn main() -> ExitCode {
 
 fn start() -> Shared {
     let upstream = Upstream::start().unwrap();
-    let internal = json!({"trust": "internal", "baggage": "pass"});
-    let web = everything::security_headers();
+    let continued = json!({"trust": "internal"});
+    let everything = json!({
+        "security_headers": everything::security_headers(),
+        "request_tracing": everything::request_tracing(),
+    });
     let config = Config::new(upstream.port())
         .cluster(http2_cluster("http2", upstream.port()))
         .cluster(cluster("dead", 1))
         .listener(listener("none"))
         .listener(
-            listener("separate")
-                .filter(Filter::wasm("security_headers", json!({})))
-                .filter(Filter::wasm("request_tracing", json!({}))),
+            listener("defaults")
+                .filter(Filter::wasm("request_tracing", json!({})))
+                .filter(Filter::wasm("security_headers", json!({}))),
         )
-        .listener(listener("chain").filter(Filter::wasm(
-            "portcullis",
-            json!({"security_headers": {}, "request_tracing": internal}),
-        )))
-        .listener(listener("internal").filter(Filter::wasm("request_tracing", internal.clone())))
-        .listener(listener("web").filter(Filter::wasm("security_headers", web)));
+        .listener(listener("everything").filter(Filter::wasm("portcullis", everything)))
+        .listener(listener("continued").filter(Filter::wasm("request_tracing", continued)));
     let envoy = Envoy::start("hostile", &config).unwrap_or_else(|error| panic!("{error}"));
     Shared { upstream, envoy }
 }
@@ -133,7 +132,7 @@ fn hostile_requests_and_responses_pass_on_http2(shared: &Shared) {
             .recorder()
             .answer(&exchange.name, exchange.answer.clone());
         let plain = http2::send(shared.envoy.port("none"), &exchange.request);
-        let filtered = http2::send(shared.envoy.port("chain"), &exchange.request);
+        let filtered = http2::send(shared.envoy.port("everything"), &exchange.request);
         assert_eq!(
             (filtered.status, &filtered.body),
             (plain.status, &plain.body),
