@@ -1,0 +1,19 @@
+//! All filters as one plugin in one module: one context, one read of the request headers, one pass.
+//!
+//! The `root_id` `portcullis` (or none) runs the chain. A filter's own name as `root_id` runs that filter alone, so that
+//! several `http_filters` entries can share this module and its VM.
+
+use portcullis_kit::chain::{Chain, End, Link};
+use request_tracing::RequestTracing;
+use security_headers::SecurityHeaders;
+
+/// The chain, outermost filter first. Tracing comes before the filters that answer requests themselves, so that their
+/// answers carry a request id too.
+pub type Portcullis = Chain<Link<RequestTracing, Link<SecurityHeaders, End>>>;
+
+#[cfg(all(target_os = "wasi", feature = "module"))]
+portcullis_adapter::export!(
+    Portcullis,
+    portcullis_kit::plugin::Plugin<RequestTracing>,
+    portcullis_kit::plugin::Plugin<SecurityHeaders>,
+);

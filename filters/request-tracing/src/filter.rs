@@ -1,0 +1,273 @@
+//! The filter: reads, decides ([`crate::plan`]), and does.
+
+use std::rc::Rc;
+
+use portcullis_kit::config::log_line;
+use portcullis_kit::exchange::Exchange;
+use portcullis_kit::property;
+use portcullis_kit::random::Random;
+use portcullis_kit::span::{Discard, SpanSink};
+use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow};
+
+use crate::baggage::Decision;
+use crate::compile::{self, Profile};
+use crate::duration::milliseconds;
+use crate::formats::{self, Format};
+use crate::plan::{Plan, plan};
+use crate::settings::{Audience, Settings};
+use crate::{datadog, hex, request_id, spans, traceparent};
+
+/// Request ids, trace context, response times. `S` takes the spans.
+pub struct RequestTracing<S: SpanSink + Default = Discard> {
+    random: Random,
+    sink: S,
+}
+
+/// What one request remembers. Empty where the filter never saw the request.
+#[derive(Default)]
+pub struct Stream(Option<Traced>);
+
+/// A request that has an id and a place in a trace.
+pub struct Traced {
+    pub id: Rc<str>,
+    pub trace_id: [u8; 16],
+    /// Our span: what the upstream sees as its parent.
+    pub span_id: [u8; 8],
+    pub parent: Option<[u8; 8]>,
+    pub flags: u8,
+    pub sampled: bool,
+    /// Kept only for a span.
+    pub trace_state: String,
+    /// Whether the peer is trusted.
+    pub trusted: bool,
+    /// Nanoseconds since the epoch.
+    pub start: u64,
+}
+
+impl<S: SpanSink + Default> RequestTracing<S> {
+    /// Where spans go.
+    pub fn sink(&self) -> &S {
+        &self.sink
+    }
+
+    fn apply<X: Exchange>(&self, profile: &Profile, plan: &Plan, exchange: &mut X) {
+        if plan.id_is_new {
+            exchange.set_request_header(request_id::HEADER, plan.id.as_bytes());
+        }
+        for name in &plan.remove {
+            if !is_written(name, profile) {
+                exchange.remove_request_header(name);
+            }
+        }
+        match &plan.baggage {
+            Decision::Unchanged => {}
+            Decision::Remove => exchange.remove_request_header("baggage"),
+            Decision::Replace(value) => exchange.set_request_header("baggage", value),
+        }
+        for format in &profile.inject {
+            inject(*format, plan, exchange);
+        }
+    }
+}
+
+/// Whether injecting always writes this header, so that removing it first would be a call for nothing.
+fn is_written(name: &str, profile: &Profile) -> bool {
+    profile.inject.iter().any(|format| match format {
+        Format::W3c => name == "traceparent",
+        Format::B3 => name == "b3",
+        Format::Xray => name == "x-amzn-trace-id",
+        Format::B3Multi | Format::Datadog => false,
+    })
+}
+
+fn inject<X: Exchange>(format: Format, plan: &Plan, exchange: &mut X) {
+    let context = &plan.context;
+    if format == Format::W3c {
+        let value = traceparent::write(&context.trace_id, &context.parent_id, context.flags);
+        exchange.set_request_header("traceparent", &value);
+        if plan.state_changed {
+            match context.tracestate.to_header(0) {
+                Some(value) => exchange.set_request_header("tracestate", value.as_bytes()),
+                None => exchange.remove_request_header("tracestate"),
+            }
+        }
+        return;
+    }
+    formats::inject(format, context, plan.sampled, plan.parent, |name, value| {
+        exchange.set_request_header(name, value);
+    });
+    if format == Format::Datadog
+        && let Some(tags) = datadog::tags(plan.datadog_tags.as_deref(), &context.trace_id)
+    {
+        exchange.set_request_header("x-datadog-tags", &tags);
+    }
+}
+
+fn is_told(audience: Audience, trusted: bool) -> bool {
+    match audience {
+        Audience::All => true,
+        Audience::Trusted => trusted,
+        Audience::Off => false,
+    }
+}
+
+/// `trace;desc=00-…, app;dur=12.345, slow`
+fn server_timing(profile: &Profile, traced: &Traced, elapsed: Option<u64>) -> Option<Vec<u8>> {
+    let mut value = Vec::new();
+    if is_told(profile.trace_timing, traced.trusted) {
+        value.extend_from_slice(profile.trace_name.as_bytes());
+        value.extend_from_slice(b";desc=");
+        let parent = traceparent::write(&traced.trace_id, &traced.span_id, traced.flags);
+        value.extend_from_slice(&parent);
+    }
+    if let Some(elapsed) = elapsed.filter(|_| is_told(profile.app_timing, traced.trusted)) {
+        if !value.is_empty() {
+            value.extend_from_slice(b", ");
+        }
+        value.extend_from_slice(b"app;dur=");
+        value.extend_from_slice(milliseconds(elapsed).as_bytes());
+        if elapsed >= profile.slow {
+            value.extend_from_slice(b", slow");
+        }
+    }
+    (!value.is_empty()).then_some(value)
+}
+
+impl<S: SpanSink + Default> Filter for RequestTracing<S> {
+    const NAME: &'static str = "request-tracing";
+    const CALLBACKS: Callbacks = Callbacks::REQUEST_HEADERS
+        .and(Callbacks::RESPONSE_HEADERS)
+        .and(Callbacks::LOG);
+    type Settings = Settings;
+    type Profile = Profile;
+    type Stream = Stream;
+
+    fn start() -> Self {
+        Self {
+            random: Random::default(),
+            sink: S::default(),
+        }
+    }
+
+    fn compile(settings: Settings, compiling: &Compiling<'_>) -> Result<Profile, ConfigError> {
+        compile::compile(settings, compiling)
+    }
+
+    fn request_headers<X: Exchange>(
+        &self,
+        profile: &Profile,
+        stream: &mut Stream,
+        exchange: &mut X,
+        _: bool,
+    ) -> Flow {
+        let start = exchange.now();
+        let trusted = profile.trust.covers(exchange);
+        let headers = exchange.request();
+        let plan = plan(profile, &headers, trusted, start, &self.random, exchange);
+        // Changing a map that is still shared would copy it.
+        drop(headers);
+        self.apply(profile, &plan, exchange);
+
+        exchange.set_filter_state(request_id::STATE, plan.id.as_bytes());
+        let id: Rc<str> = plan.id.into();
+        let mut digits = [0; 32];
+        hex::encode(&plan.context.trace_id, &mut digits);
+        let facts = exchange.facts();
+        facts.request_id = Some(Rc::clone(&id));
+        facts.trace_id = std::str::from_utf8(&digits).ok().map(Into::into);
+        let trace_state = if self.sink.wants_spans() {
+            plan.context.tracestate.to_header(0).unwrap_or_default()
+        } else {
+            String::new()
+        };
+        stream.0 = Some(Traced {
+            id,
+            trace_id: plan.context.trace_id,
+            span_id: plan.context.parent_id,
+            parent: plan.parent,
+            flags: plan.context.flags,
+            sampled: plan.sampled,
+            trace_state,
+            trusted,
+            start,
+        });
+        Flow::Continue
+    }
+
+    fn response_headers<X: Exchange>(
+        &self,
+        profile: &Profile,
+        stream: &mut Stream,
+        exchange: &mut X,
+        _: bool,
+    ) -> Flow {
+        let Some(traced) = &stream.0 else {
+            return Flow::Continue;
+        };
+        if profile.id_response {
+            exchange.set_response_header(request_id::HEADER, traced.id.as_bytes());
+        }
+        let timed = profile.response_time || is_told(profile.app_timing, traced.trusted);
+        let elapsed = timed.then(|| exchange.now().saturating_sub(traced.start));
+        if let Some(elapsed) = elapsed.filter(|_| profile.response_time) {
+            let mut value = milliseconds(elapsed);
+            value.push_str("ms");
+            exchange.set_response_header("x-response-time", value.as_bytes());
+        }
+        if let Some(value) = server_timing(profile, traced, elapsed) {
+            exchange.add_response_header("server-timing", &value);
+        }
+        Flow::Continue
+    }
+
+    fn finished<X: Exchange>(&self, profile: &Profile, stream: &mut Stream, exchange: &mut X) {
+        let Some(traced) = stream.0.take() else {
+            return;
+        };
+        let wants_span = self.sink.wants_spans();
+        if profile.slow == u64::MAX && !wants_span {
+            return;
+        }
+        let end = exchange.now();
+        let duration = end.saturating_sub(traced.start);
+        let slow = duration >= profile.slow;
+        if slow {
+            exchange.increment(profile.counters.slow, 1);
+            log_slow(&traced, duration, exchange);
+        }
+        if wants_span {
+            let failed = !traced.sampled
+                && !slow
+                && spans::status(exchange).is_none_or(|status| status >= 500);
+            if traced.sampled || slow || failed {
+                self.sink.take(spans::record(&traced, end, exchange));
+            }
+        }
+    }
+}
+
+/// One line with ids, route, method, status and duration; never a path or a query, which may hold what must not be
+/// logged.
+fn log_slow<X: Exchange>(traced: &Traced, duration: u64, exchange: &mut X) {
+    let mut trace = [0; 32];
+    hex::encode(&traced.trace_id, &mut trace);
+    let mut span = [0; 16];
+    hex::encode(&traced.span_id, &mut span);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let method = exchange.request_header(":method").unwrap_or_default();
+    let status = spans::status(exchange);
+    let route = property::route_name(exchange);
+    let line = log_line(
+        "slow_request",
+        &[
+            ("request_id", (*traced.id).into()),
+            ("trace_id", text(&trace).into()),
+            ("span_id", text(&span).into()),
+            ("route", route.map_or(serde_json::Value::Null, Into::into)),
+            ("method", text(&method).into()),
+            ("status", status.into()),
+            ("duration_ms", (duration / 1_000_000).into()),
+        ],
+    );
+    exchange.log(log::Level::Warn, &line);
+}

@@ -1,0 +1,215 @@
+//! What one request's headers lead to, decided before any of them is changed.
+
+use portcullis_kit::Headers;
+use portcullis_kit::exchange::{Clock, Metrics, Randomness};
+use portcullis_kit::random::Random;
+
+use crate::baggage::{self, Policy};
+use crate::compile::Profile;
+use crate::context::{DEBUG, RANDOM, SAMPLED, TraceContext};
+use crate::formats::{Extracted, Format, extract, fields, is_context_header};
+use crate::opentelemetry;
+use crate::request_id::{self, Choice};
+use crate::sampling::Threshold;
+use crate::tracestate::TraceState;
+
+/// What is to be done to the request.
+pub struct Plan {
+    /// The id, and whether the header must be written.
+    pub id: String,
+    pub id_is_new: bool,
+    /// Our own span's context: its `parent_id` is our span id.
+    pub context: TraceContext,
+    pub sampled: bool,
+    /// The caller's span.
+    pub parent: Option<[u8; 8]>,
+    /// Whether `tracestate` must be written or removed; else the caller's lines stay as they are.
+    pub state_changed: bool,
+    /// Headers that must go.
+    pub remove: Vec<String>,
+    pub baggage: baggage::Decision,
+    /// The caller's tags, which our `x-datadog-tags` carries on.
+    pub datadog_tags: Option<Vec<u8>>,
+}
+
+/// Reads the request headers and decides.
+pub fn plan<H: Clock + Randomness + Metrics>(
+    profile: &Profile,
+    headers: &Headers,
+    trusted: bool,
+    now: u64,
+    random: &Random,
+    host: &H,
+) -> Plan {
+    let (id, id_is_new) = id(profile, headers, trusted, now, random, host);
+    let found = if trusted && !profile.extract.is_empty() {
+        extract(headers, &profile.extract)
+    } else {
+        Extracted::None
+    };
+    if let Extracted::Restart(why) = &found {
+        host.increment(profile.counters.restart(*why), 1);
+    }
+    let continued = matches!(found, Extracted::Context { .. });
+    let (mut context, parent, decision) = match found {
+        Extracted::Context {
+            context, sampled, ..
+        } => {
+            let parent = context.parent_id;
+            let parent = parent.iter().any(|byte| *byte != 0).then_some(parent);
+            (context, parent, sampled)
+        }
+        Extracted::Decision { sampled, .. } => (new_context(random, host), None, Some(sampled)),
+        Extracted::None | Extracted::Restart(_) => (new_context(random, host), None, None),
+    };
+    if continued {
+        context.parent_id = random.bytes(host);
+        context.flags &= RANDOM | DEBUG;
+    }
+
+    let randomness = context
+        .tracestate
+        .get(opentelemetry::KEY)
+        .and_then(|value| opentelemetry::randomness(value.as_bytes()))
+        .unwrap_or_else(|| last_56_bits(context.trace_id));
+    let decided = profile.sampler.decide(decision, randomness, now);
+    if decided.capped {
+        host.increment(profile.counters.capped, 1);
+    }
+    if decided.sampled {
+        context.flags |= SAMPLED;
+    }
+    let changed = set_threshold(&mut context.tracestate, decided.threshold);
+    let state_changed = profile.inject.contains(&Format::W3c)
+        && (changed || !is_as_sent(headers, &context.tracestate));
+    let datadog_tags = (trusted && profile.inject.contains(&Format::Datadog))
+        .then(|| headers.get("x-datadog-tags").map(<[u8]>::to_vec))
+        .flatten();
+    Plan {
+        id,
+        id_is_new,
+        sampled: decided.sampled,
+        parent,
+        state_changed,
+        remove: removals(profile, headers, trusted),
+        baggage: if trusted {
+            baggage::filter(headers.get_all("baggage"), &profile.baggage)
+        } else {
+            baggage::filter(headers.get_all("baggage"), &Policy::Drop)
+        },
+        context,
+        datadog_tags,
+    }
+}
+
+fn id<H: Clock + Randomness + Metrics>(
+    profile: &Profile,
+    headers: &Headers,
+    trusted: bool,
+    now: u64,
+    random: &Random,
+    host: &H,
+) -> (String, bool) {
+    let mut lines = headers.get_all(request_id::HEADER);
+    let first = lines.next();
+    let count = usize::from(first.is_some()) + lines.count();
+    match request_id::choose(profile.id_source, trusted, first, count) {
+        Choice::Keep(id) => (id.to_owned(), false),
+        Choice::New { invalid } => {
+            if invalid {
+                host.increment(profile.counters.invalid_ids, 1);
+            }
+            (
+                request_id::new(profile.id_format, random.bytes(host), now),
+                true,
+            )
+        }
+    }
+}
+
+fn new_context(random: &Random, host: &impl Randomness) -> TraceContext {
+    TraceContext {
+        trace_id: non_zero(random.bytes(host)),
+        parent_id: non_zero(random.bytes(host)),
+        flags: RANDOM,
+        tracestate: TraceState::default(),
+    }
+}
+
+/// Zero is no id (W3C Trace Context). No generator gives it in our time, but a broken host may.
+fn non_zero<const N: usize>(mut id: [u8; N]) -> [u8; N] {
+    if id.iter().all(|byte| *byte == 0)
+        && let Some(last) = id.last_mut()
+    {
+        *last = 1;
+    }
+    id
+}
+
+fn last_56_bits(trace_id: [u8; 16]) -> u64 {
+    u128::from_be_bytes(trace_id) as u64 & ((1 << 56) - 1)
+}
+
+/// Whether the member changed.
+fn set_threshold(state: &mut TraceState, threshold: Threshold) -> bool {
+    let before = state.get(opentelemetry::KEY).map(str::as_bytes);
+    let wanted = match threshold {
+        Threshold::Keep => return false,
+        Threshold::Clear if !before.is_some_and(opentelemetry::has_threshold) => return false,
+        Threshold::Clear => None,
+        Threshold::Set(threshold) => Some(threshold),
+    };
+    let value = opentelemetry::with_threshold(before, wanted);
+    match String::from_utf8(value) {
+        Ok(value) if !value.is_empty() => state.set_leftmost(opentelemetry::KEY, &value),
+        _ => state.remove(opentelemetry::KEY),
+    }
+    true
+}
+
+/// Whether the caller's one line already says what we would write.
+fn is_as_sent(headers: &Headers, state: &TraceState) -> bool {
+    let mut lines = headers.get_all("tracestate");
+    match (lines.next(), lines.next()) {
+        (None, _) => state.is_empty(),
+        (Some(line), None) => state.text() == line && !line.is_empty(),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// The context headers that must not reach the upstream: every one of an untrusted peer, and those of formats that we
+/// read or write and that would else contradict what we write.
+fn removals(profile: &Profile, headers: &Headers, trusted: bool) -> Vec<String> {
+    let mut remove: Vec<String> = Vec::new();
+    let known = |name: &[u8]| {
+        profile.extract.iter().chain(&profile.inject).any(|format| {
+            fields(*format)
+                .iter()
+                .any(|field| name.eq_ignore_ascii_case(field.as_bytes()))
+        })
+    };
+    for (name, _) in headers.iter() {
+        // Baggage and tracestate have decisions of their own.
+        if name.eq_ignore_ascii_case(b"baggage")
+            || name.eq_ignore_ascii_case(b"tracestate") && written_by_w3c(profile)
+        {
+            continue;
+        }
+        let goes = if trusted {
+            known(name)
+        } else {
+            is_context_header(name)
+        };
+        if goes
+            && let Ok(name) = std::str::from_utf8(name)
+            && !remove.iter().any(|listed| listed == name)
+        {
+            remove.push(name.to_owned());
+        }
+    }
+    remove
+}
+
+fn written_by_w3c(profile: &Profile) -> bool {
+    profile.inject.contains(&Format::W3c)
+}

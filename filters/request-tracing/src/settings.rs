@@ -1,0 +1,223 @@
+//! What a user may write.
+
+use std::num::NonZeroU32;
+
+use serde::Deserialize;
+
+use crate::formats::Format;
+
+/// Request ids, trace context, response times and slow requests.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Whose trace context is continued: `edge` (default) nobody's, `internal` everybody's, `{cidrs: […]}` that of these
+    /// peers. What is not continued is removed.
+    pub trust: Trust,
+    /// The request id.
+    pub request_id: RequestId,
+    /// In which formats trace context is read and written.
+    pub propagation: Propagation,
+    /// Which `baggage` of trusted peers goes on to the upstream: `pass` (default), `drop`, or `{allow: [key, …]}`. That of
+    /// others is always dropped.
+    pub baggage: Option<Baggage>,
+    /// Which requests are sampled.
+    pub sampling: Sampling,
+    /// The response header `Server-Timing`.
+    pub server_timing: ServerTiming,
+    /// Whether responses carry `X-Response-Time`, the milliseconds until the response's headers, as `12.345ms`.
+    /// Default: false.
+    pub response_time: bool,
+    /// From how many milliseconds on a request counts as slow. Default: 1000. 0: none does.
+    pub slow_ms: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            trust: Trust::default(),
+            request_id: RequestId::default(),
+            propagation: Propagation::default(),
+            baggage: None,
+            sampling: Sampling::default(),
+            server_timing: ServerTiming::default(),
+            response_time: false,
+            slow_ms: 1000,
+        }
+    }
+}
+
+/// Whose trace context is continued.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// Nobody's: for listeners that the public reaches. Every request starts a new trace.
+    #[default]
+    Edge,
+    /// Everybody's: for listeners that only our own services reach.
+    Internal,
+    /// That of peers with an address in one of these ranges, such as `10.0.0.0/8` or `2001:db8::/32`. The address is the
+    /// one Envoy believes (`use_remote_address`, `xff_num_trusted_hops`).
+    Cidrs(Vec<String>),
+}
+
+/// The request id.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct RequestId {
+    /// Whose `x-request-id` is kept, if it is valid (1 to 128 letters, digits, `.`, `_`, `-`, in one line): `proxy` (default)
+    /// the one the proxy hands us, `trusted` that of trusted peers, `generate` nobody's. Else a new id is made.
+    pub source: IdSource,
+    /// What a new id looks like: `uuid4` (default) or `uuid7`, which sorts by time.
+    pub format: IdFormat,
+    /// Whether the response tells the client the id, in `x-request-id`. Default: true.
+    pub response: bool,
+}
+
+impl Default for RequestId {
+    fn default() -> Self {
+        Self {
+            source: IdSource::default(),
+            format: IdFormat::default(),
+            response: true,
+        }
+    }
+}
+
+/// Whose `x-request-id` is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum IdSource {
+    /// The proxy's: Envoy makes an id, or keeps the client's, before the filters run (`generate_request_id`,
+    /// `preserve_external_request_id`), and its decision stands.
+    #[default]
+    Proxy,
+    /// That of peers whom `trust` names. For hosts that make no ids.
+    Trusted,
+    /// Nobody's: each request gets a new one.
+    Generate,
+}
+
+/// What a new request id looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum IdFormat {
+    /// UUID version 4: random (RFC 9562 section 5.4).
+    #[default]
+    Uuid4,
+    /// UUID version 7: the time, then random (RFC 9562 section 5.7).
+    Uuid7,
+}
+
+/// In which formats trace context is read and written.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Propagation {
+    /// The formats read, the first that yields a context counts. Default: `[w3c]`. An empty list reads none.
+    pub extract: Vec<Format>,
+    /// The formats written for the upstream. Default: `[w3c]`.
+    pub inject: Vec<Format>,
+}
+
+impl Default for Propagation {
+    fn default() -> Self {
+        Self {
+            extract: vec![Format::W3c],
+            inject: vec![Format::W3c],
+        }
+    }
+}
+
+/// Which baggage of trusted peers goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Baggage {
+    /// None.
+    Drop,
+    /// Members with one of these keys.
+    Allow(Vec<String>),
+    /// All, within the limits of W3C Baggage: 64 members, 8192 bytes.
+    Pass,
+}
+
+/// Which requests are sampled.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Sampling {
+    /// The rule for traces that start here: `always` (default), `never`, or `{ratio: 0.1}`, a share above 0 and up to 1, the
+    /// same traces at every hop that uses that ratio.
+    pub root: SamplingRule,
+    /// Whether the decision of a continued trace is followed. Default: true.
+    pub follow_parent: bool,
+    /// The most traces per second and worker that the rule samples. Default: no cap. Followed decisions do not count.
+    pub max_per_second: Option<NonZeroU32>,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            root: SamplingRule::default(),
+            follow_parent: true,
+            max_per_second: None,
+        }
+    }
+}
+
+/// The rule for traces that start here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SamplingRule {
+    /// All.
+    #[default]
+    Always,
+    /// None.
+    Never,
+    /// This share of them.
+    Ratio(f64),
+}
+
+/// The response header `Server-Timing` (W3C Server Timing).
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerTiming {
+    /// Who gets the trace, as `trace;desc=00-…`: `trusted` (default) peers whom `trust` names, `all`, or `off`.
+    pub trace: Audience,
+    /// The name of the metric that carries the trace. Default: `trace`.
+    pub trace_name: String,
+    /// Who gets the milliseconds until the response's headers, as `app;dur=12.345`, and `slow` beside it when that is
+    /// slow: `trusted` (default), `all`, or `off`.
+    pub app: Audience,
+}
+
+impl Default for ServerTiming {
+    fn default() -> Self {
+        Self {
+            trace: Audience::default(),
+            trace_name: "trace".to_owned(),
+            app: Audience::default(),
+        }
+    }
+}
+
+/// Who is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// Peers whom `trust` names; with `trust: edge`, nobody.
+    #[default]
+    Trusted,
+    /// Every client.
+    All,
+    /// Nobody.
+    Off,
+}

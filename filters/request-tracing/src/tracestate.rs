@@ -1,0 +1,170 @@
+//! The `tracestate` field (W3C Trace Context Level 2, "Tracestate Header").
+
+use crate::context::trim_ows;
+
+/// The most list members a field may have.
+pub const MAX_MEMBERS: usize = 32;
+/// The length, in bytes, that must at least be carried on.
+pub const MIN_CARRIED_LEN: usize = 512;
+/// The longest key and the longest value, in bytes.
+const MAX_PART_LEN: usize = 256;
+/// Members longer than this go first when the field is too long.
+const LONG_MEMBER_LEN: usize = 128;
+
+/// Valid list members, leftmost first. At most [`MAX_MEMBERS`], no key twice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TraceState {
+    /// `key=value` joined by `,`: the form in which it leaves, so that most requests need this one allocation.
+    text: String,
+}
+
+impl TraceState {
+    /// Reads all lines of a message in order. Empty members are dropped; of two members with one key the left one
+    /// counts, being the later position in the trace. `None` if a member is not valid or there are more than
+    /// [`MAX_MEMBERS`]: the whole field is then to be dropped.
+    pub fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+        let mut state = Self::default();
+        let mut count = 0_usize;
+        for line in lines {
+            for member in line.split(|byte| *byte == b',') {
+                let member = trim_ows(member);
+                if member.is_empty() {
+                    continue;
+                }
+                count += 1;
+                if count > MAX_MEMBERS {
+                    return None;
+                }
+                let (key, value) = member_parts(member)?;
+                if state.get(key).is_none() {
+                    push(&mut state.text, key, value);
+                }
+            }
+        }
+        Some(state)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.members().count()
+    }
+
+    /// All members as one field value.
+    pub fn text(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
+    /// The members as `(key, value)`, leftmost first.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.members().filter_map(|member| member.split_once('='))
+    }
+
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.iter()
+            .find_map(|(name, value)| (name == key).then_some(value))
+    }
+
+    /// Puts the member at the left, in place of the one with that key if there is one. When that makes one too many,
+    /// the rightmost goes. A key or value outside the grammar changes nothing.
+    pub fn set_leftmost(&mut self, key: &str, value: &str) {
+        if !is_key(key.as_bytes()) || !is_value(value.as_bytes()) {
+            return;
+        }
+        let mut text = String::with_capacity(self.text.len() + key.len() + value.len() + 2);
+        push(&mut text, key, value);
+        for (name, value) in self
+            .iter()
+            .filter(|(name, _)| *name != key)
+            .take(MAX_MEMBERS - 1)
+        {
+            push(&mut text, name, value);
+        }
+        self.text = text;
+    }
+
+    pub fn remove(&mut self, key: &str) {
+        if self.get(key).is_none() {
+            return;
+        }
+        let mut text = String::with_capacity(self.text.len());
+        for (name, value) in self.iter().filter(|(name, _)| *name != key) {
+            push(&mut text, name, value);
+        }
+        self.text = text;
+    }
+
+    /// The field value in at most `max_len` bytes (never less than [`MIN_CARRIED_LEN`]), or `None` where there is
+    /// nothing to send. What does not fit goes as whole members: first those over 128 bytes, then the others, both
+    /// from the right.
+    pub fn to_header(&self, max_len: usize) -> Option<String> {
+        let max_len = max_len.max(MIN_CARRIED_LEN);
+        if self.is_empty() {
+            return None;
+        }
+        if self.text.len() <= max_len {
+            return Some(self.text.clone());
+        }
+        let mut members: Vec<&str> = self.members().collect();
+        let mut len = self.text.len();
+        drop_from_right(&mut members, &mut len, max_len, LONG_MEMBER_LEN);
+        drop_from_right(&mut members, &mut len, max_len, 0);
+        (!members.is_empty()).then(|| members.join(","))
+    }
+
+    fn members(&self) -> impl Iterator<Item = &str> {
+        self.text.split(',').filter(|member| !member.is_empty())
+    }
+}
+
+fn drop_from_right(members: &mut Vec<&str>, len: &mut usize, max_len: usize, longer_than: usize) {
+    while *len > max_len {
+        let Some(at) = members
+            .iter()
+            .rposition(|member| member.len() > longer_than)
+        else {
+            return;
+        };
+        *len = len.saturating_sub(members.remove(at).len() + 1);
+    }
+}
+
+fn push(text: &mut String, key: &str, value: &str) {
+    if !text.is_empty() {
+        text.push(',');
+    }
+    text.push_str(key);
+    text.push('=');
+    text.push_str(value);
+}
+
+fn member_parts(member: &[u8]) -> Option<(&str, &str)> {
+    let equals = member.iter().position(|byte| *byte == b'=')?;
+    let (key, value) = member.split_at_checked(equals)?;
+    let value = value.get(1..)?;
+    if !is_key(key) || !is_value(value) {
+        return None;
+    }
+    Some((str::from_utf8(key).ok()?, str::from_utf8(value).ok()?))
+}
+
+/// `( lcalpha / DIGIT ) 0*255 ( keychar )`; Level 2 gives `@` no meaning of its own.
+fn is_key(key: &[u8]) -> bool {
+    key.first()
+        .is_some_and(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'))
+        && key.len() <= MAX_PART_LEN
+        && key.iter().all(
+            |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@'),
+        )
+}
+
+/// `0*255(chr) nblk-chr`: a value may begin with spaces, not end with one.
+fn is_value(value: &[u8]) -> bool {
+    value.last().is_some_and(|byte| *byte != b' ')
+        && value.len() <= MAX_PART_LEN
+        && value
+            .iter()
+            .all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b'='))
+}

@@ -1,0 +1,79 @@
+//! AWS X-Ray's `X-Amzn-Trace-Id` (X-Ray developer guide, "Tracing header").
+
+use portcullis_kit::Headers;
+
+use crate::context::{TraceContext, non_zero, trim_ows};
+use crate::hex;
+use crate::tracestate::TraceState;
+
+pub const HEADER: &str = "x-amzn-trace-id";
+
+/// The context and the decision; `None` for the decision where the sender asks (`Sampled=?`) or says nothing.
+///
+/// A load balancer sends `Root` without `Parent`; the parent id is zero then. Fields we do not know (`Self`,
+/// `Lineage`, …) are passed over.
+pub fn extract(headers: &Headers) -> Option<(TraceContext, Option<bool>)> {
+    let mut lines = headers.get_all(HEADER);
+    let line = lines.next()?;
+    if lines.next().is_some() {
+        return None;
+    }
+    let mut trace_id = None;
+    let mut parent_id = [0; 8];
+    let mut sampled = None;
+    for field in line.split(|byte| *byte == b';') {
+        let field = trim_ows(field);
+        if let Some(root) = value(field, b"root=") {
+            trace_id = Some(root_id(root)?);
+        } else if let Some(parent) = value(field, b"parent=") {
+            parent_id = non_zero(hex::decode_any_case(parent)?)?;
+        } else if let Some(decision) = value(field, b"sampled=") {
+            sampled = match decision {
+                b"0" => Some(false),
+                b"1" => Some(true),
+                _ => None,
+            };
+        }
+    }
+    let context = TraceContext {
+        trace_id: trace_id?,
+        parent_id,
+        flags: 0,
+        tracestate: TraceState::default(),
+    };
+    Some((context, sampled))
+}
+
+fn value<'a>(field: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (head, value) = field.split_at_checked(name.len())?;
+    head.eq_ignore_ascii_case(name).then_some(trim_ows(value))
+}
+
+/// `1-{8 digits}-{24 digits}`.
+fn root_id(text: &[u8]) -> Option<[u8; 16]> {
+    let rest = text.strip_prefix(b"1-")?;
+    let (time, rest) = rest.split_first_chunk::<8>()?;
+    let unique = rest.strip_prefix(b"-")?;
+    let time: [u8; 4] = hex::decode_any_case(time)?;
+    let unique: [u8; 12] = hex::decode_any_case(unique)?;
+    let mut id = [0; 16];
+    for (to, from) in id.iter_mut().zip(time.iter().chain(&unique)) {
+        *to = *from;
+    }
+    non_zero(id)
+}
+
+/// Writes `Root=1-…-…;Parent=…;Sampled=…`.
+pub fn inject(ctx: &TraceContext, sampled: bool, put: &mut impl FnMut(&'static str, &[u8])) {
+    let mut out = *b"Root=1-tttttttt-uuuuuuuuuuuuuuuuuuuuuuuu;Parent=pppppppppppppppp;Sampled=0";
+    let (time, unique) = ctx.trace_id.split_at(4);
+    for (at, bytes) in [(7, time), (16, unique), (48, &ctx.parent_id)] {
+        if let Some(field) = out.get_mut(at..at + 2 * bytes.len()) {
+            hex::encode(bytes, field);
+        }
+    }
+    if let Some(last) = out.last_mut() {
+        *last = if sampled { b'1' } else { b'0' };
+    }
+    put(HEADER, &out);
+}

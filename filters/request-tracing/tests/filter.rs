@@ -1,0 +1,574 @@
+//! The whole filter on an exchange in memory.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)] // A test that fails is to panic.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use portcullis_kit::plugin::Plugin;
+use portcullis_kit::span::{Span, SpanSink, SpanStatus, Value};
+use portcullis_kit::testing::{Bench, Fake};
+use request_tracing::RequestTracing;
+use serde_json::json;
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const OK: [(&str, &str); 1] = [(":status", "200")];
+
+type Tracing = Plugin<RequestTracing>;
+
+fn bench(settings: serde_json::Value) -> Bench<Tracing> {
+    Bench::load(&settings).unwrap()
+}
+
+fn request(lines: &[(&str, &str)]) -> Fake {
+    let mut fake = Fake::get("/orders?secret=1");
+    for (name, value) in lines {
+        fake.request.add(name, value);
+    }
+    fake
+}
+
+fn text<'a>(headers: &'a portcullis_kit::Headers, name: &str) -> &'a str {
+    std::str::from_utf8(headers.get(name).unwrap_or(b"(absent)")).unwrap()
+}
+
+#[test]
+fn at_the_edge_every_inbound_context_is_removed_and_a_new_trace_starts() {
+    let lines = [
+        ("traceparent", PARENT),
+        ("tracestate", "a=1"),
+        ("baggage", "user=7"),
+        ("b3", "0"),
+        ("x-b3-traceid", TRACE),
+        ("x-b3-anything", "1"),
+        (
+            "x-amzn-trace-id",
+            "Root=1-67891233-abcdef012345678912345678",
+        ),
+        ("x-datadog-trace-id", "7"),
+        ("x-datadog-origin", "rum"),
+        ("x-other", "stays"),
+    ];
+    let done = bench(json!({})).exchange(request(&lines), &OK);
+    for (name, _) in &lines[1..9] {
+        assert!(!done.request.contains(name), "{name} went on");
+    }
+    assert!(done.request.contains("x-other"));
+    assert_eq!(done.request.get_all("traceparent").count(), 1);
+    let parent = text(&done.request, "traceparent");
+    assert!(
+        parent.starts_with("00-") && parent.ends_with("-03") && !parent.contains(TRACE),
+        "{parent}"
+    );
+    assert!(
+        !done.response.contains("server-timing"),
+        "the public learns no ids"
+    );
+}
+
+#[test]
+fn inside_a_trace_goes_on_under_a_new_parent_id_and_its_tracestate_is_left_alone() {
+    let done = bench(json!({"trust": "internal"})).exchange(
+        request(&[("traceparent", PARENT), ("tracestate", "a=1,b= 2")]),
+        &OK,
+    );
+    let parent = text(&done.request, "traceparent");
+    assert!(
+        parent.starts_with(&format!("00-{TRACE}-")) && parent.ends_with("-01"),
+        "{parent}"
+    );
+    assert!(!parent.contains("b7ad6b7169203331"));
+    assert_eq!(text(&done.request, "tracestate"), "a=1,b= 2");
+    assert_eq!(
+        text(&done.response, "server-timing")
+            .split(", ")
+            .next()
+            .unwrap(),
+        format!("trace;desc={parent}")
+    );
+    assert_eq!(done.facts.trace_id.as_deref(), Some(TRACE));
+}
+
+#[test]
+fn a_traceparent_that_must_not_be_continued_takes_its_tracestate_along_and_is_counted() {
+    let bench = bench(json!({"trust": "internal"}));
+    for (value, reason) in [
+        (
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "malformed",
+        ),
+        (
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "version_ff",
+        ),
+        (
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "zero_trace_id",
+        ),
+        (
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "zero_parent_id",
+        ),
+    ] {
+        let done = bench.exchange(
+            request(&[("traceparent", value), ("tracestate", "a=1")]),
+            &OK,
+        );
+        assert!(
+            !text(&done.request, "traceparent").contains("0af7651916cd43dd"),
+            "{value}"
+        );
+        assert!(!done.request.contains("tracestate"), "{value}");
+        let counter =
+            format!("portcullis_request_tracing_restarts_total.reason={reason}.profile=default");
+        assert_eq!(done.count(&counter), 1, "{value}");
+    }
+    let two = bench.exchange(
+        request(&[("traceparent", PARENT), ("traceparent", PARENT)]),
+        &OK,
+    );
+    assert_eq!(two.request.get_all("traceparent").count(), 1);
+    assert_eq!(
+        two.count("portcullis_request_tracing_restarts_total.reason=duplicate.profile=default"),
+        1
+    );
+}
+
+#[test]
+fn tracestate_lines_are_joined_and_an_invalid_one_is_dropped_whole() {
+    let bench = bench(json!({"trust": "internal"}));
+    let with = |lines: &[&str]| {
+        let mut all = vec![("traceparent", PARENT)];
+        all.extend(lines.iter().map(|line| ("tracestate", *line)));
+        bench.exchange(request(&all), &OK)
+    };
+    let joined = with(&["a=1,", ",b=2"]);
+    assert_eq!(
+        joined.request.get_all("tracestate").collect::<Vec<_>>(),
+        [b"a=1,b=2"]
+    );
+    for bad in ["a=1,B=2", "a", "a=1=2", "=1"] {
+        let done = with(&["x=1", bad]);
+        assert!(!done.request.contains("tracestate"), "{bad}");
+        assert!(
+            text(&done.request, "traceparent").contains(TRACE),
+            "{bad} restarted the trace"
+        );
+    }
+    assert!(
+        !with(&[""]).request.contains("tracestate"),
+        "an empty line went on"
+    );
+    let many: Vec<String> = (0..33).map(|n| format!("k{n}=1")).collect();
+    assert!(!with(&[&many.join(",")]).request.contains("tracestate"));
+}
+
+#[test]
+fn only_peers_in_the_ranges_are_trusted() {
+    let bench = bench(json!({"trust": {"cidrs": ["10.0.0.0/8"]}}));
+    let from = |address: &str| {
+        let fake = request(&[("traceparent", PARENT), ("baggage", "a=1")])
+            .with_property("source.address", address);
+        bench.exchange(fake, &OK)
+    };
+    let inside = from("10.1.2.3:4000");
+    assert!(
+        text(&inside.request, "traceparent").contains(TRACE) && inside.request.contains("baggage")
+    );
+    assert!(inside.response.contains("server-timing"));
+    for outside in ["192.0.2.1:1", "not an address", ""] {
+        let done = from(outside);
+        assert!(
+            !text(&done.request, "traceparent").contains(TRACE),
+            "{outside}"
+        );
+        assert!(
+            !done.request.contains("baggage") && !done.response.contains("server-timing"),
+            "{outside}"
+        );
+    }
+}
+
+#[test]
+fn one_request_id_is_everywhere() {
+    let done = bench(json!({})).exchange(request(&[("x-request-id", "made-by.the_proxy")]), &OK);
+    for found in [
+        text(&done.request, "x-request-id"),
+        text(&done.response, "x-request-id"),
+    ] {
+        assert_eq!(found, "made-by.the_proxy");
+    }
+    assert_eq!(
+        done.filter_state["portcullis.request_id"],
+        b"made-by.the_proxy"
+    );
+    assert_eq!(done.facts.request_id.as_deref(), Some("made-by.the_proxy"));
+}
+
+#[test]
+fn an_id_that_is_invalid_or_not_believed_is_made_anew() {
+    let invalid = "portcullis_request_tracing_invalid_request_ids_total.profile=default";
+    for (settings, lines, count) in [
+        (json!({}), vec![("x-request-id", "a b")], 1),
+        (
+            json!({}),
+            vec![("x-request-id", "a"), ("x-request-id", "a")],
+            1,
+        ),
+        (json!({}), vec![], 0),
+        (
+            json!({"request_id": {"source": "trusted"}}),
+            vec![("x-request-id", "a")],
+            0,
+        ),
+        (
+            json!({"request_id": {"source": "generate"}}),
+            vec![("x-request-id", "a")],
+            0,
+        ),
+    ] {
+        let done = bench(settings).exchange(
+            request(&lines),
+            &[(":status", "200"), ("x-request-id", "the upstream's")],
+        );
+        let id = text(&done.request, "x-request-id");
+        assert_eq!((id.len(), id.as_bytes()[14]), (36, b'4'), "{lines:?}");
+        assert_eq!(done.request.get_all("x-request-id").count(), 1);
+        assert_eq!(
+            done.response.get_all("x-request-id").collect::<Vec<_>>(),
+            [id.as_bytes()]
+        );
+        assert_eq!(done.count(invalid), count, "{lines:?}");
+    }
+    let seven = bench(json!({"request_id": {"format": "uuid7", "response": false}}))
+        .exchange(request(&[]), &OK);
+    assert!(
+        text(&seven.request, "x-request-id").starts_with("018bcfe5-6800-7"),
+        "{}",
+        text(&seven.request, "x-request-id")
+    );
+    assert!(!seven.response.contains("x-request-id"));
+}
+
+#[test]
+fn formats_are_translated_and_what_was_read_does_not_go_on_beside() {
+    let settings = json!({"trust": "internal", "propagation": {"extract": ["b3", "w3c"], "inject": ["w3c", "xray", "datadog"]}});
+    let b3 = format!("{TRACE}-b7ad6b7169203331-1");
+    let done = bench(settings).exchange(
+        request(&[("b3", &b3), ("x-datadog-tags", "team=7,_dd.p.tid=1")]),
+        &OK,
+    );
+    assert!(!done.request.contains("b3"));
+    assert!(text(&done.request, "traceparent").contains(TRACE));
+    assert!(
+        text(&done.request, "x-amzn-trace-id")
+            .starts_with("Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=")
+    );
+    assert_eq!(
+        text(&done.request, "x-datadog-trace-id"),
+        u64::from_str_radix(&TRACE[16..], 16).unwrap().to_string()
+    );
+    let tags = text(&done.request, "x-datadog-tags");
+    assert!(
+        tags.contains("team=7")
+            && tags.contains("_dd.p.tid=0af7651916cd43dd")
+            && !tags.contains("tid=1,"),
+        "{tags}"
+    );
+}
+
+#[test]
+fn baggage_of_trusted_peers_follows_the_policy() {
+    for (policy, expected) in [
+        (json!("pass"), Some("a=1,b=2;p=3")),
+        (json!("drop"), None),
+        (json!({"allow": ["b"]}), Some("b=2;p=3")),
+        (json!({"allow": ["c"]}), None),
+    ] {
+        let done = bench(json!({"trust": "internal", "baggage": policy}))
+            .exchange(request(&[("baggage", "a=1,b=2;p=3")]), &OK);
+        assert_eq!(
+            done.request.get("baggage"),
+            expected.map(str::as_bytes),
+            "{policy}"
+        );
+    }
+}
+
+#[test]
+fn sampling_follows_the_parent_or_the_rule_and_tells_its_threshold() {
+    let flags = |settings: serde_json::Value, lines: &[(&str, &str)]| {
+        let done = bench(settings).exchange(request(lines), &OK);
+        let parent = text(&done.request, "traceparent").to_owned();
+        (
+            parent[53..].to_owned(),
+            done.request.get("tracestate").map(<[u8]>::to_vec),
+        )
+    };
+    assert_eq!(
+        flags(json!({"sampling": {"root": "never"}}), &[]),
+        ("02".to_owned(), None)
+    );
+    let unsampled = PARENT.replace("-01", "-00");
+    let not = [("traceparent", unsampled.as_str())];
+    assert_eq!(flags(json!({"trust": "internal"}), &not).0, "00");
+    let ignore = json!({"trust": "internal", "sampling": {"follow_parent": false}});
+    assert_eq!(flags(ignore, &not).0, "01");
+    let all =
+        json!({"trust": "internal", "sampling": {"root": {"ratio": 1.0}, "follow_parent": false}});
+    let with_state = [
+        ("traceparent", PARENT),
+        ("tracestate", "x=1,ot=rv:ffffffffffffff"),
+    ];
+    assert_eq!(
+        flags(all, &with_state),
+        (
+            "01".to_owned(),
+            Some(b"ot=th:0;rv:ffffffffffffff,x=1".to_vec())
+        )
+    );
+    let half = bench(json!({"sampling": {"root": {"ratio": "0.5"}}}));
+    let sampled = (0..400)
+        .filter(|seed| {
+            let fake = request(&[]);
+            fake.seed.set(seed * 7919);
+            // A new worker each time: the generator is keyed once.
+            let done = Bench::<Tracing>::load(&json!({"sampling": {"root": {"ratio": 0.5}}}))
+                .unwrap()
+                .exchange(fake, &OK);
+            let parent = text(&done.request, "traceparent").to_owned();
+            let high = u8::from_str_radix(&parent[21..23], 16).unwrap() >= 0x80;
+            assert_eq!(parent.ends_with("-03"), high, "{parent}");
+            assert_eq!(done.request.contains("tracestate"), high);
+            high
+        })
+        .count();
+    assert!((120..280).contains(&sampled), "{sampled} of 400");
+    drop(half);
+}
+
+#[test]
+fn times_are_told_to_those_who_may_know() {
+    let run = |settings: serde_json::Value| {
+        let bench = bench(settings);
+        let mut fake = request(&[]);
+        let mut stream = Default::default();
+        bench.request(&mut fake, &mut stream);
+        fake.now.set(fake.now.get() + 1_234_567_890);
+        fake.response = portcullis_kit::Headers::from_lines([
+            (":status", "200"),
+            ("server-timing", "db;dur=5"),
+        ]);
+        bench.respond(&mut fake, &mut stream);
+        bench.finish(&mut fake, &mut stream);
+        fake
+    };
+    let told = run(json!({"server_timing": {"trace": "off", "app": "all"}, "response_time": true}));
+    assert_eq!(
+        told.response.get_all("server-timing").collect::<Vec<_>>(),
+        [b"db;dur=5".as_slice(), b"app;dur=1234.567, slow"]
+    );
+    assert_eq!(text(&told.response, "x-response-time"), "1234.567ms");
+    let named =
+        run(json!({"server_timing": {"trace": "all", "trace_name": "traceparent", "app": "off"}}));
+    let line = named.response.get_all("server-timing").last().unwrap();
+    assert!(line.starts_with(b"traceparent;desc=00-"));
+    let silent = run(json!({}));
+    assert_eq!(silent.response.get_all("server-timing").count(), 1);
+    assert!(!silent.response.contains("x-response-time"));
+}
+
+#[test]
+fn a_slow_request_is_counted_and_logged_without_its_path() {
+    let bench = bench(json!({"slow_ms": 500}));
+    for (milliseconds, slow) in [(499, 0), (500, 1)] {
+        let mut fake = request(&[]).with_property("xds.route_name", "orders");
+        let mut stream = Default::default();
+        bench.request(&mut fake, &mut stream);
+        fake.respond(OK);
+        bench.respond(&mut fake, &mut stream);
+        fake.now.set(fake.now.get() + milliseconds * 1_000_000);
+        bench.finish(&mut fake, &mut stream);
+        assert_eq!(
+            fake.count("portcullis_request_tracing_slow_requests_total.profile=default"),
+            slow
+        );
+        assert_eq!(fake.logs.borrow().len() as u64, slow);
+        if let Some((level, line)) = fake.logs.borrow().first() {
+            assert_eq!(*level, log::Level::Warn);
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["event"], "slow_request");
+            assert_eq!(
+                (&line["route"], &line["method"], &line["status"]),
+                (&json!("orders"), &json!("GET"), &json!(200))
+            );
+            assert_eq!(line["duration_ms"], 500);
+            assert!(!line.to_string().contains("secret") && !line.to_string().contains("/orders"));
+        }
+    }
+}
+
+#[test]
+fn a_response_without_a_request_is_left_alone() {
+    let bench = bench(json!({"response_time": true}));
+    let mut fake = Fake::default();
+    fake.respond([(":status", "400")]);
+    let mut stream = Default::default();
+    bench.respond(&mut fake, &mut stream);
+    bench.finish(&mut fake, &mut stream);
+    assert_eq!(fake.response.len(), 1);
+    assert!(fake.logs.borrow().is_empty());
+}
+
+#[test]
+fn an_ordinary_request_costs_one_read_that_returns_bytes() {
+    for settings in [json!({"trust": "internal"}), json!({})] {
+        let done = bench(settings).exchange(
+            request(&[("traceparent", PARENT), ("x-request-id", "a")]),
+            &OK,
+        );
+        assert_eq!(done.byte_reads.get(), 1);
+    }
+}
+
+thread_local! {
+    static SPANS: RefCell<Vec<Rc<Span>>> = const { RefCell::new(Vec::new()) };
+}
+
+#[derive(Default)]
+struct Collect;
+
+impl SpanSink for Collect {
+    fn wants_spans(&self) -> bool {
+        true
+    }
+
+    fn take(&self, span: Span) {
+        SPANS.with_borrow_mut(|spans| spans.push(Rc::new(span)));
+    }
+}
+
+#[test]
+fn a_span_says_what_the_upstream_saw_and_no_path() {
+    let settings = json!({"trust": "internal"});
+    let bench = Bench::<Plugin<RequestTracing<Collect>>>::load(&settings).unwrap();
+    let unsampled = PARENT.replace("-01", "-00");
+    let run = |parent: &str, status: &str| {
+        SPANS.with_borrow_mut(Vec::clear);
+        let fake = request(&[("traceparent", parent), ("tracestate", "a=1")])
+            .with_property("xds.route_name", "orders");
+        let done = bench.exchange(fake, &[(":status", status)]);
+        (done, SPANS.with_borrow(Vec::clone))
+    };
+    let (done, spans) = run(PARENT, "200");
+    let span = &spans[0];
+    let sent = text(&done.request, "traceparent");
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    assert_eq!(
+        sent,
+        format!("00-{}-{}-01", hex(&span.trace_id), hex(&span.span_id))
+    );
+    assert_eq!(hex(&span.parent_span_id.unwrap()), "b7ad6b7169203331");
+    assert_eq!(
+        (span.name.as_str(), span.trace_state.as_str(), span.status),
+        ("GET orders", "a=1", SpanStatus::Unset)
+    );
+    assert!(
+        span.attributes
+            .contains(&("http.response.status_code", Value::Int(200)))
+    );
+    assert!(
+        span.attributes
+            .contains(&("http.route", Value::Text("orders".into())))
+    );
+    assert!(!format!("{span:?}").contains("secret"));
+
+    assert!(
+        run(&unsampled, "200").1.is_empty(),
+        "an unsampled request left a span"
+    );
+    let (_, failed) = run(&unsampled, "503");
+    assert_eq!((failed.len(), failed[0].status), (1, SpanStatus::Error));
+}
+
+#[test]
+fn every_mistake_is_refused_with_its_path_and_advice() {
+    for (settings, text) in [
+        (
+            json!({"trust": {"cidrs": ["10.0.0.0/8", "10.0.0.1/8"]}}),
+            "trust.cidrs[1]: not a range of addresses",
+        ),
+        (
+            json!({"trust": {"cidrs": []}}),
+            "trust.cidrs: the list is empty",
+        ),
+        (
+            json!({"trust": "egde"}),
+            "trust: `egde` is not one of the allowed values; did you mean `edge`?",
+        ),
+        (
+            json!({"baggage": "pass"}),
+            "baggage: with `trust: edge` all baggage is dropped",
+        ),
+        (
+            json!({"trust": "internal", "baggage": {"allow": ["a b"]}}),
+            "baggage.allow[0]: not a baggage key",
+        ),
+        (
+            json!({"trust": "internal", "baggage": {"allow": []}}),
+            "baggage.allow: the list is empty",
+        ),
+        (
+            json!({"sampling": {"root": {"ratio": 0}}}),
+            "sampling.root.ratio: a ratio is above 0",
+        ),
+        (
+            json!({"sampling": {"root": {"ratio": 1.5}}}),
+            "sampling.root.ratio: a ratio is above 0",
+        ),
+        (
+            json!({"sampling": {"root": "never", "max_per_second": 5}}),
+            "sampling.max_per_second: nothing is sampled",
+        ),
+        (
+            json!({"sampling": {"max_per_second": 0}}),
+            "sampling.max_per_second: 0 is out of range",
+        ),
+        (
+            json!({"server_timing": {"trace_name": "a b"}}),
+            "server_timing.trace_name: not a metric's name",
+        ),
+        (
+            json!({"propagation": {"inject": ["w3c", "w3c"]}}),
+            "propagation.inject[1]: this format is in the list already",
+        ),
+        (
+            json!({"propagation": {"inject": []}}),
+            "propagation.inject: the list is empty",
+        ),
+        (
+            json!({"propagation": {"extract": ["zipkin"]}}),
+            "propagation.extract[0]: `zipkin` is not one of the allowed values",
+        ),
+        (json!({"slow_ms": 86_400_001}), "slow_ms: longer than a day"),
+        (json!({"slow_ms": -1}), "slow_ms: -1 is out of range"),
+        (
+            json!({"request_id": {"source": "envoy"}}),
+            "request_id.source: `envoy` is not one of the allowed values",
+        ),
+    ] {
+        let error = Bench::<Tracing>::load(&settings).err().unwrap().to_string();
+        assert!(error.starts_with(text), "{error}");
+    }
+}
