@@ -83,7 +83,7 @@ pub struct Seen<'r> {
     status: u16,
     /// One for each rule.
     rules: Vec<Found>,
-    /// Places of removed names that are there.
+    /// Places of removed names that are there, once for each line.
     removed: Vec<usize>,
     csp: Vec<&'r [u8]>,
     csp_report_only: bool,
@@ -124,11 +124,7 @@ impl<'r> Seen<'r> {
                     found.says_it |= rule.action.looks_inside() && contains(value, rule);
                 }
             }
-            Role::Removed(at) => {
-                if !self.removed.contains(&at) {
-                    self.removed.push(at);
-                }
-            }
+            Role::Removed(at) => self.removed.push(at),
             Role::Status => self.status = status(value),
             Role::SetCookie => self.cookies.push(value),
             Role::Csp => self.csp.push(value),

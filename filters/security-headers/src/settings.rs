@@ -10,34 +10,45 @@ pub use crate::presets::Preset;
 /// Response headers that protect the client, cookie hardening, CSRF protection.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The headers to start from: `api` (default), `web`, `web-nonce` or `off`.
+    #[serde(default)]
     pub preset: Preset,
     /// What is done with single response headers, by name; overrides the preset's rule for that header. Headers with
     /// settings of their own (`csp`, `hsts`, …) are refused here.
+    #[serde(default)]
     pub headers: BTreeMap<String, HeaderRule>,
     /// What is done with `Content-Security-Policy`. Default: the preset's policy, where the upstream sends none.
+    #[serde(default)]
     pub csp: Option<CspRule>,
     /// `Strict-Transport-Security`. Default: two years with subdomains on TLS, where the upstream sends none; with
     /// preset `off`, nothing.
+    #[serde(default)]
     pub hsts: Option<Hsts>,
     /// How the filter knows that the client used TLS. Default: `connection`.
+    #[serde(default)]
     pub tls: Tls,
     /// Sends policies as `-Report-Only`: browsers report what they would have blocked, and block nothing. Default:
     /// policies are enforced.
+    #[serde(default)]
     pub report_only: Option<ReportOnly>,
     /// Headers that tell what the servers are made of, and are removed.
+    #[serde(default)]
     pub leaks: Leaks,
     /// Attributes that cookies get where they lack them. Default: all three; with preset `off`, none.
+    #[serde(default)]
     pub cookies: Option<Cookies>,
     /// What the client is told to forget (`Clear-Site-Data`) on responses with status 2xx and 3xx; for the profile of
     /// a logout route. Default: nothing.
+    #[serde(default)]
     pub clear_site_data: Vec<SiteData>,
     /// Refusal of requests that pages of other origins make. Default: `enforce` with the presets `web` and
     /// `web-nonce`, else off.
+    #[serde(default)]
     pub csrf: Option<Csrf>,
     /// Repairs of CORS responses. Default: on; with preset `off`, off.
+    #[serde(default)]
     pub cors: Option<Cors>,
 }
 
@@ -78,20 +89,33 @@ pub enum CspRule {
 /// `Strict-Transport-Security` (RFC 6797).
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct Hsts {
     /// How long browsers keep to TLS, in seconds. Default: 63072000 (two years). 0 makes them forget.
+    #[serde(default = "two_years")]
     pub max_age: u32,
     /// Whether subdomains are included. Default: true.
+    #[serde(default = "yes")]
     pub include_subdomains: bool,
     /// Consents to the browsers' preload lists. It is hard to take back. Default: false. Needs `max_age` of at least
     /// 31536000 (a year) and `include_subdomains`.
+    #[serde(default)]
     pub preload: bool,
     /// On which responses it is sent: `tls` (default), `always` (where TLS ends before this proxy and nothing says
     /// so), `off`.
+    #[serde(default)]
     pub when: HstsWhen,
     /// What is done where the upstream sends the header too: `keep` (default) or `replace` it.
+    #[serde(default)]
     pub upstream: Upstream,
+}
+
+fn two_years() -> u32 {
+    hsts::DEFAULT_MAX_AGE
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Default for Hsts {
@@ -107,11 +131,12 @@ impl Default for Hsts {
 }
 
 /// On which responses HSTS is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HstsWhen {
     /// Where the client used TLS; see `tls`.
+    #[default]
     Tls,
     /// On all.
     Always,
@@ -120,11 +145,12 @@ pub enum HstsWhen {
 }
 
 /// What is done with the upstream's own header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Upstream {
     /// It stays, and this filter sends none.
+    #[default]
     Keep,
     /// This filter's header replaces it.
     Replace,
@@ -184,13 +210,16 @@ impl Reportable {
 /// Headers that tell what the servers are made of.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct Leaks {
     /// Whether the names on OWASP's list are removed: `owasp` (default) or `off`; with preset `off`, off by default.
+    #[serde(default)]
     pub list: Option<LeakList>,
     /// Further headers to remove.
+    #[serde(default)]
     pub remove: Vec<String>,
     /// Names on OWASP's list that stay.
+    #[serde(default)]
     pub keep: Vec<String>,
 }
 
@@ -208,14 +237,17 @@ pub enum LeakList {
 /// Attributes that cookies get where they lack them.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct Cookies {
     /// Which cookies get `Secure`, on TLS. Default: `on`.
+    #[serde(default)]
     pub secure: CookieRule,
     /// Which cookies get `HttpOnly`. Default: `on`. Cookies that scripts read need an exception, such as
     /// `{except: [XSRF-TOKEN]}`.
+    #[serde(default)]
     pub http_only: CookieRule,
     /// Which cookies get `SameSite=Lax`. Default: `on`.
+    #[serde(default)]
     pub same_site: CookieRule,
 }
 
@@ -257,12 +289,14 @@ pub enum SiteData {
 /// Refusal of requests that pages of other origins make.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct Csrf {
     /// `enforce` (default) refuses with 403, `shadow` counts and lets pass, `off` checks nothing: for the profile of
     /// a route that pages of any origin may call.
+    #[serde(default)]
     pub mode: CsrfMode,
     /// Origins whose pages may make such requests, each `scheme://host[:port]`.
+    #[serde(default)]
     pub trusted_origins: Vec<String>,
 }
 
@@ -283,12 +317,14 @@ pub enum CsrfMode {
 /// Repairs of CORS responses; the protocol itself is the business of Envoy's own `cors` filter.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct Cors {
     /// `on` (default) adds `Vary: Origin` where the response depends on it, and removes
     /// `Access-Control-Allow-Credentials` where the allowed origin is `*`, `null` or not listed.
+    #[serde(default)]
     pub repair: Switch,
     /// Origins that may send credentials, each `scheme://host[:port]`. Default: any single origin but `null`.
+    #[serde(default)]
     pub allowed_origins: Option<Vec<String>>,
 }
 

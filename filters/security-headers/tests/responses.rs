@@ -403,6 +403,13 @@ fn cors_responses_are_repaired() {
 }
 
 #[test]
+fn a_cors_response_that_is_sound_is_not_counted_as_repaired() {
+    let upstream = [OK, ("access-control-allow-origin", "*")];
+    let got = answer(json!({}), Fake::get("/"), &upstream);
+    assert!(got.counts.borrow().is_empty(), "{:?}", got.counts);
+}
+
+#[test]
 fn vary_only_grows() {
     let settings = json!({"headers": {"vary": {"append": "Accept, X-Tenant"}}});
     let got = answer(
@@ -474,6 +481,18 @@ fn reporting_names_the_endpoint_in_every_policy() {
     assert_eq!(
         all(&got, "reporting-endpoints"),
         ["own=\"/r\"", "main=\"https://r.example/x\""]
+    );
+
+    let upstream = [
+        OK,
+        ("cross-origin-opener-policy-report-only", "same-origin"),
+    ];
+    let both = json!({"report_only": {"endpoint": "/r"}});
+    let got = answer(both, Fake::get("/"), &upstream);
+    assert_eq!(
+        one(&got, "cross-origin-opener-policy-report-only").as_deref(),
+        Some("same-origin"),
+        "there can be one only"
     );
 
     let one_policy = json!({"report_only": {"endpoint": "/r", "policies": ["coop"]}});
