@@ -9,10 +9,12 @@
 
 use std::process::ExitCode;
 
+use portcullis::Portcullis;
 use portcullis_harness::suite;
 use portcullis_kit::plugin::Plugin;
 use portcullis_suites::native;
 use portcullis_suites::scenario::{self, Place, Scenario, ScenarioFile};
+use request_tracing::RequestTracing;
 use security_headers::SecurityHeaders;
 
 fn main() -> ExitCode {
@@ -29,6 +31,8 @@ fn main() -> ExitCode {
 
 fn run(file: &ScenarioFile, scenario: &Scenario) {
     let (outcome, counts) = match file.filter.as_str() {
+        "portcullis" => native::run::<Portcullis>(file, scenario),
+        "request-tracing" => native::run::<Plugin<RequestTracing>>(file, scenario),
         "security-headers" => native::run::<Plugin<SecurityHeaders>>(file, scenario),
         other => panic!("{}: there is no filter {other}", file.name),
     };
