@@ -2,17 +2,22 @@
 
 use std::cell::RefCell;
 
+use portcullis::Portcullis;
 use portcullis_kit::Filter;
-use portcullis_kit::chain::{Bundle as _, Chain, End, Link};
+use portcullis_kit::chain::Bundle as _;
 use portcullis_kit::config::{ConfigError, Environment, Path};
 use portcullis_kit::metrics::NoMetrics;
 use portcullis_kit::plugin::Plugin;
+use request_tracing::RequestTracing;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use security_headers::SecurityHeaders;
 use serde_json::Value;
 
 /// Every filter of its own, outermost first.
-pub static FILTERS: &[Entry] = &[Entry::of::<SecurityHeaders>(Place::Outer)];
+pub static FILTERS: &[Entry] = &[
+    Entry::of::<RequestTracing>(Place::Outer),
+    Entry::of::<SecurityHeaders>(Place::Outer),
+];
 
 /// The name of the plugin that runs them all.
 pub const CHAIN: &str = "portcullis";
@@ -147,7 +152,9 @@ impl Bundle {
     pub fn load(self, settings: &Value, environment: &dyn Environment) -> Result<(), ConfigError> {
         match self {
             Self::One(entry) => (entry.load)(settings, environment),
-            Self::Chain => All::load(settings, environment, &RefCell::new(NoMetrics)).map(|_| ()),
+            Self::Chain => {
+                Portcullis::load(settings, environment, &RefCell::new(NoMetrics)).map(|_| ())
+            }
         }
     }
 
@@ -173,5 +180,3 @@ impl Bundle {
         }
     }
 }
-
-type All = Chain<Link<SecurityHeaders, End>>;
