@@ -10,7 +10,7 @@ use crate::tracestate::TraceState;
 const TRACE_ID: &str = "x-datadog-trace-id";
 const PARENT_ID: &str = "x-datadog-parent-id";
 const PRIORITY: &str = "x-datadog-sampling-priority";
-const TAGS: &str = "x-datadog-tags";
+pub const TAGS: &str = "x-datadog-tags";
 const HIGH_HALF: &[u8] = b"_dd.p.tid=";
 
 /// The context and the decision (a priority above 0 means to keep the trace). The parent id is zero where none stands.

@@ -94,12 +94,15 @@ fn inject<X: Exchange>(format: Format, plan: &Plan, exchange: &mut X) {
         return;
     }
     formats::inject(format, context, plan.sampled, plan.parent, |name, value| {
-        exchange.set_request_header(name, value);
+        // Datadog's tags hold more than what we know; they follow.
+        if name != datadog::TAGS {
+            exchange.set_request_header(name, value);
+        }
     });
     if format == Format::Datadog
         && let Some(tags) = datadog::tags(plan.datadog_tags.as_deref(), &context.trace_id)
     {
-        exchange.set_request_header("x-datadog-tags", &tags);
+        exchange.set_request_header(datadog::TAGS, &tags);
     }
 }
 

@@ -63,7 +63,7 @@ pub fn plan<H: Clock + Randomness + Metrics>(
         Extracted::None | Extracted::Restart(_) => (new_context(random, host), None, None),
     };
     if continued {
-        context.parent_id = random.bytes(host);
+        context.parent_id = non_zero(random.bytes(host));
         context.flags &= RANDOM | DEBUG;
     }
 

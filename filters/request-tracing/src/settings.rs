@@ -67,8 +67,8 @@ pub enum Trust {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RequestId {
-    /// Whose `x-request-id` is kept, if it is valid (1 to 128 letters, digits, `.`, `_`, `-`, in one line): `proxy` (default)
-    /// the one the proxy hands us, `trusted` that of trusted peers, `generate` nobody's. Else a new id is made.
+    /// Whose `x-request-id` is kept, if it is valid (1 to 128 letters, digits, `.`, `_`, `-`, in one line): `trusted` (default)
+    /// that of peers whom `trust` names, `proxy` the one the proxy hands us, `generate` nobody's. Else a new id is made.
     pub source: IdSource,
     /// What a new id looks like: `uuid4` (default) or `uuid7`, which sorts by time.
     pub format: IdFormat,
@@ -91,12 +91,12 @@ impl Default for RequestId {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum IdSource {
-    /// The proxy's: Envoy makes an id, or keeps the client's, before the filters run (`generate_request_id`,
-    /// `preserve_external_request_id`), and its decision stands.
+    /// That of peers whom `trust` names; with `trust: edge`, nobody's.
     #[default]
-    Proxy,
-    /// That of peers whom `trust` names. For hosts that make no ids.
     Trusted,
+    /// The one that the proxy hands us, whoever made it. Envoy makes its own in place of the client's only where the
+    /// listener has `use_remote_address: true`, `generate_request_id` and no `preserve_external_request_id`.
+    Proxy,
     /// Nobody's: each request gets a new one.
     Generate,
 }

@@ -8,6 +8,9 @@ pub const MAX_MEMBERS: usize = 32;
 pub const MIN_CARRIED_LEN: usize = 512;
 /// The longest key and the longest value, in bytes.
 const MAX_PART_LEN: usize = 256;
+/// The longest parts of a key before and after its `@`.
+const MAX_TENANT_LEN: usize = 241;
+const MAX_SYSTEM_LEN: usize = 14;
 /// Members longer than this go first when the field is too long.
 const LONG_MEMBER_LEN: usize = 128;
 
@@ -19,9 +22,8 @@ pub struct TraceState {
 }
 
 impl TraceState {
-    /// Reads all lines of a message in order. Empty members are dropped; of two members with one key the left one
-    /// counts, being the later position in the trace. `None` if a member is not valid or there are more than
-    /// [`MAX_MEMBERS`]: the whole field is then to be dropped.
+    /// Reads all lines of a message in order. Empty members are dropped. `None` if a member is not valid, a key
+    /// stands twice, or there are more than [`MAX_MEMBERS`]: the whole field is then to be dropped.
     pub fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         let mut state = Self::default();
         let mut count = 0_usize;
@@ -36,9 +38,10 @@ impl TraceState {
                     return None;
                 }
                 let (key, value) = member_parts(member)?;
-                if state.get(key).is_none() {
-                    push(&mut state.text, key, value);
+                if state.get(key).is_some() {
+                    return None;
                 }
+                push(&mut state.text, key, value);
             }
         }
         Some(state)
@@ -68,18 +71,21 @@ impl TraceState {
     }
 
     /// Puts the member at the left, in place of the one with that key if there is one. When that makes one too many,
-    /// the rightmost goes. A key or value outside the grammar changes nothing.
+    /// the rightmost of those over 128 bytes goes, or else the rightmost. A key or value outside the grammar changes nothing.
     pub fn set_leftmost(&mut self, key: &str, value: &str) {
         if !is_key(key.as_bytes()) || !is_value(value.as_bytes()) {
             return;
         }
         let mut text = String::with_capacity(self.text.len() + key.len() + value.len() + 2);
         push(&mut text, key, value);
-        for (name, value) in self
-            .iter()
-            .filter(|(name, _)| *name != key)
-            .take(MAX_MEMBERS - 1)
-        {
+        let mut others: Vec<(&str, &str)> = self.iter().filter(|(name, _)| *name != key).collect();
+        if others.len() >= MAX_MEMBERS {
+            let long = others
+                .iter()
+                .rposition(|(name, value)| name.len() + 1 + value.len() > LONG_MEMBER_LEN);
+            others.remove(long.unwrap_or(others.len() - 1));
+        }
+        for (name, value) in others {
             push(&mut text, name, value);
         }
         self.text = text;
@@ -150,14 +156,22 @@ fn member_parts(member: &[u8]) -> Option<(&str, &str)> {
     Some((str::from_utf8(key).ok()?, str::from_utf8(value).ok()?))
 }
 
-/// `( lcalpha / DIGIT ) 0*255 ( keychar )`; Level 2 gives `@` no meaning of its own.
+/// `( lcalpha / DIGIT ) 0*255 ( keychar )`. Level 2's grammar gives `@` no meaning of its own; its conformance suite, at
+/// its strictest, still asks for Level 1's `tenant@system`, so a key with `@` must be both.
 fn is_key(key: &[u8]) -> bool {
-    key.first()
-        .is_some_and(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'))
+    let begins = matches!(key, [b'a'..=b'z' | b'0'..=b'9', ..]);
+    let legal =
+        |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
+    let mut parts = key.split(|byte| *byte == b'@');
+    let tenant = parts.next().unwrap_or_default();
+    let multi_tenant = parts.next().is_none_or(|system| {
+        tenant.len() <= MAX_TENANT_LEN && (1..=MAX_SYSTEM_LEN).contains(&system.len())
+    });
+    begins
         && key.len() <= MAX_PART_LEN
-        && key.iter().all(
-            |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@'),
-        )
+        && key.iter().all(legal)
+        && multi_tenant
+        && parts.next().is_none()
 }
 
 /// `0*255(chr) nblk-chr`: a value may begin with spaces, not end with one.

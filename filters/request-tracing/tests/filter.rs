@@ -197,7 +197,8 @@ fn only_peers_in_the_ranges_are_trusted() {
 
 #[test]
 fn one_request_id_is_everywhere() {
-    let done = bench(json!({})).exchange(request(&[("x-request-id", "made-by.the_proxy")]), &OK);
+    let done = bench(json!({"request_id": {"source": "proxy"}}))
+        .exchange(request(&[("x-request-id", "made-by.the_proxy")]), &OK);
     for found in [
         text(&done.request, "x-request-id"),
         text(&done.response, "x-request-id"),
@@ -215,9 +216,13 @@ fn one_request_id_is_everywhere() {
 fn an_id_that_is_invalid_or_not_believed_is_made_anew() {
     let invalid = "portcullis_request_tracing_invalid_request_ids_total.profile=default";
     for (settings, lines, count) in [
-        (json!({}), vec![("x-request-id", "a b")], 1),
         (
-            json!({}),
+            json!({"request_id": {"source": "proxy"}}),
+            vec![("x-request-id", "a b")],
+            1,
+        ),
+        (
+            json!({"request_id": {"source": "proxy"}}),
             vec![("x-request-id", "a"), ("x-request-id", "a")],
             1,
         ),
