@@ -102,6 +102,8 @@ fn a_tracestate_is_kept_in_order_or_dropped_whole() {
         .collect::<Vec<_>>()
         .join(",");
     let key = |len: usize| format!("{}=1", "z".repeat(len));
+    let tenant =
+        |tenant: usize, system: usize| format!("{}@{}=1", "t".repeat(tenant), "v".repeat(system));
     for (lines, expected) in [
         (
             vec!["foo=1,bar=2", "rojo=1", "baz=3"],
@@ -115,11 +117,18 @@ fn a_tracestate_is_kept_in_order_or_dropped_whole() {
             Some("foo=1,bar=2".to_owned()),
         ),
         (vec!["foo=  1"], Some("foo=  1".to_owned())),
-        (vec!["foo=1,foo=2", "foo=3"], Some("foo=1".to_owned())),
-        (vec!["0a@b@=1"], Some("0a@b@=1".to_owned())),
+        (vec!["foo=1,foo=2"], None),
+        (vec!["foo=1", "foo=3"], None),
+        (vec!["0a@b=1,1c=2"], Some("0a@b=1,1c=2".to_owned())),
+        (vec![&tenant(241, 14)], Some(tenant(241, 14))),
+        (vec![&tenant(242, 1)], None),
+        (vec![&tenant(1, 15)], None),
+        (vec!["foo@=1,bar=2"], None),
+        (vec!["foo@@bar=1,bar=2"], None),
+        (vec!["foo@bar@baz=1,bar=2"], None),
         (
-            vec![&format!("az_-*/@={printable}")],
-            Some(format!("az_-*/@={printable}")),
+            vec![&format!("az_-*/={printable}")],
+            Some(format!("az_-*/={printable}")),
         ),
         (vec![&key(256)], Some(key(256))),
         (vec![&full], Some(full.clone())),
