@@ -76,6 +76,7 @@ type Member = (String, String);
 /// What the upstream received, checked for form.
 #[derive(Debug)]
 struct Received {
+    listener: String,
     trace: String,
     parent: String,
     flags: u8,
@@ -132,8 +133,9 @@ impl Shared {
     fn everywhere(&self, case: &str, lines: &[(&str, String)], check: impl Fn(&Received)) {
         for listener in LISTENERS {
             let mut connection = Connection::open(self.envoy.port(listener));
-            let received = self.send(&mut connection, &format!("{listener}: {case}"), lines);
+            let mut received = self.send(&mut connection, &format!("{listener}: {case}"), lines);
             assert_ne!(received.parent, PARENT, "{listener}: {case}");
+            received.listener = listener.to_owned();
             check(&received);
         }
     }
@@ -174,6 +176,7 @@ fn parse(traceparent: &str, tracestate: &str) -> Received {
     assert_eq!(keys.len(), state.len(), "a key twice: {tracestate}");
     assert!(state.len() <= 32, "{tracestate}");
     Received {
+        listener: String::new(),
         trace: trace.to_owned(),
         parent: parent.to_owned(),
         flags: u8::from_str_radix(flags, 16).unwrap(),
@@ -457,7 +460,7 @@ fn an_invalid_tracestate_is_dropped_and_the_traceparent_kept(shared: &Shared) {
         let name = format!("dropped {value}").replace(|c: char| !c.is_ascii_graphic(), "?");
         shared.everywhere(&name, &[valid(), tracestate(value.clone())], |received| {
             assert!(received.continues(), "{value:?}: {received:?}");
-            assert_eq!(received.state, [], "{value:?}");
+            assert_eq!(received.state, [], "{value:?}: {received:?}");
         });
     }
     for [one, two] in [["foo=1", "foo=1"], ["foo=1", "foo=2"]] {
