@@ -149,11 +149,11 @@ pub fn parse(text: &str) -> Result<Policy, Mistake> {
     let mut directives: Vec<(String, String)> = Vec::new();
     for directive in text
         .split(';')
-        .map(str::trim)
+        .map(str::trim_ascii)
         .filter(|part| !part.is_empty())
     {
         let (name, value) = directive.split_once(' ').unwrap_or((directive, ""));
-        let (name, value) = (name.to_ascii_lowercase(), value.trim());
+        let (name, value) = (name.to_ascii_lowercase(), value.trim_ascii());
         let is_list = SOURCE_LISTS.contains(&name.as_str());
         if !is_list && !OTHERS.contains(&name.as_str()) {
             return Err(Mistake::UnknownValue {

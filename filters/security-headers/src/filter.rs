@@ -63,7 +63,8 @@ impl Filter for SecurityHeaders {
             let nonce = self.nonce(exchange);
             exchange.set_request_header(nonce::HEADER, nonce.as_bytes());
             stream.nonce = Some(nonce);
-        } else if profile.strips_nonce {
+        } else if profile.strips_nonce && exchange.request_header(nonce::HEADER).is_some() {
+            // A removal, even of nothing, makes Envoy look for the route again.
             exchange.remove_request_header(nonce::HEADER);
         }
         Flow::Continue

@@ -151,7 +151,13 @@ fn is_host(host: &str) -> bool {
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
     {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        // What else such an address has to be, browsers see to; one that is none matches nothing.
+        Some(address) => {
+            address.contains(':')
+                && address
+                    .bytes()
+                    .all(|byte| byte.is_ascii_hexdigit() || b":.".contains(&byte))
+        }
         None => {
             !host.is_empty()
                 && host

@@ -91,7 +91,7 @@ impl Endpoint {
     pub fn in_members(&self, value: &str) -> String {
         let members: Vec<String> = value
             .split(',')
-            .map(|member| format!("{};report-to={}", member.trim(), self.name))
+            .map(|member| format!("{};report-to={}", member.trim_ascii(), self.name))
             .collect();
         members.join(", ")
     }

@@ -125,20 +125,20 @@ pub fn is_single(name: &str) -> bool {
 /// A value that cannot be sent, or that browsers do not know.
 pub fn check(name: &str, value: &str) -> Result<(), Mistake> {
     let rule = |mistake: ValueMistake| Err(Mistake::Rule(Box::new(mistake)));
-    if value.trim().is_empty() {
+    if value.trim_ascii().is_empty() {
         return rule(ValueMistake::Empty);
     }
     if let Some(c) = value.chars().find(|c| !matches!(c, '\t' | ' '..='~')) {
         return rule(ValueMistake::Character(c));
     }
-    if value.trim() != value {
+    if value.trim_ascii() != value {
         return rule(ValueMistake::Spaces);
     }
     if let Some((_, tokens)) = TOKENS.iter().find(|(known, _)| *known == name) {
         // Referrer-Policy is a list of fallbacks; COOP and COEP take parameters.
         let list = name == "referrer-policy";
         for word in value.split(|c| list && c == ',') {
-            let word = word.split(';').next().unwrap_or_default().trim();
+            let word = word.split(';').next().unwrap_or_default().trim_ascii();
             if !tokens.iter().any(|token| token.eq_ignore_ascii_case(word)) {
                 return Err(Mistake::UnknownValue {
                     value: word.to_owned(),
@@ -156,10 +156,10 @@ pub fn check(name: &str, value: &str) -> Result<(), Mistake> {
 /// `feature=allow-list`, a member of a structured dictionary (Permissions Policy §5.2). The old Feature-Policy form,
 /// without `=`, is not.
 fn is_feature(member: &str) -> bool {
-    let Some((feature, list)) = member.trim().split_once('=') else {
+    let Some((feature, list)) = member.trim_ascii().split_once('=') else {
         return false;
     };
-    let list = list.split(';').next().unwrap_or_default().trim();
+    let list = list.split(';').next().unwrap_or_default().trim_ascii();
     !feature.is_empty()
         && feature
             .bytes()

@@ -160,7 +160,7 @@ impl Headers {
             return Err(ConfigError::rule(path, ValueMistake::SingleValued));
         }
         if name == "vary" {
-            for member in value.split(',').map(str::trim) {
+            for member in value.split(',').map(str::trim_ascii) {
                 if !is_token(member.as_bytes()) {
                     return Err(ConfigError::rule(path, ValueMistake::NotAToken));
                 }
@@ -208,7 +208,7 @@ fn makes_cacheable(name: &str, rule: &HeaderRule) -> bool {
     match rule {
         HeaderRule::Set(value) => !value
             .split(',')
-            .any(|part| part.trim().eq_ignore_ascii_case("no-store")),
+            .any(|part| part.trim_ascii().eq_ignore_ascii_case("no-store")),
         HeaderRule::Remove => !for_cdns,
         _ => true,
     }
