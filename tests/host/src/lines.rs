@@ -52,18 +52,10 @@ impl Lines {
         self.0.push((name, value.as_ref().to_vec()));
     }
 
-    /// One line instead of all of that name.
+    /// One line, at the end, instead of all of that name.
     pub fn set(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
-        let name = name.as_ref();
-        let first = self
-            .0
-            .iter()
-            .position(|line| line.0.eq_ignore_ascii_case(name));
-        self.remove(name);
+        self.remove(&name);
         self.add(name, value);
-        if let Some(at) = first {
-            self.0[at..].rotate_right(1);
-        }
     }
 
     pub fn remove(&mut self, name: impl AsRef<[u8]>) {
@@ -135,10 +127,10 @@ mod tests {
     }
 
     #[test]
-    fn setting_keeps_the_first_lines_place_and_drops_the_others() {
+    fn setting_leaves_one_line_at_the_end() {
         let mut lines = Lines::new([("a", "1"), ("b", "2"), ("A", "3")]);
         lines.set("a", "4");
         lines.set("c", "5");
-        assert_eq!(lines, Lines::new([("a", "4"), ("b", "2"), ("c", "5")]));
+        assert_eq!(lines, Lines::new([("b", "2"), ("a", "4"), ("c", "5")]));
     }
 }

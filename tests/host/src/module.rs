@@ -70,9 +70,9 @@ impl Module {
     }
 
     /// A plugin of this module, not loaded yet.
-    pub fn start(&self) -> Start<'_> {
+    pub fn start(&self) -> Start {
         Start {
-            module: self,
+            module: self.clone(),
             world: World::default(),
         }
     }
@@ -80,12 +80,12 @@ impl Module {
 
 /// What a plugin is to be loaded with.
 #[derive(Clone)]
-pub struct Start<'a> {
-    module: &'a Module,
+pub struct Start {
+    module: Module,
     world: World,
 }
 
-impl Start<'_> {
+impl Start {
     #[must_use]
     pub fn root_id(mut self, root_id: &str) -> Self {
         root_id.clone_into(&mut self.world.root_id);

@@ -79,18 +79,10 @@ impl Plugin {
         let context = self.create_context()?;
         let mut passed = Passed::default();
         if script.reaches_plugin {
-            self.pass_request(context, script, &mut passed)?;
-        }
-        let response = match &self.stream().reply {
-            Some(reply) => Some(local_response(reply, &script.request)),
-            None if passed.hangs_in.is_some() => None,
-            None => script.response.clone(),
-        };
-        passed.forwarded =
-            script.reaches_plugin && self.stream().reply.is_none() && passed.hangs_in.is_none();
-        if let Some(response) = response {
-            passed.hangs_in = None;
-            self.pass_response(context, response, &mut passed)?;
+            self.pass_both_ways(context, script, &mut passed)?;
+        } else if let Some(response) = &script.response {
+            self.stream().response = response.headers.clone();
+            passed.body = response.body.concat();
         }
         self.stream().logging = true;
         self.stream().request_open = false;
@@ -101,6 +93,30 @@ impl Plugin {
         })?;
         self.delete_context(context)?;
         Ok(passed)
+    }
+
+    fn pass_both_ways(
+        &mut self,
+        context: u32,
+        script: &Script,
+        passed: &mut Passed,
+    ) -> Result<(), Trap> {
+        self.pass_request(context, script, passed)?;
+        let response = match &self.stream().reply {
+            Some(reply) => Some(local_response(reply, &script.request)),
+            None if passed.hangs_in.is_some() => None,
+            None => {
+                passed.forwarded = true;
+                script.response.clone()
+            }
+        };
+        match response {
+            Some(response) => {
+                passed.hangs_in = None;
+                self.pass_response(context, response, passed)
+            }
+            None => Ok(()),
+        }
     }
 
     fn pass_request(

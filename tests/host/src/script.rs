@@ -13,7 +13,8 @@ pub struct Script {
     pub(crate) properties: BTreeMap<Vec<u8>, Vec<u8>>,
     /// `None`: the client goes away before a response came.
     pub response: Option<Response>,
-    /// `false`: an outer filter answers by [`Script::response`]; the plugin does not see the request.
+    /// `false`: an outer filter answers by [`Script::response`]. Envoy then asks the plugin neither about the request nor
+    /// about the response, and has it log alone.
     pub reaches_plugin: bool,
 }
 
@@ -97,7 +98,7 @@ impl Script {
         self
     }
 
-    /// An outer filter answers; the plugin sees the response alone.
+    /// An outer filter answers, see [`Script::reaches_plugin`].
     #[must_use]
     pub fn answered_before(mut self, response: Response) -> Self {
         self.reaches_plugin = false;

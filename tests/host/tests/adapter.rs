@@ -362,11 +362,13 @@ fn the_request_headers_are_read_from_the_host_once_a_phase() {
 }
 
 #[test]
-fn a_response_that_the_request_phase_never_announced_passes() {
+fn an_exchange_that_an_outer_filter_answered_is_seen_at_its_end_alone() {
     let script = script(&["response_headers now"]).answered_before(Response::new(503));
     let outcome = load().request(&script).unwrap();
     assert_eq!((outcome.status(), outcome.forwarded), (Some(503), false));
     assert!(results(&outcome).is_empty());
+    let phases: Vec<Phase> = outcome.cost.fuel.keys().copied().collect();
+    assert_eq!(phases, [Phase::Create, Phase::Log, Phase::Delete]);
 }
 
 #[test]
