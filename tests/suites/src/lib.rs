@@ -15,4 +15,5 @@ pub mod expect;
 pub mod mistakes;
 pub mod native;
 pub mod scenario;
+pub mod trace;
 pub mod traffic;

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use portcullis_harness::config::http2_cluster;
 use portcullis_harness::upstream::Upstream;
 use portcullis_harness::{Config, Connection, Envoy, Filter, Listener, Request, cases, suite};
+use portcullis_suites::trace::{Received, parse};
 use serde_json::json;
 
 struct Shared {
@@ -73,28 +74,9 @@ type Line = (&'static str, String);
 /// A key and its value.
 type Member = (String, String);
 
-/// What the upstream received, checked for form.
-#[derive(Debug)]
-struct Received {
-    listener: String,
-    trace: String,
-    parent: String,
-    flags: u8,
-    /// In order.
-    state: Vec<(String, String)>,
-}
-
-impl Received {
-    fn value(&self, key: &str) -> Option<&str> {
-        self.state
-            .iter()
-            .find(|(found, _)| found == key)
-            .map(|(_, value)| value.as_str())
-    }
-
-    fn continues(&self) -> bool {
-        self.trace == TRACE
-    }
+/// Whether the trace is the one that the request names.
+fn continues(received: &Received) -> bool {
+    received.trace == TRACE
 }
 
 impl Shared {
@@ -141,49 +123,6 @@ impl Shared {
     }
 }
 
-#[track_caller]
-fn parse(traceparent: &str, tracestate: &str) -> Received {
-    let parts: Vec<&str> = traceparent.split('-').collect();
-    let hex = |text: &str, len: usize| {
-        text.len() == len
-            && text
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let [version, trace, parent, flags] = parts[..] else {
-        panic!("{traceparent}")
-    };
-    assert!(
-        version == "00" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2),
-        "{traceparent}"
-    );
-    assert!(
-        trace.bytes().any(|byte| byte != b'0') && parent.bytes().any(|byte| byte != b'0'),
-        "{traceparent}"
-    );
-    let state: Vec<(String, String)> = tracestate
-        .split(',')
-        .map(|member| member.trim_matches([' ', '\t']))
-        .filter(|member| !member.is_empty())
-        .map(|member| {
-            member
-                .split_once('=')
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .expect("key=value")
-        })
-        .collect();
-    let keys: HashSet<&String> = state.iter().map(|(key, _)| key).collect();
-    assert_eq!(keys.len(), state.len(), "a key twice: {tracestate}");
-    assert!(state.len() <= 32, "{tracestate}");
-    Received {
-        listener: String::new(),
-        trace: trace.to_owned(),
-        parent: parent.to_owned(),
-        flags: u8::from_str_radix(flags, 16).unwrap(),
-        state,
-    }
-}
-
 fn traceparent(value: impl Into<String>) -> (&'static str, String) {
     ("traceparent", value.into())
 }
@@ -197,11 +136,11 @@ fn valid() -> (&'static str, String) {
 }
 
 fn without_a_traceparent_a_trace_starts(shared: &Shared) {
-    shared.everywhere("nothing", &[], |received| assert!(!received.continues()));
+    shared.everywhere("nothing", &[], |received| assert!(!continues(received)));
     for name in ["trace-parent", "trace.parent"] {
         let lines = [(name, format!("00-{TRACE}-{PARENT}-01"))];
         shared.everywhere(name, &lines, |received| {
-            assert!(!received.continues(), "{name}")
+            assert!(!continues(received), "{name}")
         });
     }
 }
@@ -231,14 +170,14 @@ fn a_valid_traceparent_is_continued_with_a_parent_id_of_our_own(shared: &Shared)
             &format!("valid {value:?}"),
             &[traceparent(value.clone())],
             |received| {
-                assert!(received.continues(), "{value:?}: {received:?}");
+                assert!(continues(received), "{value:?}: {received:?}");
                 assert_eq!(received.flags, flags, "{value:?}");
             },
         );
     }
     for name in ["TraceParent", "TrAcEpArEnT", "TRACEPARENT"] {
         shared.everywhere(name, &[(name, format!("00-{base}-01"))], |received| {
-            assert!(received.continues(), "{name}")
+            assert!(continues(received), "{name}")
         });
     }
 }
@@ -292,7 +231,7 @@ fn an_invalid_traceparent_starts_a_trace(shared: &Shared) {
         let lines = [valid(), traceparent(second.clone()), tracestate("foo=1")];
         shared.everywhere(&format!("two: {second}"), &lines, |received| {
             assert!(
-                !received.continues() && received.trace != other,
+                !continues(received) && received.trace != other,
                 "{second}: {received:?}"
             );
             assert_eq!(received.value("foo"), None, "{second}: {received:?}");
@@ -426,7 +365,7 @@ fn a_tracestate_is_kept_in_order_with_a_valid_traceparent(shared: &Shared) {
         );
         let lines = [vec![valid()], lines].concat();
         shared.everywhere(&name, &lines, |received| {
-            assert!(received.continues(), "{name}: {received:?}");
+            assert!(continues(received), "{name}: {received:?}");
             assert_eq!(received.state, expected, "{name}");
         });
     }
@@ -459,14 +398,14 @@ fn an_invalid_tracestate_is_dropped_and_the_traceparent_kept(shared: &Shared) {
     ] {
         let name = format!("dropped {value}").replace(|c: char| !c.is_ascii_graphic(), "?");
         shared.everywhere(&name, &[valid(), tracestate(value.clone())], |received| {
-            assert!(received.continues(), "{value:?}: {received:?}");
+            assert!(continues(received), "{value:?}: {received:?}");
             assert_eq!(received.state, [], "{value:?}: {received:?}");
         });
     }
     for [one, two] in [["foo=1", "foo=1"], ["foo=1", "foo=2"]] {
         let lines = [valid(), tracestate(one), tracestate(two)];
         shared.everywhere(&format!("dropped {one} | {two}"), &lines, |received| {
-            assert!(received.continues(), "{received:?}");
+            assert!(continues(received), "{received:?}");
             assert_eq!(received.state, []);
         });
     }
@@ -499,15 +438,15 @@ fn every_request_of_a_connection_gets_its_own_parent_id(shared: &Shared) {
         for i in 0..50 {
             let lines = if i % 2 == 0 { vec![valid()] } else { vec![] };
             let received = shared.send(&mut connection, &format!("{listener} {i}"), &lines);
-            assert_eq!(received.continues(), i % 2 == 0);
-            if !received.continues() {
+            assert_eq!(continues(&received), i % 2 == 0);
+            if !continues(&received) {
                 assert_eq!(
                     received.flags & 2,
                     2,
                     "a new trace id is random: {received:?}"
                 );
             }
-            seen.entry(received.continues())
+            seen.entry(continues(&received))
                 .or_default()
                 .insert(received.parent.clone());
         }
@@ -526,7 +465,7 @@ fn an_edge_believes_nobody(shared: &Shared) {
         &lines,
     );
     assert!(
-        !received.continues() && received.value("foo").is_none(),
+        !continues(&received) && received.value("foo").is_none(),
         "{received:?}"
     );
 }
