@@ -373,7 +373,10 @@ impl<'de> de::Deserializer<'de> for At<'_> {
                 }),
                 _ => Err(Error::new(Mistake::WrongType {
                     found: format!("a map of {} keys", map.len()),
-                    expected: format!("exactly one of {}", variants.join(", ")),
+                    expected: format!(
+                        "exactly one of {} (in a profile, `null` takes a key of the top away)",
+                        variants.join(", ")
+                    ),
                 })),
             },
             other => Err(Error::new(Mistake::WrongType {
@@ -625,7 +628,7 @@ mod tests {
             ),
             (
                 json!({"rules": [{"set": "a", "remove": null}]}),
-                "rules[0]: found a map of 2 keys, expected exactly one of off, remove, set, window",
+                "rules[0]: found a map of 2 keys, expected exactly one of off, remove, set, window (in a profile, `null` takes a key of the top away)",
             ),
             (
                 json!({"rules": [{"window": {}}]}),
