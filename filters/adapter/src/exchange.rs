@@ -100,7 +100,7 @@ impl HostExchange<'_> {
         }
     }
 
-    /// Does one change on the host, and in the map read before.
+    /// Does one change on the host, and sees to it that later reads know.
     fn change(
         &mut self,
         map: Map,
@@ -113,10 +113,18 @@ impl HostExchange<'_> {
             return;
         }
         let done = on_host();
-        if self.note(done)
-            && let Some(headers) = self.cache(map)
-        {
-            in_cache(Rc::make_mut(headers));
+        if !self.note(done) {
+            return;
+        }
+        match map {
+            // Later filters of a chain read what earlier ones wrote, so the one map that was read is kept up to date.
+            Map::Request => {
+                if let Some(headers) = &mut self.state.request {
+                    in_cache(Rc::make_mut(headers));
+                }
+            }
+            // Filters write many response headers and hardly ever read after that: then it is read again.
+            _ => self.state.response = None,
         }
     }
 

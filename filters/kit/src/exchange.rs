@@ -70,7 +70,7 @@ pub trait Exchange: Clock + Randomness + Properties + Metrics + Log {
     fn add_request_header(&mut self, name: &str, value: &[u8]);
     fn remove_request_header(&mut self, name: &str);
 
-    /// All response headers, likewise.
+    /// All response headers: one host call until something is changed, which makes the next read a host call again.
     fn response(&mut self) -> Rc<Headers>;
     fn response_header(&mut self, name: &str) -> Option<Vec<u8>>;
     fn set_response_header(&mut self, name: &str, value: &[u8]);

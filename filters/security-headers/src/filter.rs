@@ -7,7 +7,7 @@ use portcullis_kit::{Callbacks, ConfigError, Exchange, Filter, Flow, property};
 use crate::csrf::{self, Decision, Reason};
 use crate::nonce::{self, Nonce};
 use crate::profile::{Csrf, Profile};
-use crate::response::{Edit, Plan, Seen, Situation, needs_forwarded_proto};
+use crate::response::{Edit, Plan, Seen, Situation, TlsReading, tls_reading};
 use crate::settings::{Settings, Tls};
 use crate::{compile, refusal};
 
@@ -51,11 +51,13 @@ impl Filter for SecurityHeaders {
         exchange: &mut X,
         _: bool,
     ) -> Flow {
-        if needs_forwarded_proto(profile) {
-            stream.tls = Some(forwarded_https(exchange));
-        }
+        stream.tls = match tls_reading(profile) {
+            TlsReading::Later => None,
+            TlsReading::Connection => Some(property::is_tls(exchange)),
+            TlsReading::ForwardedProto => Some(forwarded_https(exchange)),
+        };
         if let Some(csrf) = &profile.csrf
-            && let Flow::Replied = check(csrf, profile.tls, exchange)
+            && let Flow::Replied = check(csrf, profile.tls, stream.tls, exchange)
         {
             return Flow::Replied;
         }
@@ -124,8 +126,13 @@ fn apply<X: Exchange>(plan: &Plan<'_>, profile: &Profile, exchange: &mut X) {
 }
 
 /// Decides about a request and answers it if it is refused.
-fn check<X: Exchange>(csrf: &Csrf, tls: Tls, exchange: &mut X) -> Flow {
-    match csrf::decide(&csrf.trusted, &mut Asked { exchange, tls }) {
+fn check<X: Exchange>(csrf: &Csrf, tls: Tls, is_tls: Option<bool>, exchange: &mut X) -> Flow {
+    let mut asked = Asked {
+        exchange: &mut *exchange,
+        tls,
+        is_tls,
+    };
+    match csrf::decide(&csrf.trusted, &mut asked) {
         Decision::Passes => Flow::Continue,
         Decision::Trusted => {
             exchange.increment(csrf.trusted_passes, 1);
@@ -153,6 +160,8 @@ fn check<X: Exchange>(csrf: &Csrf, tls: Tls, exchange: &mut X) -> Flow {
 struct Asked<'x, X: Exchange> {
     exchange: &'x mut X,
     tls: Tls,
+    /// Whether the client used TLS, if that was read already.
+    is_tls: Option<bool>,
 }
 
 impl<X: Exchange> csrf::Request for Asked<'_, X> {
@@ -175,7 +184,10 @@ impl<X: Exchange> csrf::Request for Asked<'_, X> {
     /// A connection without TLS says nothing of the client: TLS may end before this proxy.
     fn scheme(&mut self) -> Option<&'static str> {
         match self.tls {
-            Tls::Connection => property::is_tls(self.exchange).then_some("https"),
+            Tls::Connection => self
+                .is_tls
+                .unwrap_or_else(|| property::is_tls(self.exchange))
+                .then_some("https"),
             Tls::ForwardedProto => {
                 match self.exchange.request_header(FORWARDED_PROTO)?.as_slice() {
                     proto if proto.eq_ignore_ascii_case(b"https") => Some("https"),
