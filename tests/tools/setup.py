@@ -14,6 +14,7 @@ from console import Command, Failure, output, run, say
 # What installs a program that is missing.
 APT = {
     "cc": "gcc",
+    "c++": "g++",
     "make": "make",
     "node": "nodejs",
     "h2load": "nghttp2-client",
@@ -158,7 +159,7 @@ def for_envoy():
 
 
 def for_tests():
-    require("rustup", "cargo", "cc", "node")
+    require("rustup", "cargo", "cc", "c++", "node")
     for_envoy()
     test_runner()
 
