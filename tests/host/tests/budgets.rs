@@ -1,0 +1,152 @@
+//! What each filter costs per exchange, against the `budget.toml` beside it.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // A test may fail by panic.
+
+mod common;
+
+use common::{json, load, typical};
+use portcullis_host::{Budgets, Cost, Response, Script};
+use serde_json::{Value, json as value};
+
+/// Byte-returning host calls of one filter: in all, and while the response passes.
+const FILTER: (u64, u64) = (2, 1);
+/// Of the chain.
+const CHAIN: (u64, u64) = (3, 1);
+/// Of CSRF protection where `Sec-Fetch-Site` alone does not decide: it reads method, site and origin one by one, because
+/// nearly all requests need one of them at most.
+const CSRF: (u64, u64) = (5, 1);
+
+const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03";
+
+/// What one exchange costs once a worker has warmed up.
+fn cost(module: &str, root_id: &str, settings: &Value, script: &Script) -> Cost {
+    let mut plugin = load(module, root_id, settings);
+    for _ in 0..20 {
+        plugin.request(script).unwrap();
+    }
+    plugin.request(script).unwrap().cost
+}
+
+fn post() -> Script {
+    typical()
+        .set(":method", "POST")
+        .header("origin", "https://app.example.com")
+        .header("sec-fetch-site", "cross-site")
+        .chunk("{}")
+}
+
+#[test]
+fn security_headers_stays_within_its_budget() {
+    let mut budgets = Budgets::of("security-headers");
+    let mut hold = |scenario: &str, settings: Value, script: Script| {
+        let ceiling = if scenario.contains("POST") {
+            CSRF
+        } else {
+            FILTER
+        };
+        let cost = cost("security_headers", "security-headers", &settings, &script);
+        budgets.hold(scenario, ceiling, &cost);
+    };
+    let csrf = value!({
+        "csrf": {"mode": "enforce", "trusted_origins": ["https://app.example.com"]},
+        "cors": {"allowed_origins": ["https://app.example.com"]},
+    });
+    let strict = value!({"csrf": {"mode": "enforce"}});
+    let cookies = json(200)
+        .header("set-cookie", "session=1; Path=/")
+        .header("set-cookie", "theme=dark; Secure; HttpOnly; SameSite=Lax");
+    hold("api, 200", value!({}), typical());
+    hold("api, 404", value!({}), typical().respond(json(404)));
+    hold(
+        "api, redirect without a body",
+        value!({}),
+        typical().respond(Response::new(302).header("location", "/")),
+    );
+    hold("api, cookies", value!({}), typical().respond(cookies));
+    hold("api, CSRF, GET", csrf.clone(), typical());
+    hold("api, CSRF, POST of a trusted origin", csrf, post());
+    hold("api, CSRF, POST refused", strict, post());
+    hold("web, 200", value!({"preset": "web"}), typical());
+    hold("web-nonce, 200", value!({"preset": "web-nonce"}), typical());
+    hold("nothing to do", value!({"preset": "off"}), typical());
+    hold("mode off", value!({"mode": "off"}), typical());
+    budgets.finish();
+}
+
+#[test]
+fn request_tracing_stays_within_its_budget() {
+    let mut budgets = Budgets::of("request-tracing");
+    let mut hold = |scenario: &str, settings: Value, script: Script| {
+        let cost = cost("request_tracing", "request-tracing", &settings, &script);
+        budgets.hold(scenario, FILTER, &cost);
+    };
+    let continued = || {
+        typical()
+            .header("traceparent", TRACEPARENT)
+            .header("tracestate", "a=1,b=2")
+    };
+    let cidrs = value!({"trust": {"cidrs": ["203.0.113.0/24"]}});
+    let timing = value!({"trust": "internal", "response_time": true, "server_timing": {"trace": "all", "app": "all"}});
+    let all = value!({"trust": "internal", "propagation": {
+        "extract": ["w3c", "b3", "b3_multi", "xray", "datadog"],
+        "inject": ["w3c", "b3", "b3_multi", "xray", "datadog"],
+    }});
+    hold("edge, new trace", value!({}), typical());
+    hold("edge, context removed", value!({}), continued());
+    hold(
+        "internal, continued",
+        value!({"trust": "internal"}),
+        continued(),
+    );
+    hold(
+        "internal, new trace",
+        value!({"trust": "internal"}),
+        typical(),
+    );
+    hold("cidrs, continued", cidrs, continued());
+    hold("internal, times told", timing, continued());
+    hold("internal, all formats", all, continued());
+    hold("mode off", value!({"mode": "off"}), typical());
+    budgets.finish();
+}
+
+#[test]
+fn the_chain_stays_within_its_budget() {
+    let mut budgets = Budgets::of("portcullis");
+    let mut hold = |scenario: &str, settings: Value, script: Script| {
+        let cost = cost("portcullis", "portcullis", &settings, &script);
+        budgets.hold(scenario, CHAIN, &cost);
+    };
+    let both = value!({"request_tracing": {}, "security_headers": {}});
+    let internal = value!({"request_tracing": {"trust": "internal"}, "security_headers": {
+        "csrf": {"mode": "enforce", "trusted_origins": ["https://app.example.com"]},
+    }});
+    let nonces = value!({"request_tracing": {}, "security_headers": {"preset": "web-nonce"}});
+    let continued = typical().header("traceparent", TRACEPARENT);
+    hold("defaults, 200", both.clone(), typical());
+    hold("defaults, 404", both, typical().respond(json(404)));
+    hold(
+        "internal and CSRF, continued GET",
+        internal.clone(),
+        continued,
+    );
+    hold(
+        "internal and CSRF, POST of a trusted origin",
+        internal,
+        post(),
+    );
+    hold("web-nonce, 200", nonces, typical());
+    hold("no filter", value!({}), typical());
+    budgets.finish();
+}
+
+#[test]
+fn the_adapter_alone_makes_no_host_call() {
+    let cost = cost("test/noop", "noop", &value!({}), &typical());
+    println!("noop: {} instructions", cost.instructions());
+    println!(
+        "the SDK's empty filter: {} instructions",
+        self::cost("test/sdk_empty", "", &value!({}), &typical()).instructions()
+    );
+    assert_eq!(cost.host_calls(), 0, "{:?}", cost.calls);
+}
