@@ -44,10 +44,18 @@ impl<B: Bundle> Http<B> {
     }
 }
 
-fn action(flow: Flow) -> Action {
+fn request_action(flow: Flow) -> Action {
     match flow {
         Flow::Continue => Action::Continue,
         Flow::Pause | Flow::Replied => Action::Pause,
+    }
+}
+
+/// A response is under way, so there is nothing left to reply to: a filter that says so must not hold it for ever.
+fn response_action(flow: Flow) -> Action {
+    match flow {
+        Flow::Continue | Flow::Replied => Action::Continue,
+        Flow::Pause => Action::Pause,
     }
 }
 
@@ -59,19 +67,19 @@ impl<B: Bundle> HttpContext for Http<B> {
     no_http_calls!();
 
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
-        action(self.run(Phase::Request, |bundle, stream, exchange| {
+        request_action(self.run(Phase::Request, |bundle, stream, exchange| {
             bundle.request_headers(stream, exchange, end_of_stream)
         }))
     }
 
     fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
-        action(self.run(Phase::Response, |bundle, stream, exchange| {
+        response_action(self.run(Phase::Response, |bundle, stream, exchange| {
             bundle.response_headers(stream, exchange, end_of_stream)
         }))
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        action(self.run(Phase::Response, |bundle, stream, exchange| {
+        response_action(self.run(Phase::Response, |bundle, stream, exchange| {
             bundle.response_body(stream, exchange, size, end_of_stream)
         }))
     }

@@ -158,7 +158,8 @@ pub trait Filter: Sized {
         Flow::Continue
     }
 
-    /// The stream may be its default: local replies made before the filters reach the response phase alone.
+    /// The stream may be its default, where a host runs the response phase alone. (Envoy does not: a reply made before
+    /// this filter saw the request passes it by.)
     fn response_headers<X: Exchange>(
         &self,
         _profile: &Self::Profile,

@@ -79,6 +79,9 @@ impl Filter for SecurityHeaders {
         exchange: &mut X,
         _: bool,
     ) -> Flow {
+        if profile.leaves_responses_alone() {
+            return Flow::Continue;
+        }
         let response = exchange.response();
         let seen = Seen::new(profile, &response);
         let tls =
@@ -174,7 +177,8 @@ impl<X: Exchange> csrf::Request for Asked<'_, X> {
     }
 
     fn method(&mut self) -> Option<Vec<u8>> {
-        self.exchange.request_header(":method")
+        // It takes more than one header to decide now: all of them in one read cost less than two alone.
+        self.exchange.request().get(":method").map(<[u8]>::to_vec)
     }
 
     fn host(&mut self) -> Option<Vec<u8>> {

@@ -33,6 +33,22 @@ pub struct Profile {
     pub(crate) counters: Counters,
 }
 
+impl Profile {
+    /// Whether no response can be changed, so that none need be read.
+    pub fn leaves_responses_alone(&self) -> bool {
+        self.removed.is_empty()
+            && self.rules.is_empty()
+            && matches!(self.csp, Csp::Off)
+            && self.hsts.is_none()
+            && self.cookies.is_none()
+            && self.cors.is_none()
+            && self.vary.is_empty()
+            && self.clear_site_data.is_none()
+            && self.endpoint.is_none()
+            && !self.nonces
+    }
+}
+
 /// A header with its value.
 #[derive(Debug)]
 pub(crate) struct Rule {
