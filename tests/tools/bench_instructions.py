@@ -14,6 +14,8 @@ from measuring import load, report, variants
 from measuring.proxy import FOLDER, Proxy
 
 WARM_UP = 300
+# V8 compiles the module under callgrind, some fifty times slower than by itself.
+READY_SECONDS = 600
 # Instructions per request are the difference between two runs: what does not grow with them falls out.
 FEW, MANY = 300, 1300
 
@@ -26,7 +28,7 @@ def measure(variant, core):
     under = ["valgrind", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={counts}"]
     proxy = Proxy(variant, core, under)
     try:
-        proxy.wait()
+        proxy.wait(READY_SECONDS)
         load.burst(proxy, WARM_UP, core)
         few, many = (_counted(proxy, requests, core, counts) for requests in (FEW, MANY))
     finally:

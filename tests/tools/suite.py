@@ -13,7 +13,7 @@ import setup
 from console import Command, Failure, run, say
 
 # Iterations per fuzz target: bounded, so that a run takes about as long every time.
-FUZZ_ITERATIONS = os.environ.get("FUZZ_ITERATIONS", "20000")
+FUZZ_ITERATIONS = os.environ.get("FUZZ_ITERATIONS") or "20000"
 # Packages whose tests need more than the native code, each in a stage of its own.
 IN_PROCESS_HOST = "portcullis-host"
 REAL_ENVOY = "portcullis-suites"

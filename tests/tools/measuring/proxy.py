@@ -12,7 +12,7 @@ from console import Failure
 from measuring.variants import TYPE, TRACEPARENT
 
 FOLDER = project.TOOLS / "bench"
-READY_SECONDS = 120
+READY_SECONDS = 60
 
 
 class Proxy:
@@ -35,9 +35,9 @@ class Proxy:
     def url(self):
         return f"http://127.0.0.1:{self.port}/"
 
-    def wait(self):
+    def wait(self, seconds=READY_SECONDS):
         """Polls until it answers."""
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 tail = " | ".join(self.log.read_text(errors="replace").splitlines()[-3:])
@@ -47,7 +47,7 @@ class Proxy:
                 return
             except OSError:
                 time.sleep(0.05)
-        raise Failure(f"Envoy with '{self.variant.name}' did not answer within {READY_SECONDS} s; see {project.relative(self.log)}")
+        raise Failure(f"Envoy with '{self.variant.name}' did not answer within {seconds} s; see {project.relative(self.log)}")
 
     def get(self):
         """The response headers of one request, which must be a 200."""
