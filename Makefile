@@ -31,7 +31,7 @@ test: python3 ## everything: formatting, lints, tests natively, in Node, in a ho
 check: python3 ## the validator over everything in envoy/
 	@$(TOOL)/check.py
 
-bench: python3 ## CPU per request on real Envoys, into docs/performance.md (ROUNDS=50 REQUESTS=6000)
+bench: python3 ## CPU per request on real Envoys, into docs/performance.md (ROUNDS=100 REQUESTS=6000)
 	@$(TOOL)/bench.py
 
 bench-instructions: python3 ## the same as instructions per request, under callgrind

@@ -72,7 +72,11 @@ pub fn compile(settings: &Settings, compiling: &Compiling<'_>) -> Result<Profile
             .filter(|_| reports)
             .map(|report| report.endpoint.definition().into_bytes()),
         nonces,
-        strips_nonce: nonces || settings.preset != crate::settings::Preset::Api,
+        strips_nonce: nonces
+            || matches!(
+                settings.preset,
+                crate::settings::Preset::Web | crate::settings::Preset::WebNonce
+            ),
         csrf,
     })
 }

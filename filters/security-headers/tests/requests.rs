@@ -282,8 +282,8 @@ fn a_policy_with_a_place_for_the_nonce_gets_one_under_any_preset() {
 }
 
 #[test]
-fn a_clients_nonce_reaches_no_upstream_that_sends_pages() {
-    for (preset, kept) in [("api", true), ("web", false), ("off", false)] {
+fn a_clients_nonce_reaches_no_upstream_that_is_asked_for_pages() {
+    for (preset, kept) in [("api", true), ("web", false), ("off", true)] {
         let request = Fake::request([(":method", "GET"), (":path", "/"), ("x-csp-nonce", "mine")]);
         let got = answer(json!({"preset": preset}), request, &[OK]);
         assert_eq!(got.request.contains("x-csp-nonce"), kept, "{preset}");
