@@ -11,11 +11,14 @@ use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow};
 
 use crate::baggage::Decision;
 use crate::compile::{self, Profile};
-use crate::duration::milliseconds;
+use crate::duration::write_milliseconds;
 use crate::formats::{self, Format};
 use crate::plan::{Plan, plan};
 use crate::settings::{Audience, Settings};
 use crate::{datadog, hex, request_id, spans, traceparent};
+
+/// Where the trace id stands in a `traceparent`.
+const TRACE_ID: std::ops::Range<usize> = 3..35;
 
 /// Request ids, trace context, response times. `S` takes the spans.
 pub struct RequestTracing<S: SpanSink + Default = Discard> {
@@ -36,11 +39,13 @@ pub struct Traced {
     pub parent: Option<[u8; 8]>,
     pub flags: u8,
     pub sampled: bool,
+    /// Our context in the form of `traceparent`.
+    pub traceparent: [u8; traceparent::LEN],
     /// Kept only for a span.
     pub trace_state: String,
     /// Whether the peer is trusted.
     pub trusted: bool,
-    /// Nanoseconds since the epoch.
+    /// Nanoseconds since the epoch; 0 where nothing needs the time.
     pub start: u64,
 }
 
@@ -50,41 +55,48 @@ impl<S: SpanSink + Default> RequestTracing<S> {
         &self.sink
     }
 
-    fn apply<X: Exchange>(&self, profile: &Profile, plan: &Plan, exchange: &mut X) {
-        if plan.id_is_new {
-            exchange.set_request_header(request_id::HEADER, plan.id.as_bytes());
-        }
-        for name in &plan.remove {
-            if !is_written(name, profile) {
-                exchange.remove_request_header(name);
-            }
-        }
-        match &plan.baggage {
-            Decision::Unchanged => {}
-            Decision::Remove => exchange.remove_request_header("baggage"),
-            Decision::Replace(value) => exchange.set_request_header("baggage", value),
-        }
-        for format in &profile.inject {
-            inject(*format, plan, exchange);
-        }
+    /// Whether anything of this request needs the time: each reading is a host call.
+    fn needs_time(&self, profile: &Profile, trusted: bool) -> bool {
+        profile.slow != u64::MAX
+            || profile.response_time
+            || is_told(profile.app_timing, trusted)
+            || profile.sampler.cap.is_some()
+            || profile.id_format == request_id::Format::Uuid7
+            || self.sink.wants_spans()
     }
 }
 
-/// Whether injecting always writes this header, so that removing it first would be a call for nothing.
-fn is_written(name: &str, profile: &Profile) -> bool {
-    profile.inject.iter().any(|format| match format {
-        Format::W3c => name == "traceparent",
-        Format::B3 => name == "b3",
-        Format::Xray => name == "x-amzn-trace-id",
-        Format::B3Multi | Format::Datadog => false,
-    })
+fn apply<X: Exchange>(
+    profile: &Profile,
+    plan: &Plan,
+    traceparent: &[u8; traceparent::LEN],
+    exchange: &mut X,
+) {
+    if plan.id_is_new {
+        exchange.set_request_header(request_id::HEADER, plan.id.as_bytes());
+    }
+    for name in &plan.remove {
+        exchange.remove_request_header(name);
+    }
+    match &plan.baggage {
+        Decision::Unchanged => {}
+        Decision::Remove => exchange.remove_request_header("baggage"),
+        Decision::Replace(value) => exchange.set_request_header("baggage", value),
+    }
+    for format in &profile.inject {
+        inject(*format, plan, traceparent, exchange);
+    }
 }
 
-fn inject<X: Exchange>(format: Format, plan: &Plan, exchange: &mut X) {
+fn inject<X: Exchange>(
+    format: Format,
+    plan: &Plan,
+    traceparent: &[u8; traceparent::LEN],
+    exchange: &mut X,
+) {
     let context = &plan.context;
     if format == Format::W3c {
-        let value = traceparent::write(&context.trace_id, &context.parent_id, context.flags);
-        exchange.set_request_header("traceparent", &value);
+        exchange.set_request_header("traceparent", traceparent);
         if plan.state_changed {
             match context.tracestate.to_header(0) {
                 Some(value) => exchange.set_request_header("tracestate", value.as_bytes()),
@@ -116,24 +128,29 @@ fn is_told(audience: Audience, trusted: bool) -> bool {
 
 /// `trace;desc=00-…, app;dur=12.345, slow`
 fn server_timing(profile: &Profile, traced: &Traced, elapsed: Option<u64>) -> Option<Vec<u8>> {
-    let mut value = Vec::new();
-    if is_told(profile.trace_timing, traced.trusted) {
+    let tells_trace = is_told(profile.trace_timing, traced.trusted);
+    let elapsed = elapsed.filter(|_| is_told(profile.app_timing, traced.trusted));
+    if !tells_trace && elapsed.is_none() {
+        return None;
+    }
+    // Room for all of it, so that the buffer does not grow.
+    let mut value = Vec::with_capacity(profile.trace_name.len() + traceparent::LEN + 48);
+    if tells_trace {
         value.extend_from_slice(profile.trace_name.as_bytes());
         value.extend_from_slice(b";desc=");
-        let parent = traceparent::write(&traced.trace_id, &traced.span_id, traced.flags);
-        value.extend_from_slice(&parent);
+        value.extend_from_slice(&traced.traceparent);
     }
-    if let Some(elapsed) = elapsed.filter(|_| is_told(profile.app_timing, traced.trusted)) {
+    if let Some(elapsed) = elapsed {
         if !value.is_empty() {
             value.extend_from_slice(b", ");
         }
         value.extend_from_slice(b"app;dur=");
-        value.extend_from_slice(milliseconds(elapsed).as_bytes());
+        write_milliseconds(elapsed, &mut value);
         if elapsed >= profile.slow {
             value.extend_from_slice(b", slow");
         }
     }
-    (!value.is_empty()).then_some(value)
+    Some(value)
 }
 
 impl<S: SpanSink + Default> Filter for RequestTracing<S> {
@@ -163,33 +180,40 @@ impl<S: SpanSink + Default> Filter for RequestTracing<S> {
         exchange: &mut X,
         _: bool,
     ) -> Flow {
-        let start = exchange.now();
         let trusted = profile.trust.covers(exchange);
+        let start = if self.needs_time(profile, trusted) {
+            exchange.now()
+        } else {
+            0
+        };
         let headers = exchange.request();
         let plan = plan(profile, &headers, trusted, start, &self.random, exchange);
         // Changing a map that is still shared would copy it.
         drop(headers);
-        self.apply(profile, &plan, exchange);
+        let context = &plan.context;
+        let traceparent = traceparent::write(&context.trace_id, &context.parent_id, context.flags);
+        apply(profile, &plan, &traceparent, exchange);
 
         exchange.set_filter_state(request_id::STATE, plan.id.as_bytes());
-        let id: Rc<str> = plan.id.into();
-        let mut digits = [0; 32];
-        hex::encode(&plan.context.trace_id, &mut digits);
         let facts = exchange.facts();
-        facts.request_id = Some(Rc::clone(&id));
-        facts.trace_id = std::str::from_utf8(&digits).ok().map(Into::into);
+        facts.request_id = Some(Rc::clone(&plan.id));
+        facts.trace_id = traceparent
+            .get(TRACE_ID)
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .map(Into::into);
         let trace_state = if self.sink.wants_spans() {
             plan.context.tracestate.to_header(0).unwrap_or_default()
         } else {
             String::new()
         };
         stream.0 = Some(Traced {
-            id,
+            id: plan.id,
             trace_id: plan.context.trace_id,
             span_id: plan.context.parent_id,
             parent: plan.parent,
             flags: plan.context.flags,
             sampled: plan.sampled,
+            traceparent,
             trace_state,
             trusted,
             start,
@@ -213,9 +237,10 @@ impl<S: SpanSink + Default> Filter for RequestTracing<S> {
         let timed = profile.response_time || is_told(profile.app_timing, traced.trusted);
         let elapsed = timed.then(|| exchange.now().saturating_sub(traced.start));
         if let Some(elapsed) = elapsed.filter(|_| profile.response_time) {
-            let mut value = milliseconds(elapsed);
-            value.push_str("ms");
-            exchange.set_response_header("x-response-time", value.as_bytes());
+            let mut value = Vec::with_capacity(20);
+            write_milliseconds(elapsed, &mut value);
+            value.extend_from_slice(b"ms");
+            exchange.set_response_header("x-response-time", &value);
         }
         if let Some(value) = server_timing(profile, traced, elapsed) {
             exchange.add_response_header("server-timing", &value);
@@ -273,4 +298,73 @@ fn log_slow<X: Exchange>(traced: &Traced, duration: u64, exchange: &mut X) {
         ],
     );
     exchange.log(log::Level::Warn, &line);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+
+    use portcullis_kit::testing::{Fake, Names};
+    use serde_json::json;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn compiled(settings: serde_json::Value) -> Profile {
+        let registry = RefCell::new(Names::default());
+        let environment = BTreeMap::<String, String>::new();
+        let compiling = Compiling::new("request-tracing", "default", &environment, &registry);
+        compile::compile(serde_json::from_value(settings).unwrap(), &compiling).unwrap()
+    }
+
+    #[test]
+    fn a_header_that_is_written_anyway_is_not_removed_first() {
+        let trace = "0af7651916cd43dd8448eb211c80319c";
+        let fake = Fake::request([
+            ("traceparent", format!("00-{trace}-b7ad6b7169203331-01")),
+            ("b3", format!("{trace}-b7ad6b7169203331")),
+            ("x-b3-sampled", "1".to_owned()),
+            ("x-amzn-trace-id", "Root=1".to_owned()),
+        ]);
+        let all = json!(["w3c", "b3", "xray"]);
+        for (trust, expected) in [("internal", &[][..]), ("edge", &["x-b3-sampled"])] {
+            let profile = compiled(json!({"trust": trust, "propagation": {"inject": all}}));
+            let trusted = trust == "internal";
+            let plan = plan(
+                &profile,
+                &fake.request,
+                trusted,
+                0,
+                &Random::default(),
+                &fake,
+            );
+            assert_eq!(plan.remove, expected, "{trust}");
+        }
+    }
+
+    #[test]
+    fn the_clock_is_read_only_where_something_needs_the_time() {
+        let untimed = json!({"slow_ms": 0, "server_timing": {"app": "off"}});
+        let needs = |over: serde_json::Value, trusted| {
+            let mut settings = untimed.clone();
+            for (name, value) in over.as_object().unwrap() {
+                settings[name] = value.clone();
+            }
+            RequestTracing::<Discard>::start().needs_time(&compiled(settings), trusted)
+        };
+        assert!(!needs(json!({}), true));
+        for over in [
+            json!({"slow_ms": 1}),
+            json!({"response_time": true}),
+            json!({"server_timing": {"app": "all"}}),
+            json!({"sampling": {"max_per_second": 1}}),
+            json!({"request_id": {"format": "uuid7"}}),
+        ] {
+            assert!(needs(over.clone(), false), "{over}");
+        }
+        let trusted_only = json!({"server_timing": {"app": "trusted"}});
+        assert!(needs(trusted_only.clone(), true) && !needs(trusted_only, false));
+    }
 }

@@ -1,5 +1,7 @@
 //! What one request's headers lead to, decided before any of them is changed.
 
+use std::rc::Rc;
+
 use portcullis_kit::Headers;
 use portcullis_kit::exchange::{Clock, Metrics, Randomness};
 use portcullis_kit::random::Random;
@@ -16,7 +18,7 @@ use crate::tracestate::TraceState;
 /// What is to be done to the request.
 pub struct Plan {
     /// The id, and whether the header must be written.
-    pub id: String,
+    pub id: Rc<str>,
     pub id_is_new: bool,
     /// Our own span's context: its `parent_id` is our span id.
     pub context: TraceContext,
@@ -109,18 +111,18 @@ fn id<H: Clock + Randomness + Metrics>(
     now: u64,
     random: &Random,
     host: &H,
-) -> (String, bool) {
+) -> (Rc<str>, bool) {
     let mut lines = headers.get_all(request_id::HEADER);
     let first = lines.next();
     let count = usize::from(first.is_some()) + lines.count();
     match request_id::choose(profile.id_source, trusted, first, count) {
-        Choice::Keep(id) => (id.to_owned(), false),
+        Choice::Keep(id) => (id.into(), false),
         Choice::New { invalid } => {
             if invalid {
                 host.increment(profile.counters.invalid_ids, 1);
             }
             (
-                request_id::new(profile.id_format, random.bytes(host), now),
+                request_id::new(profile.id_format, random.bytes(host), now).into(),
                 true,
             )
         }
@@ -177,18 +179,16 @@ fn is_as_sent(headers: &Headers, state: &TraceState) -> bool {
     }
 }
 
-/// The context headers that must not reach the upstream: every one of an untrusted peer, and those of formats that we
-/// read or write and that would else contradict what we write.
+/// The context headers that must go before anything is written: every one of an untrusted peer, and those of formats
+/// that we read or write and that would else contradict what we write.
 fn removals(profile: &Profile, headers: &Headers, trusted: bool) -> Vec<String> {
     let mut remove: Vec<String> = Vec::new();
-    let known = |name: &[u8]| {
-        profile.extract.iter().chain(&profile.inject).any(|format| {
-            fields(*format)
-                .iter()
-                .any(|field| name.eq_ignore_ascii_case(field.as_bytes()))
-        })
-    };
+    let formats = || profile.extract.iter().chain(&profile.inject).copied();
     for (name, _) in headers.iter() {
+        // No context header begins otherwise, and most headers do: this loop runs over all of them on each request.
+        if !matches!(name.first(), Some(b'b' | b't' | b'x' | b'B' | b'T' | b'X')) {
+            continue;
+        }
         // Baggage and tracestate have decisions of their own.
         if name.eq_ignore_ascii_case(b"baggage")
             || name.eq_ignore_ascii_case(b"tracestate") && written_by_w3c(profile)
@@ -196,11 +196,12 @@ fn removals(profile: &Profile, headers: &Headers, trusted: bool) -> Vec<String> 
             continue;
         }
         let goes = if trusted {
-            known(name)
+            formats().any(|format| has_field(format, name))
         } else {
             is_context_header(name)
         };
         if goes
+            && !is_replaced(profile, name)
             && let Ok(name) = std::str::from_utf8(name)
             && !remove.iter().any(|listed| listed == name)
         {
@@ -208,6 +209,25 @@ fn removals(profile: &Profile, headers: &Headers, trusted: bool) -> Vec<String> 
         }
     }
     remove
+}
+
+fn has_field(format: Format, name: &[u8]) -> bool {
+    fields(format)
+        .iter()
+        .any(|field| name.eq_ignore_ascii_case(field.as_bytes()))
+}
+
+/// Whether writing a format always sets this header, so that removing it first would be a call for nothing.
+fn is_replaced(profile: &Profile, name: &[u8]) -> bool {
+    profile.inject.iter().any(|format| {
+        let always: &[u8] = match format {
+            Format::W3c => b"traceparent",
+            Format::B3 => b"b3",
+            Format::Xray => b"x-amzn-trace-id",
+            Format::B3Multi | Format::Datadog => return false,
+        };
+        name.eq_ignore_ascii_case(always)
+    })
 }
 
 fn written_by_w3c(profile: &Profile) -> bool {

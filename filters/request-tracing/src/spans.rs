@@ -1,9 +1,11 @@
 //! The span of a request, by OpenTelemetry's semantic conventions for HTTP servers (v1.38).
 
 use portcullis_kit::exchange::Exchange;
+use portcullis_kit::glob::without_port;
 use portcullis_kit::property;
 use portcullis_kit::span::{Span, SpanKind, SpanStatus, Value};
 
+use crate::context::{RANDOM, SAMPLED};
 use crate::filter::Traced;
 
 /// The methods that keep their name; others are `_OTHER`, so that clients cannot invent values.
@@ -34,11 +36,20 @@ pub fn record<X: Exchange>(traced: &Traced, end: u64, exchange: &mut X) -> Span 
         }
     };
     put("url.scheme", text(":scheme"));
-    put("server.address", text(":authority"));
+    let (host, port) = server(request.get(":authority").unwrap_or_default());
+    put("server.address", host);
     put("user_agent.original", text("user-agent"));
+    if known.is_none() {
+        put("http.request.method_original", method.clone());
+    }
+    if let Some(port) = port {
+        attributes.push(("server.port", Value::Int(i64::from(port))));
+    }
     drop(request);
     let route = property::route_name(exchange);
-    put("http.route", route.clone());
+    if let Some(route) = &route {
+        attributes.push(("http.route", Value::Text(route.clone())));
+    }
     let status = status(exchange);
     let failed = status.is_none_or(|status| status >= 500);
     if let Some(status) = status {
@@ -58,7 +69,8 @@ pub fn record<X: Exchange>(traced: &Traced, end: u64, exchange: &mut X) -> Span 
         trace_id: traced.trace_id,
         span_id: traced.span_id,
         parent_span_id: traced.parent,
-        flags: traced.flags,
+        // B3's debug flag is no bit of W3C's flags byte.
+        flags: traced.flags & (SAMPLED | RANDOM),
         trace_state: traced.trace_state.clone(),
         name,
         kind: SpanKind::Server,
@@ -73,8 +85,50 @@ pub fn record<X: Exchange>(traced: &Traced, end: u64, exchange: &mut X) -> Span 
     }
 }
 
+/// Host and port of an authority, apart; the brackets of an IPv6 address are the authority's, not the address's.
+fn server(authority: &[u8]) -> (Option<String>, Option<u16>) {
+    let host = without_port(authority);
+    let port = authority
+        .get(host.len()..)
+        .and_then(|port| port.strip_prefix(b":"))
+        .and_then(|digits| std::str::from_utf8(digits).ok())
+        .and_then(|digits| digits.parse().ok());
+    let address = host
+        .strip_prefix(b"[")
+        .and_then(|host| host.strip_suffix(b"]"))
+        .unwrap_or(host);
+    let address = std::str::from_utf8(address)
+        .ok()
+        .filter(|address| !address.is_empty());
+    (address.map(str::to_owned), port)
+}
+
 /// The response's status, if there was a response.
 pub fn status<X: Exchange>(exchange: &mut X) -> Option<u16> {
     let status = exchange.response_header(":status")?;
     std::str::from_utf8(&status).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn the_servers_address_and_port_are_told_apart() {
+        for (authority, address, port) in [
+            ("api.example.com", Some("api.example.com"), None),
+            ("api.example.com:8443", Some("api.example.com"), Some(8443)),
+            ("192.0.2.1:80", Some("192.0.2.1"), Some(80)),
+            ("[2001:db8::1]:443", Some("2001:db8::1"), Some(443)),
+            ("[2001:db8::1]", Some("2001:db8::1"), None),
+            ("api.example.com:99999", Some("api.example.com"), None),
+            ("", None, None),
+        ] {
+            let expected = (address.map(str::to_owned), port);
+            assert_eq!(server(authority.as_bytes()), expected, "{authority}");
+        }
+        assert_eq!(server(b"\xff:80"), (None, Some(80)));
+    }
 }

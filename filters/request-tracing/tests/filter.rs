@@ -14,6 +14,7 @@ use portcullis_kit::plugin::Plugin;
 use portcullis_kit::span::{Span, SpanSink, SpanStatus, Value};
 use portcullis_kit::testing::{Bench, Fake};
 use request_tracing::RequestTracing;
+use request_tracing::formats::CONTEXT_HEADERS;
 use serde_json::json;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -70,6 +71,32 @@ fn at_the_edge_every_inbound_context_is_removed_and_a_new_trace_starts() {
         !done.response.contains("server-timing"),
         "the public learns no ids"
     );
+}
+
+#[test]
+fn at_the_edge_nothing_inbound_survives_beside_what_is_written_whatever_its_case() {
+    let settings = json!({"propagation": {"inject": ["b3", "xray"]}});
+    let root = "Root=1-67891233-abcdef012345678912345678";
+    let lines = [
+        ("Traceparent", PARENT),
+        ("TRACESTATE", "a=1"),
+        ("Baggage", "user=7"),
+        ("B3", "1"),
+        ("X-B3-Sampled", "1"),
+        ("X-Amzn-Trace-Id", root),
+        ("X-Datadog-Trace-Id", "7"),
+    ];
+    let done = bench(settings).exchange(request(&lines), &OK);
+    let left: Vec<&str> = CONTEXT_HEADERS
+        .iter()
+        .copied()
+        .filter(|name| done.request.contains(name))
+        .collect();
+    assert_eq!(left, ["b3", "x-amzn-trace-id"]);
+    for name in left {
+        assert_eq!(done.request.get_all(name).count(), 1);
+    }
+    assert!(text(&done.request, "b3").len() > 1 && text(&done.request, "x-amzn-trace-id") != root);
 }
 
 #[test]
@@ -498,6 +525,10 @@ fn a_span_says_what_the_upstream_saw_and_no_path() {
             .contains(&("http.route", Value::Text("orders".into())))
     );
     assert!(!format!("{span:?}").contains("secret"));
+    assert!(
+        span.attributes
+            .contains(&("server.address", Value::Text("api.example.com".into())))
+    );
 
     assert!(
         run(&unsampled, "200").1.is_empty(),
@@ -505,6 +536,41 @@ fn a_span_says_what_the_upstream_saw_and_no_path() {
     );
     let (_, failed) = run(&unsampled, "503");
     assert_eq!((failed.len(), failed[0].status), (1, SpanStatus::Error));
+}
+
+#[test]
+fn a_spans_flags_are_w3cs_and_an_unknown_method_keeps_its_text() {
+    let settings =
+        json!({"trust": "internal", "propagation": {"extract": ["b3"], "inject": ["b3"]}});
+    let bench = Bench::<Plugin<RequestTracing<Collect>>>::load(&settings).unwrap();
+    SPANS.with_borrow_mut(Vec::clear);
+    let debug = format!("{TRACE}-b7ad6b7169203331-d");
+    let mut fake = request(&[("b3", &debug)]);
+    fake.request.set(":method", "BREW");
+    let done = bench.exchange(fake, &OK);
+    assert!(text(&done.request, "b3").contains("-d-"), "debug goes on");
+    let span = SPANS.with_borrow(|spans| Rc::clone(&spans[0]));
+    assert_eq!((span.flags, span.name.as_str()), (1, "HTTP"));
+    for (name, value) in [
+        ("http.request.method", "_OTHER"),
+        ("http.request.method_original", "BREW"),
+    ] {
+        let attribute = (name, Value::Text(value.into()));
+        assert!(span.attributes.contains(&attribute), "{name}");
+    }
+}
+
+#[test]
+fn without_anything_timed_ids_and_context_are_as_ever() {
+    let settings = json!({"trust": "internal", "slow_ms": 0, "server_timing": {"app": "off"}});
+    let done = bench(settings).exchange(request(&[("traceparent", PARENT)]), &OK);
+    let parent = text(&done.request, "traceparent");
+    assert!(parent.contains(TRACE));
+    assert_eq!(
+        text(&done.response, "server-timing"),
+        format!("trace;desc={parent}")
+    );
+    assert!(done.logs.borrow().is_empty());
 }
 
 #[test]
