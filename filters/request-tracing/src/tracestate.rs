@@ -14,7 +14,8 @@ const MAX_SYSTEM_LEN: usize = 14;
 /// Members longer than this go first when the field is too long.
 const LONG_MEMBER_LEN: usize = 128;
 
-/// Valid list members, leftmost first. At most [`MAX_MEMBERS`], no key twice.
+/// Valid list members, leftmost first. At most [`MAX_MEMBERS`]. A key that a sender gave twice stands twice: adding no
+/// second one is the adding participant's duty, not the receiver's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraceState {
     /// `key=value` joined by `,`: the form in which it leaves, so that most requests need this one allocation.
@@ -22,8 +23,8 @@ pub struct TraceState {
 }
 
 impl TraceState {
-    /// Reads all lines of a message in order. Empty members are dropped. `None` if a member is not valid, a key
-    /// stands twice, or there are more than [`MAX_MEMBERS`]: the whole field is then to be dropped.
+    /// Reads all lines of a message in order. Empty members are dropped. `None` if a member is not valid or there are
+    /// more than [`MAX_MEMBERS`]: the whole field is then to be dropped.
     pub fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         let mut state = Self::default();
         let mut count = 0_usize;
@@ -38,9 +39,6 @@ impl TraceState {
                     return None;
                 }
                 let (key, value) = member_parts(member)?;
-                if state.get(key).is_some() {
-                    return None;
-                }
                 push(&mut state.text, key, value);
             }
         }
@@ -70,7 +68,7 @@ impl TraceState {
             .find_map(|(name, value)| (name == key).then_some(value))
     }
 
-    /// Puts the member at the left, in place of the one with that key if there is one. When that makes one too many,
+    /// Puts the member at the left, in place of those with that key. When that makes one too many,
     /// the rightmost of those over 128 bytes goes, or else the rightmost. A key or value outside the grammar changes nothing.
     pub fn set_leftmost(&mut self, key: &str, value: &str) {
         if !is_key(key.as_bytes()) || !is_value(value.as_bytes()) {
