@@ -4,13 +4,14 @@ use std::rc::Rc;
 
 use portcullis_kit::Headers;
 use portcullis_kit::exchange::{
-    Clock, Exchange, Facts, Log, Metrics, Properties, Randomness, Reply,
+    Clock, Exchange, Facts, Log, Metrics, NotWritten, Properties, Randomness, Reply, SharedData,
+    Version,
 };
 use portcullis_kit::headers::is_safe_value;
 use portcullis_kit::metrics::MetricId;
 
 use crate::host::{self, Buffer, Map, Refused};
-use crate::randomness;
+use crate::{randomness, shared};
 
 /// Which header maps the host lets us touch. Out of phase its calls fail, so they are not made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -174,9 +175,25 @@ impl Properties for HostExchange<'_> {
     }
 }
 
+impl SharedData for HostExchange<'_> {
+    fn shared(&self, key: &[u8]) -> Result<Option<(Vec<u8>, Version)>, NotWritten> {
+        shared::get(key)
+    }
+
+    fn share(&self, key: &[u8], value: &[u8], version: Version) -> Result<(), NotWritten> {
+        shared::set(key, value, version)
+    }
+}
+
 impl Metrics for HostExchange<'_> {
     fn increment(&self, metric: MetricId, by: u64) {
         if let Some(id) = metric.0 {
+            let _ = host::increment_metric(id, i64::try_from(by).unwrap_or(i64::MAX));
+        }
+    }
+
+    fn adjust(&self, gauge: MetricId, by: i64) {
+        if let Some(id) = gauge.0 {
             let _ = host::increment_metric(id, by);
         }
     }
@@ -261,6 +278,7 @@ impl Exchange for HostExchange<'_> {
             reply.details,
             &headers.to_serialized(),
             &reply.body,
+            reply.grpc_status.map_or(-1, i32::from),
         );
         self.note(done);
     }

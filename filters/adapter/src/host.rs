@@ -76,6 +76,20 @@ unsafe extern "C" {
         value: *const u8,
         value_size: usize,
     ) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *mut *mut u8,
+        value_size: *mut usize,
+        version: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+        version: u32,
+    ) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -225,14 +239,44 @@ pub fn set_property(key: &str, value: &[u8]) -> Result<(), Refused> {
     done(unsafe { proxy_set_property(key.as_ptr(), key.len(), value.as_ptr(), value.len()) })
 }
 
-/// Answers the request; `headers` in the ABI's serialized form.
-pub fn reply(status: u16, details: &str, headers: &[u8], body: &[u8]) -> Result<(), Refused> {
+/// A shared value and its version.
+pub fn shared(key: &[u8]) -> Result<(Vec<u8>, u32), Refused> {
+    let (mut data, mut size, mut version) = (null_mut(), 0, 0);
+    // SAFETY: pointer and length belong to one live slice, the rest is live; the result is taken over by `take`.
+    let status = unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), &mut data, &mut size, &mut version)
+    };
+    take(status, data, size).map(|value| (value, version))
+}
+
+/// Writes a shared value of that version.
+pub fn share(key: &[u8], value: &[u8], version: u32) -> Result<(), Refused> {
+    // SAFETY: pointers and lengths belong to live slices.
+    done(unsafe {
+        proxy_set_shared_data(
+            key.as_ptr(),
+            key.len(),
+            value.as_ptr(),
+            value.len(),
+            version,
+        )
+    })
+}
+
+/// Answers the request; `headers` in the ABI's serialized form, `grpc_status` -1 for what the host makes of `status`.
+pub fn reply(
+    status: u16,
+    details: &str,
+    headers: &[u8],
+    body: &[u8],
+    grpc_status: i32,
+) -> Result<(), Refused> {
     let body_data = if body.is_empty() {
         null()
     } else {
         body.as_ptr()
     };
-    // SAFETY: pointers and lengths belong to live slices. -1: not a gRPC status of our own.
+    // SAFETY: pointers and lengths belong to live slices.
     done(unsafe {
         proxy_send_local_response(
             u32::from(status),
@@ -242,7 +286,7 @@ pub fn reply(status: u16, details: &str, headers: &[u8], body: &[u8]) -> Result<
             body.len(),
             headers.as_ptr(),
             headers.len(),
-            -1,
+            grpc_status,
         )
     })
 }
@@ -283,9 +327,10 @@ pub fn define_metric(kind: u32, name: &str) -> Result<u32, Refused> {
     done(status).map(|()| id)
 }
 
-pub fn increment_metric(id: u32, by: u64) -> Result<(), Refused> {
+/// Moves a counter up, or a gauge up or down.
+pub fn increment_metric(id: u32, by: i64) -> Result<(), Refused> {
     // SAFETY: no memory is passed.
-    done(unsafe { proxy_increment_metric(id, i64::try_from(by).unwrap_or(i64::MAX)) })
+    done(unsafe { proxy_increment_metric(id, by) })
 }
 
 pub fn record_metric(id: u32, value: u64) -> Result<(), Refused> {

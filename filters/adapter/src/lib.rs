@@ -19,6 +19,7 @@ mod host;
 mod http;
 mod randomness;
 mod root;
+mod shared;
 mod unreachable;
 mod worker;
 

@@ -3,12 +3,13 @@
 use std::rc::Rc;
 
 use portcullis_kit::exchange::{
-    Callout, CalloutError, CalloutId, Clock, Log, Metrics, Randomness, Worker,
+    Callout, CalloutError, CalloutId, Clock, Log, Metrics, NotWritten, Randomness, SharedData,
+    Version, Worker,
 };
 use portcullis_kit::metrics::MetricId;
 
 use crate::callout::{self, Caller};
-use crate::{host, randomness};
+use crate::{host, randomness, shared};
 
 /// The host outside of a request, for one plugin.
 pub struct HostWorker {
@@ -28,9 +29,25 @@ impl Randomness for HostWorker {
     }
 }
 
+impl SharedData for HostWorker {
+    fn shared(&self, key: &[u8]) -> Result<Option<(Vec<u8>, Version)>, NotWritten> {
+        shared::get(key)
+    }
+
+    fn share(&self, key: &[u8], value: &[u8], version: Version) -> Result<(), NotWritten> {
+        shared::set(key, value, version)
+    }
+}
+
 impl Metrics for HostWorker {
     fn increment(&self, metric: MetricId, by: u64) {
         if let Some(id) = metric.0 {
+            let _ = host::increment_metric(id, i64::try_from(by).unwrap_or(i64::MAX));
+        }
+    }
+
+    fn adjust(&self, gauge: MetricId, by: i64) {
+        if let Some(id) = gauge.0 {
             let _ = host::increment_metric(id, by);
         }
     }

@@ -25,9 +25,46 @@ pub trait Properties {
     fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
 }
 
+/// Names one state of a shared value; the next write takes it back, so that a write between is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version(pub u32);
+
+impl Version {
+    /// Creates a value only where none is, in Envoy's dialect of shared data: a version that no value has.
+    pub const ABSENT: Self = Self(u32::MAX);
+    /// Creates a value only where none is, in the dialect of the hosts that compare even an absent value's version.
+    pub const STRICTLY_ABSENT: Self = Self(0);
+}
+
+/// Why a shared value was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotWritten {
+    /// Another version stands there now: read again.
+    Changed,
+    /// The host has no shared data, or no room.
+    Refused,
+}
+
+/// Bytes that all workers of the host share, found by key. Nothing is ever deleted: keep the number of keys bounded.
+pub trait SharedData {
+    /// The value and its version; `Ok(None)` where there is none.
+    ///
+    /// # Errors
+    /// The host has no shared data.
+    fn shared(&self, key: &[u8]) -> Result<Option<(Vec<u8>, Version)>, NotWritten>;
+
+    /// Writes the value if its version still is the one given.
+    ///
+    /// # Errors
+    /// It is not, or the host refuses.
+    fn share(&self, key: &[u8], value: &[u8], version: Version) -> Result<(), NotWritten>;
+}
+
 /// Metrics that were defined while the settings were compiled.
 pub trait Metrics {
     fn increment(&self, metric: MetricId, by: u64);
+    /// Moves a gauge up or down.
+    fn adjust(&self, gauge: MetricId, by: i64);
     fn record(&self, metric: MetricId, value: u64);
 }
 
@@ -53,13 +90,16 @@ pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, Vec<u8>)>,
     pub body: Vec<u8>,
+    /// What a gRPC client gets (`grpc-status`) instead of the number that the host makes of `status`; `body` is then its
+    /// message, so give it as text.
+    pub grpc_status: Option<u8>,
     /// What `%RESPONSE_CODE_DETAILS%` shows: a name from a closed set, without spaces.
     pub details: &'static str,
 }
 
 /// One request and its response, as a filter sees them. Request headers can be read and changed in the request phase
 /// only, response headers in the response phase only; out of phase a read is empty and a change is dropped.
-pub trait Exchange: Clock + Randomness + Properties + Metrics + Log {
+pub trait Exchange: Clock + Randomness + Properties + SharedData + Metrics + Log {
     /// All request headers: one host call for the whole chain of filters, kept up to date with every change made
     /// through this trait. Drop the `Rc` before changing headers, or the change copies the map.
     fn request(&mut self) -> Rc<Headers>;
@@ -94,7 +134,7 @@ pub trait Exchange: Clock + Randomness + Properties + Metrics + Log {
 }
 
 /// What a filter can do outside of a request, on a worker's tick.
-pub trait Worker: Clock + Randomness + Metrics + Log {
+pub trait Worker: Clock + Randomness + SharedData + Metrics + Log {
     /// Sends an HTTP request to a cluster. The answer comes to [`crate::Filter::callout`] with the number returned here.
     fn call(&mut self, callout: Callout<'_>) -> Result<CalloutId, CalloutError>;
 }

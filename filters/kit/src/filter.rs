@@ -75,6 +75,7 @@ impl Callbacks {
 pub struct Compiling<'a> {
     filter: &'static str,
     profile: &'a str,
+    mode: Mode,
     environment: &'a dyn Environment,
     registry: &'a RefCell<dyn Registry + 'a>,
 }
@@ -83,12 +84,14 @@ impl<'a> Compiling<'a> {
     pub fn new(
         filter: &'static str,
         profile: &'a str,
+        mode: Mode,
         environment: &'a dyn Environment,
         registry: &'a RefCell<dyn Registry + 'a>,
     ) -> Self {
         Self {
             filter,
             profile,
+            mode,
             environment,
             registry,
         }
@@ -97,6 +100,11 @@ impl<'a> Compiling<'a> {
     /// The profile's name; `default` for the settings at the top.
     pub fn profile(&self) -> &str {
         self.profile
+    }
+
+    /// What happens to the profile's decisions: a filter that counts them says whether they had an effect.
+    pub fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// The environment in which secrets given as `{env: NAME}` are looked up.
@@ -147,6 +155,14 @@ pub trait Filter: Sized {
         settings: Self::Settings,
         compiling: &Compiling<'_>,
     ) -> Result<Self::Profile, ConfigError>;
+
+    /// Refuses what no profile shows alone. Each profile comes with its name, the default first.
+    ///
+    /// # Errors
+    /// What is wrong, with its path from the top of the settings.
+    fn check(_profiles: &[(&str, &Self::Profile)]) -> Result<(), ConfigError> {
+        Ok(())
+    }
 
     fn request_headers<X: Exchange>(
         &self,

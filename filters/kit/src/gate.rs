@@ -2,7 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::exchange::{Clock, Exchange, Facts, Log, Metrics, Properties, Randomness, Reply};
+use crate::exchange::{
+    Clock, Exchange, Facts, Log, Metrics, NotWritten, Properties, Randomness, Reply, SharedData,
+    Version,
+};
 use crate::filter::Flow;
 use crate::headers::Headers;
 use crate::metrics::MetricId;
@@ -48,9 +51,24 @@ impl<X: Exchange> Properties for Gate<'_, X> {
     }
 }
 
+/// What filters remember is theirs: the client and the upstream cannot see it.
+impl<X: Exchange> SharedData for Gate<'_, X> {
+    fn shared(&self, key: &[u8]) -> Result<Option<(Vec<u8>, Version)>, NotWritten> {
+        self.inner.shared(key)
+    }
+
+    fn share(&self, key: &[u8], value: &[u8], version: Version) -> Result<(), NotWritten> {
+        self.inner.share(key, value, version)
+    }
+}
+
 impl<X: Exchange> Metrics for Gate<'_, X> {
     fn increment(&self, metric: MetricId, by: u64) {
         self.inner.increment(metric, by);
+    }
+
+    fn adjust(&self, gauge: MetricId, by: i64) {
+        self.inner.adjust(gauge, by);
     }
 
     fn record(&self, metric: MetricId, value: u64) {

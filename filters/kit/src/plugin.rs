@@ -75,7 +75,8 @@ impl<F: Filter> Plugin<F> {
         let Written { profiles, routes } = Written::read(settings)?;
         let mut compiled = Vec::with_capacity(profiles.len());
         for profile in profiles {
-            let compiling = Compiling::new(F::NAME, &profile.name, environment, registry);
+            let compiling =
+                Compiling::new(F::NAME, &profile.name, profile.mode, environment, registry);
             let own: Result<F::Settings, _> = from_value(&profile.own).map_err(with_shared_keys);
             let own = own
                 .and_then(|own| F::compile(own, &compiling))
@@ -91,6 +92,11 @@ impl<F: Filter> Plugin<F> {
             .map(|profile| profile.name.as_str())
             .collect();
         let routes = RouteTable::compile(&routes, &names)?;
+        let all: Vec<(&str, &F::Profile)> = compiled
+            .iter()
+            .map(|profile| (profile.name.as_str(), &profile.compiled))
+            .collect();
+        F::check(&all)?;
         Ok(Self {
             filter: F::start(),
             profiles: compiled,

@@ -102,6 +102,7 @@ impl Problem {
                 ("cache-control".to_owned(), b"no-store".to_vec()),
             ],
             body: self.to_json().into_bytes(),
+            grpc_status: None,
             details,
         }
     }

@@ -8,7 +8,10 @@ use serde_json::Value;
 
 use crate::chain::Bundle;
 use crate::config::ConfigError;
-use crate::exchange::{Clock, Exchange, Facts, Log, Metrics, Properties, Randomness, Reply};
+use crate::exchange::{
+    Clock, Exchange, Facts, Log, Metrics, NotWritten, Properties, Randomness, Reply, SharedData,
+    Version,
+};
 use crate::filter::Flow;
 use crate::headers::{Headers, is_safe_value};
 use crate::metrics::{Kind, MetricId, Registry};
@@ -28,6 +31,83 @@ impl Registry for Names {
                 names.len() - 1
             });
         MetricId(u32::try_from(at).ok())
+    }
+}
+
+/// How a host treats the version given for a value that is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// Envoy: it is not compared.
+    #[default]
+    Envoy,
+    /// Hosts on nginx: it must be 0.
+    Strict,
+}
+
+/// Shared data in memory. Clones are the same data.
+#[derive(Clone, Debug, Default)]
+pub struct Shared(Rc<RefCell<SharedState>>);
+
+#[derive(Debug, Default)]
+struct SharedState {
+    values: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
+    writes: u32,
+    dialect: Dialect,
+    broken: bool,
+}
+
+impl Shared {
+    pub fn of(dialect: Dialect) -> Self {
+        let shared = Self::default();
+        shared.0.borrow_mut().dialect = dialect;
+        shared
+    }
+
+    /// From now on everything is refused, or again not.
+    pub fn set_broken(&self, broken: bool) {
+        self.0.borrow_mut().broken = broken;
+    }
+
+    pub fn keys(&self) -> usize {
+        self.0.borrow().values.len()
+    }
+
+    /// The bytes of all values.
+    pub fn size(&self) -> usize {
+        let state = self.0.borrow();
+        state.values.values().map(|(value, _)| value.len()).sum()
+    }
+}
+
+impl SharedData for Shared {
+    fn shared(&self, key: &[u8]) -> Result<Option<(Vec<u8>, Version)>, NotWritten> {
+        let state = self.0.borrow();
+        if state.broken {
+            return Err(NotWritten::Refused);
+        }
+        let found = state.values.get(key);
+        Ok(found.map(|(value, version)| (value.clone(), Version(*version))))
+    }
+
+    fn share(&self, key: &[u8], value: &[u8], version: Version) -> Result<(), NotWritten> {
+        let mut state = self.0.borrow_mut();
+        if state.broken {
+            return Err(NotWritten::Refused);
+        }
+        let matches = match (state.values.get(key), state.dialect) {
+            // Envoy takes 0 as "whatever stands there".
+            (Some((_, current)), Dialect::Envoy) => version.0 == 0 || version.0 == *current,
+            (Some((_, current)), Dialect::Strict) => version.0 == *current,
+            (None, Dialect::Envoy) => true,
+            (None, Dialect::Strict) => version.0 == 0,
+        };
+        if !matches {
+            return Err(NotWritten::Changed);
+        }
+        state.writes += 1;
+        let version = state.writes;
+        state.values.insert(key.to_vec(), (value.to_vec(), version));
+        Ok(())
     }
 }
 
@@ -54,6 +134,9 @@ pub struct Fake {
     /// Random bytes are a deterministic stream from this number.
     pub seed: Cell<u64>,
     pub counts: RefCell<BTreeMap<String, u64>>,
+    pub gauges: RefCell<BTreeMap<String, i64>>,
+    /// Clone it into another request to let both see the same data.
+    pub shared: Shared,
     pub logs: RefCell<Vec<(log::Level, String)>>,
     pub replies: Vec<Reply>,
     pub filter_state: BTreeMap<String, Vec<u8>>,
@@ -143,11 +226,32 @@ impl Properties for Fake {
     }
 }
 
+impl SharedData for Fake {
+    fn shared(&self, key: &[u8]) -> Result<Option<(Vec<u8>, Version)>, NotWritten> {
+        let found = self.shared.shared(key)?;
+        if found.is_some() {
+            self.byte_reads.set(self.byte_reads.get() + 1);
+        }
+        Ok(found)
+    }
+
+    fn share(&self, key: &[u8], value: &[u8], version: Version) -> Result<(), NotWritten> {
+        self.shared.share(key, value, version)
+    }
+}
+
 impl Metrics for Fake {
     fn increment(&self, metric: MetricId, by: u64) {
         let names = self.names.0.borrow();
         if let Some(name) = metric.0.and_then(|id| names.get(id as usize)) {
             *self.counts.borrow_mut().entry(name.clone()).or_default() += by;
+        }
+    }
+
+    fn adjust(&self, gauge: MetricId, by: i64) {
+        let names = self.names.0.borrow();
+        if let Some(name) = gauge.0.and_then(|id| names.get(id as usize)) {
+            *self.gauges.borrow_mut().entry(name.clone()).or_default() += by;
         }
     }
 

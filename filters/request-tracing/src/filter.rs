@@ -305,6 +305,7 @@ mod tests {
     use std::cell::RefCell;
     use std::collections::BTreeMap;
 
+    use portcullis_kit::Mode;
     use portcullis_kit::testing::{Fake, Names};
     use serde_json::json;
     #[cfg(target_arch = "wasm32")]
@@ -315,7 +316,13 @@ mod tests {
     fn compiled(settings: serde_json::Value) -> Profile {
         let registry = RefCell::new(Names::default());
         let environment = BTreeMap::<String, String>::new();
-        let compiling = Compiling::new("request-tracing", "default", &environment, &registry);
+        let compiling = Compiling::new(
+            "request-tracing",
+            "default",
+            Mode::Enforce,
+            &environment,
+            &registry,
+        );
         compile::compile(serde_json::from_value(settings).unwrap(), &compiling).unwrap()
     }
 

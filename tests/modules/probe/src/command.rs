@@ -100,6 +100,7 @@ impl Command {
             status: u16::try_from(self.number(0)).unwrap_or(500),
             headers,
             body: self.bytes(1).to_vec(),
+            grpc_status: None,
             details: "probe_reply",
         });
         *flow = Flow::Replied;
