@@ -1,0 +1,192 @@
+//! A bucket of the table: the counters of a few identities in one shared value.
+//!
+//! ```text
+//! bucket:  version (1 byte), slots, most recently used first
+//! slot:    length of the rest (u16), fingerprint (u64), expires (varint), full until (varint), counters
+//! counter: tag (u16), length (varint), state
+//! ```
+//!
+//! Fixed numbers are little-endian; times are seconds since [`crate::counter::EPOCH_MS`]. A counter is known by its
+//! tag, so limits may come and go while others keep their counts.
+
+use crate::varint;
+
+/// How many identities share a value.
+pub const SLOTS: usize = 16;
+/// Where a newcomer enters: in the middle, so that a flood of identities seen once displaces others of its kind and not
+/// those that come again.
+const NEWCOMER: usize = SLOTS / 2;
+const VERSION: u8 = 1;
+
+/// One identity's counters as they stand in the value.
+#[derive(Clone, Copy, Debug)]
+struct Slot<'a> {
+    /// All of it, with its length.
+    bytes: &'a [u8],
+    fingerprint: u64,
+    expires: u64,
+    full_until: u64,
+    counters: &'a [u8],
+}
+
+impl<'a> Slot<'a> {
+    fn take(rest: &mut &'a [u8]) -> Option<Self> {
+        let (length, after) = rest.split_first_chunk::<2>()?;
+        let (body, next) = after.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+        let bytes = rest.get(..2 + body.len())?;
+        let (fingerprint, mut counters) = body.split_first_chunk::<8>()?;
+        let expires = varint::take(&mut counters)?;
+        let full_until = varint::take(&mut counters)?;
+        *rest = next;
+        Some(Self {
+            bytes,
+            fingerprint: u64::from_le_bytes(*fingerprint),
+            expires,
+            full_until,
+            counters,
+        })
+    }
+}
+
+/// The counters stored for one identity, by tag.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stored<'a>(&'a [u8]);
+
+impl<'a> Stored<'a> {
+    /// Every counter as tag and state; ends where the bytes are not of that form.
+    pub fn iter(self) -> impl Iterator<Item = (u16, &'a [u8])> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let (tag, mut after) = rest.split_first_chunk::<2>()?;
+            let length = usize::try_from(varint::take(&mut after)?).ok()?;
+            let (state, next) = after.split_at_checked(length)?;
+            rest = next;
+            Some((u16::from_le_bytes(*tag), state))
+        })
+    }
+
+    pub fn get(self, tag: u16) -> Option<&'a [u8]> {
+        self.iter().find_map(|(found, state)| (found == tag).then_some(state))
+    }
+}
+
+/// Appends one counter.
+pub fn put_counter(out: &mut Vec<u8>, tag: u16, state: &[u8]) {
+    out.extend_from_slice(&tag.to_le_bytes());
+    varint::put(out, state.len() as u64);
+    out.extend_from_slice(state);
+}
+
+/// A value, read.
+pub struct Bucket<'a> {
+    slots: Vec<Slot<'a>>,
+    own: Option<usize>,
+}
+
+/// What a write did to others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Displaced {
+    /// An identity that was still counted had to go.
+    pub evicted: bool,
+    /// It was at its limit, as were all others.
+    pub full: bool,
+}
+
+impl<'a> Bucket<'a> {
+    /// Reads a value. What is not of this version or not of this form counts as empty.
+    pub fn read(value: &'a [u8], fingerprint: u64) -> Self {
+        let mut slots = Vec::with_capacity(SLOTS);
+        if let Some((&VERSION, mut rest)) = value.split_first() {
+            while let Some(slot) = Slot::take(&mut rest) {
+                slots.push(slot);
+            }
+        }
+        let own = slots.iter().position(|slot| slot.fingerprint == fingerprint);
+        Self { slots, own }
+    }
+
+    fn own(&self) -> Option<&Slot<'a>> {
+        self.slots.get(self.own?)
+    }
+
+    /// The identity's counters; none if it is not here or they all have lapsed.
+    pub fn stored(&self, now_s: u64) -> Stored<'a> {
+        self.own()
+            .filter(|slot| slot.expires > now_s)
+            .map_or_else(Stored::default, |slot| Stored(slot.counters))
+    }
+
+    /// When the last of the identity's counters lapses.
+    pub fn expires(&self) -> u64 {
+        self.own().map_or(0, |slot| slot.expires)
+    }
+
+    /// Until when the identity was at its limit when it was last written.
+    pub fn full_until(&self) -> u64 {
+        self.own().map_or(0, |slot| slot.full_until)
+    }
+
+    /// The value with the identity's counters replaced; who has to go for a newcomer: one that has expired, else the
+    /// one not used for longest that is not at its limit, else the one not used for longest.
+    pub fn write(
+        &self,
+        fingerprint: u64,
+        counters: &[u8],
+        expires: u64,
+        full_until: u64,
+        now_s: u64,
+    ) -> (Vec<u8>, Displaced) {
+        let mut displaced = Displaced::default();
+        let mut leaves = self.own;
+        if leaves.is_none() && self.slots.len() >= SLOTS {
+            let last = |wanted: &dyn Fn(&Slot<'_>) -> bool| self.slots.iter().rposition(wanted);
+            leaves = last(&|slot| slot.expires <= now_s);
+            if leaves.is_none() {
+                displaced.evicted = true;
+                leaves = last(&|slot| slot.full_until <= now_s);
+            }
+            if leaves.is_none() {
+                displaced.full = true;
+                leaves = self.slots.len().checked_sub(1);
+            }
+        }
+        let others = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| Some(*at) != leaves)
+            .map(|(_, slot)| slot.bytes);
+        let enters = if self.own.is_some() { 0 } else { NEWCOMER };
+
+        let others_size: usize = self.slots.iter().map(|slot| slot.bytes.len()).sum();
+        let mut value = Vec::with_capacity(others_size + counters.len() + 24);
+        value.push(VERSION);
+        let mut entered = false;
+        for (at, bytes) in others.enumerate() {
+            if at == enters {
+                put_slot(&mut value, fingerprint, counters, expires, full_until);
+                entered = true;
+            }
+            value.extend_from_slice(bytes);
+        }
+        if !entered {
+            put_slot(&mut value, fingerprint, counters, expires, full_until);
+        }
+        (value, displaced)
+    }
+}
+
+fn put_slot(value: &mut Vec<u8>, fingerprint: u64, counters: &[u8], expires: u64, full_until: u64) {
+    let begin = value.len();
+    value.extend_from_slice(&[0; 2]);
+    value.extend_from_slice(&fingerprint.to_le_bytes());
+    varint::put(value, expires);
+    varint::put(value, full_until);
+    value.extend_from_slice(counters);
+    let length = value.len() - begin - 2;
+    // A slot larger than this cannot be: the settings refuse limits that could fill one.
+    let length = u16::try_from(length).unwrap_or(u16::MAX);
+    if let Some(place) = value.get_mut(begin..begin + 2) {
+        place.copy_from_slice(&length.to_le_bytes());
+    }
+}

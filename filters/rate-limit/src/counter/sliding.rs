@@ -1,0 +1,99 @@
+//! The window in parts; those that reach into it count whole, so a window never holds more than the limit.
+
+use crate::varint;
+
+/// Into how many parts a window is divided. A request counts for the window's length and up to one part more.
+pub const PARTS: usize = 10;
+/// The parts that a window can touch: the present one, which has only begun, and those before it.
+const TOUCHED: usize = PARTS + 1;
+
+/// Counts by part, newest first.
+#[derive(Debug)]
+pub struct Sliding {
+    part_ms: u64,
+    /// The number of the newest part since the epoch.
+    newest: u64,
+    counts: [u64; TOUCHED],
+}
+
+impl Sliding {
+    pub fn read(mut stored: &[u8], window_ms: u64, now: u64) -> Self {
+        // Rounded up: the parts must cover the window.
+        let part_ms = window_ms.div_ceil(PARTS as u64).max(1);
+        let mut counts = [0; TOUCHED];
+        let newest = varint::take(&mut stored).unwrap_or_default();
+        for count in &mut counts {
+            *count = varint::take(&mut stored).unwrap_or_default();
+        }
+        let mut this = Self {
+            part_ms,
+            newest,
+            counts,
+        };
+        this.advance(now / part_ms);
+        this
+    }
+
+    fn advance(&mut self, part: u64) {
+        let passed = part.saturating_sub(self.newest);
+        if passed == 0 {
+            return;
+        }
+        let passed = usize::try_from(passed).unwrap_or(TOUCHED).min(TOUCHED);
+        self.counts.rotate_right(passed);
+        self.counts.iter_mut().take(passed).for_each(|count| *count = 0);
+        self.newest = part;
+    }
+
+    pub fn used(&self) -> u64 {
+        self.counts
+            .iter()
+            .fold(0, |sum: u64, count| sum.saturating_add(*count))
+    }
+
+    /// When the part that is `back` parts old leaves every window.
+    fn leaves_at(&self, back: usize) -> u64 {
+        (self.newest + TOUCHED as u64 - back as u64).saturating_mul(self.part_ms)
+    }
+
+    pub fn fits_at(&self, limit: u64, cost: u64) -> u64 {
+        let mut used = self.used();
+        if used.saturating_add(cost) <= limit {
+            return 0;
+        }
+        for (back, count) in self.counts.iter().enumerate().rev() {
+            used = used.saturating_sub(*count);
+            if used.saturating_add(cost) <= limit {
+                return self.leaves_at(back);
+            }
+        }
+        super::NEVER
+    }
+
+    pub fn take(&mut self, cost: u64) {
+        let [newest, ..] = &mut self.counts;
+        *newest = newest.saturating_add(cost);
+    }
+
+    pub fn resets_at(&self) -> u64 {
+        let oldest = self.counts.iter().rposition(|count| *count > 0);
+        oldest.map_or(0, |back| self.leaves_at(back))
+    }
+
+    pub fn lapses_at(&self) -> u64 {
+        let newest = self.counts.iter().position(|count| *count > 0);
+        newest.map_or(0, |back| self.leaves_at(back))
+    }
+
+    pub fn write(&self, out: &mut Vec<u8>) {
+        varint::put(out, self.newest);
+        let kept = self
+            .counts
+            .iter()
+            .rposition(|count| *count > 0)
+            .map_or(0, |at| at + 1);
+        for count in self.counts.iter().take(kept) {
+            varint::put(out, *count);
+        }
+    }
+}
