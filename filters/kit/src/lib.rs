@@ -5,6 +5,7 @@
 //! proxy-wasm's host calls, and [`testing`] implements them in memory.
 
 pub mod chain;
+pub mod cidr;
 pub mod config;
 pub mod exchange;
 pub mod filter;

@@ -205,6 +205,34 @@ impl Entry {
     }
 }
 
+/// A list of paths, compiled.
+#[derive(Debug, Default)]
+pub struct Paths(Vec<CompiledPath>);
+
+impl Paths {
+    /// # Errors
+    /// What is wrong with which of them; the path starts at the list.
+    pub fn compile(paths: &[PathMatch]) -> Result<Self, ConfigError> {
+        let mut compiled = Vec::with_capacity(paths.len());
+        for (at, path) in paths.iter().enumerate() {
+            let path = CompiledPath::compile(path);
+            compiled
+                .push(path.map_err(|mistake| ConfigError::rule(Path::top().index(at), mistake))?);
+        }
+        Ok(Self(compiled))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of them matches a request target.
+    pub fn match_target(&self, target: &[u8]) -> bool {
+        let path = path_only(target);
+        self.0.iter().any(|pattern| pattern.matches(path))
+    }
+}
+
 impl CompiledPath {
     fn compile(path: &PathMatch) -> Result<Self, RouteMistake> {
         let legal = |path: &String| path.starts_with('/') && !path.contains(['?', '#']);

@@ -66,7 +66,8 @@ impl<'a> Stored<'a> {
     }
 
     pub fn get(self, tag: u16) -> Option<&'a [u8]> {
-        self.iter().find_map(|(found, state)| (found == tag).then_some(state))
+        self.iter()
+            .find_map(|(found, state)| (found == tag).then_some(state))
     }
 }
 
@@ -101,7 +102,9 @@ impl<'a> Bucket<'a> {
                 slots.push(slot);
             }
         }
-        let own = slots.iter().position(|slot| slot.fingerprint == fingerprint);
+        let own = slots
+            .iter()
+            .position(|slot| slot.fingerprint == fingerprint);
         Self { slots, own }
     }
 

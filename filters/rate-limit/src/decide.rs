@@ -74,7 +74,11 @@ pub fn decide(value: &[u8], fingerprint: u64, rules: &[Rule], now: u64) -> Decid
     for (rule, (counter, fits_at)) in rules.iter().zip(&mut counters) {
         let violated = *fits_at > 0;
         // A limit that only tells counts what it would have admitted.
-        let counts = if admitted { !violated } else { rule.count_denied };
+        let counts = if admitted {
+            !violated
+        } else {
+            rule.count_denied
+        };
         let mut part = None;
         if counts {
             counter.take(rule.cost);

@@ -75,7 +75,9 @@ fn month_begin(number: u64) -> u64 {
         .unwrap_or(Month::January);
     let first = Date::from_calendar_date(year, month, 1).unwrap_or(Date::MAX);
     let days = i64::from(first.to_julian_day()) - i64::from(EPOCH_DAY);
-    u64::try_from(days).unwrap_or_default().saturating_mul(DAY_MS)
+    u64::try_from(days)
+        .unwrap_or_default()
+        .saturating_mul(DAY_MS)
 }
 
 /// The Julian day of 2020-01-01.
@@ -97,12 +99,25 @@ mod tests {
         // Times from `date -u -d '2028-02-29 23:30' +%s` and kin.
         let leap_day = at(1_835_479_800);
         let utc = Period::Month { offset_ms: 0 };
-        assert_eq!(utc.begins_at(utc.number(leap_day)), at(1_832_976_000), "2028-02-01");
-        assert_eq!(utc.begins_at(utc.number(leap_day) + 1), at(1_835_481_600), "2028-03-01");
+        assert_eq!(
+            utc.begins_at(utc.number(leap_day)),
+            at(1_832_976_000),
+            "2028-02-01"
+        );
+        assert_eq!(
+            utc.begins_at(utc.number(leap_day) + 1),
+            at(1_835_481_600),
+            "2028-03-01"
+        );
         assert_eq!(utc.length_ms(leap_day), 29 * DAY_MS);
         // At +01:00 it is March already.
-        let berlin = Period::Month { offset_ms: 3_600_000 };
-        assert_eq!(berlin.begins_at(berlin.number(leap_day)), at(1_835_481_600 - 3_600));
+        let berlin = Period::Month {
+            offset_ms: 3_600_000,
+        };
+        assert_eq!(
+            berlin.begins_at(berlin.number(leap_day)),
+            at(1_835_481_600 - 3_600)
+        );
     }
 
     #[test]
@@ -121,8 +136,13 @@ mod tests {
     #[test]
     fn every_period_begins_where_the_one_before_ends() {
         for period in [
-            Period::Month { offset_ms: -7_200_000 },
-            Period::Every { window_ms: 7_000, offset_ms: 0 },
+            Period::Month {
+                offset_ms: -7_200_000,
+            },
+            Period::Every {
+                window_ms: 7_000,
+                offset_ms: 0,
+            },
         ] {
             for number in 1..400 {
                 let begin = period.begins_at(number);

@@ -31,7 +31,16 @@ mod tests {
 
     #[test]
     fn numbers_come_back_and_what_is_none_is_refused() {
-        for value in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), u64::MAX] {
+        for value in [
+            0,
+            1,
+            127,
+            128,
+            16_383,
+            16_384,
+            u64::from(u32::MAX),
+            u64::MAX,
+        ] {
             let mut bytes = Vec::new();
             put(&mut bytes, value);
             put(&mut bytes, 7);

@@ -16,7 +16,11 @@ impl Fixed {
         let number = varint::take(&mut stored).unwrap_or_default();
         let count = varint::take(&mut stored).unwrap_or_default();
         let present = period.number(now);
-        let (number, count) = if present > number { (present, 0) } else { (number, count) };
+        let (number, count) = if present > number {
+            (present, 0)
+        } else {
+            (number, count)
+        };
         Self {
             period,
             number,

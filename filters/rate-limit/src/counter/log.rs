@@ -14,7 +14,8 @@ impl Log {
     pub fn read(mut stored: &[u8], window_ms: u64, now: u64) -> Self {
         let mut taken = Vec::new();
         let mut at = 0_u64;
-        while let (Some(passed), Some(cost)) = (varint::take(&mut stored), varint::take(&mut stored))
+        while let (Some(passed), Some(cost)) =
+            (varint::take(&mut stored), varint::take(&mut stored))
         {
             at = at.saturating_add(passed);
             taken.push((at, cost));

@@ -41,7 +41,10 @@ impl Sliding {
         }
         let passed = usize::try_from(passed).unwrap_or(TOUCHED).min(TOUCHED);
         self.counts.rotate_right(passed);
-        self.counts.iter_mut().take(passed).for_each(|count| *count = 0);
+        self.counts
+            .iter_mut()
+            .take(passed)
+            .for_each(|count| *count = 0);
         self.newest = part;
     }
 
