@@ -26,6 +26,8 @@ pub struct Standing {
     pub reset_ms: u64,
     /// Whether this request was more than it allows.
     pub violated: bool,
+    /// Whether the limit refuses this client's requests, or only tells.
+    pub enforced: bool,
     /// If it was: milliseconds until a request of this cost fits, [`crate::counter::NEVER`] if it never does.
     pub wait_ms: u64,
     /// For a concurrency limit that was taken: the part of time to give back.
@@ -94,6 +96,7 @@ pub fn decide(value: &[u8], fingerprint: u64, rules: &[Rule], now: u64) -> Decid
             remaining,
             reset_ms: resets_at.saturating_sub(now),
             violated,
+            enforced: rule.enforced,
             wait_ms: match *fits_at {
                 crate::counter::NEVER => crate::counter::NEVER,
                 at => at.saturating_sub(now),

@@ -1,10 +1,31 @@
-//! Plans with exact quotas, counted in shared data.
+//! Limits how often a client may call, by its plan, exactly.
+//!
+//! For each request, in this order:
+//!
+//! 1. Exempt paths, addresses and CORS preflights pass.
+//! 2. The client is found out ([`identity`]) and its tier ([`filter`]).
+//! 3. The store decides over all limits of the tier at once ([`decide`], [`store`]) and counts the request, or refuses
+//!    it and counts nothing.
+//! 4. A refused request is answered ([`refusal`]); every limited response says where the client stands ([`headers`]).
+//! 5. At the end, what counts requests in flight is given back.
 
 pub mod bucket;
+pub mod compile;
 pub mod counter;
 pub mod decide;
+pub mod dynamic;
+pub mod filter;
+pub mod headers;
 pub mod identity;
 pub mod period;
 pub mod plan;
+pub mod refusal;
+pub mod settings;
 pub mod store;
 mod varint;
+
+pub use filter::{RateLimit, Stream};
+pub use settings::Settings;
+
+#[cfg(all(target_os = "wasi", feature = "module"))]
+portcullis_adapter::export!(portcullis_kit::plugin::Plugin<RateLimit>);

@@ -102,12 +102,13 @@ pub trait Store {
         host: &X,
     ) -> Result<Fingerprint, Trouble>;
 
-    /// Decides for a request and counts it.
+    /// Decides for a request and counts it. `now` as [`now_ms`] gives it.
     fn take<X: Exchange>(
         &self,
         table: &Table,
         identity: Fingerprint,
         rules: &[Rule],
+        now: u64,
         host: &X,
     ) -> Answer;
 
@@ -234,9 +235,9 @@ impl Store for Shared {
         table: &Table,
         identity: Fingerprint,
         rules: &[Rule],
+        now: u64,
         host: &X,
     ) -> Answer {
-        let now = now_ms(host);
         let (result, retries) = self.update(&table.key(identity), host, |value| {
             let decided = decide(value, identity.slot, rules, now);
             ((decided.decision, decided.displaced), decided.value)

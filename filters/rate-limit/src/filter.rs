@@ -1,0 +1,549 @@
+//! The filter: finds out who asks and under which plan, has the store decide, and tells.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::rc::Rc;
+
+use portcullis_kit::config::log_line;
+use portcullis_kit::exchange::Exchange;
+use portcullis_kit::headers::Headers;
+use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow, property};
+use sha2::{Digest as _, Sha256};
+
+use crate::compile;
+use crate::counter::Algorithm;
+use crate::decide::{Decision, Rule, Standing, Taken};
+use crate::headers::{self, Told};
+use crate::identity::{self, Identity};
+use crate::plan::{OnError, Profile, Tier, TierSource};
+use crate::refusal::{self, Client};
+use crate::settings::Settings;
+use crate::store::{Answer, Fingerprint, Outcome, Shared, Store, Trouble, now_ms};
+
+/// Filter state: the tier's name.
+pub const TIER_STATE: &str = "portcullis.tier";
+/// Filter state: what was decided. `allowed`, `denied:<limit>`, `shadow_denied:<limit>`, `exempt`, `error`.
+pub const DECISION_STATE: &str = "portcullis.ratelimit";
+
+/// Log lines of one kind are at least so far apart on one worker (ns); those between are counted.
+const LOG_PAUSE: u64 = 1_000_000_000;
+
+/// Plans with exact quotas. `S` keeps the counters.
+pub struct RateLimit<S: Store = Shared> {
+    store: S,
+    shadow_log: Quiet,
+    store_log: Quiet,
+    full_log: Quiet,
+}
+
+/// What one request remembers: nothing where it was not limited.
+#[derive(Default)]
+pub struct Stream(Option<Limited>);
+
+/// A request that was counted.
+pub struct Limited {
+    tier: usize,
+    fingerprint: Fingerprint,
+    now: u64,
+    admitted: bool,
+    grpc: bool,
+    standings: Vec<Standing>,
+    /// What is to be given back at its end.
+    taken: Vec<Taken>,
+}
+
+/// Lets a log line through now and then.
+#[derive(Default)]
+struct Quiet {
+    last: Cell<u64>,
+    passed_over: Cell<u64>,
+}
+
+impl Quiet {
+    /// How many lines were passed over since the last one, if it is time for another.
+    fn due(&self, now: u64) -> Option<u64> {
+        let last = self.last.get();
+        // A clock that stepped back must not silence the log.
+        if last != 0 && now >= last && now - last < LOG_PAUSE {
+            self.passed_over.set(self.passed_over.get() + 1);
+            return None;
+        }
+        self.last.set(now.max(1));
+        Some(self.passed_over.take())
+    }
+}
+
+impl<S: Store> RateLimit<S> {
+    fn log<X: Exchange>(
+        &self,
+        quiet: &Quiet,
+        event: &str,
+        fields: &[(&str, serde_json::Value)],
+        exchange: &X,
+    ) {
+        if let Some(passed_over) = quiet.due(exchange.now()) {
+            let mut all = fields.to_vec();
+            all.push(("passed_over", passed_over.into()));
+            exchange.log(log::Level::Warn, &log_line(event, &all));
+        }
+    }
+
+    /// The store failed: the settings say what then.
+    fn failed<X: Exchange>(
+        &self,
+        profile: &Profile,
+        trouble: Trouble,
+        grpc: bool,
+        exchange: &mut X,
+    ) -> Flow {
+        let (metric, reason) = match trouble {
+            Trouble::Contention => (profile.metrics.cas_exhausted, "contention"),
+            Trouble::Refused => (profile.metrics.store_errors, "refused"),
+        };
+        exchange.increment(metric, 1);
+        self.log(
+            &self.store_log,
+            "rate_limit_store_trouble",
+            &[("reason", reason.into())],
+            exchange,
+        );
+        state(profile, DECISION_STATE, "error", exchange);
+        match profile.on_error {
+            OnError::Allow => Flow::Continue,
+            OnError::Deny => {
+                let id = request_id(exchange);
+                let client = Client {
+                    grpc,
+                    request_id: id.as_deref(),
+                };
+                exchange.reply(refusal::reduced_capacity(client));
+                Flow::Replied
+            }
+        }
+    }
+
+    fn note<X: Exchange>(&self, profile: &Profile, outcome: &Outcome, exchange: &X) {
+        let metrics = &profile.metrics;
+        if outcome.retries > 0 {
+            exchange.increment(metrics.cas_retries, outcome.retries.into());
+        }
+        if outcome.displaced.evicted {
+            exchange.increment(metrics.evicted, 1);
+        }
+        if outcome.displaced.full {
+            exchange.increment(metrics.table_full, 1);
+            self.log(&self.full_log, "rate_limit_table_full", &[], exchange);
+        }
+    }
+
+    /// Does what was decided.
+    fn act<X: Exchange>(
+        &self,
+        profile: &Profile,
+        tier: &Tier,
+        limited: &Limited,
+        exchange: &mut X,
+    ) -> Flow {
+        let told = told(tier, &limited.standings);
+        // A refused request counts for one limit, the one that is met the longest.
+        let violated = |enforced: bool| {
+            told.iter()
+                .filter(|told| told.standing.violated && told.standing.enforced == enforced)
+                .max_by_key(|told| told.standing.wait_ms)
+                .map(|told| told.limit)
+        };
+        for Told { limit, standing } in &told {
+            if standing.violated && !standing.enforced {
+                exchange.increment(limit.shadow_denied, 1);
+            } else if limited.admitted && is_near(standing, profile.near_percent) {
+                exchange.increment(limit.near, 1);
+            }
+        }
+        let decided = |word: &str, limit: Option<&crate::plan::Limit>| match limit {
+            Some(limit) => format!("{word}:{}", limit.name),
+            None => word.to_owned(),
+        };
+        if limited.admitted {
+            exchange.increment(tier.allowed, 1);
+            let shadowed = violated(false);
+            if profile.filter_state {
+                match shadowed {
+                    None => state(profile, DECISION_STATE, "allowed", exchange),
+                    limit => {
+                        let text = decided("shadow_denied", limit);
+                        state(profile, DECISION_STATE, &text, exchange);
+                    }
+                }
+            }
+            if let Some(limit) = shadowed {
+                self.log_shadow(tier, &limit.name, limited.fingerprint, exchange);
+            }
+            return Flow::Continue;
+        }
+        let limit = violated(true);
+        if let Some(limit) = limit {
+            let metric = if profile.shadow {
+                limit.shadow_denied
+            } else {
+                limit.denied
+            };
+            exchange.increment(metric, 1);
+        }
+        state(profile, DECISION_STATE, &decided("denied", limit), exchange);
+        if profile.shadow {
+            let name = limit.map_or("", |limit| limit.name.as_str());
+            self.log_shadow(tier, name, limited.fingerprint, exchange);
+            // The gate lets nothing through; do not write what nobody reads.
+            return Flow::Replied;
+        }
+        let id = request_id(exchange);
+        let client = Client {
+            grpc: limited.grpc,
+            request_id: id.as_deref(),
+        };
+        let reply = refusal::quota_exceeded(profile, tier, &told, limited.now, client);
+        exchange.reply(reply);
+        Flow::Replied
+    }
+
+    fn log_shadow<X: Exchange>(
+        &self,
+        tier: &Tier,
+        limit: &str,
+        identity: Fingerprint,
+        exchange: &X,
+    ) {
+        let identity = format!("{:016x}", identity.short());
+        self.log(
+            &self.shadow_log,
+            "rate_limit_shadow_denied",
+            &[
+                ("tier", tier.name.as_str().into()),
+                ("limit", limit.into()),
+                ("identity", identity.into()),
+            ],
+            exchange,
+        );
+    }
+}
+
+fn told<'a>(tier: &'a Tier, standings: &'a [Standing]) -> Vec<Told<'a>> {
+    tier.limits
+        .iter()
+        .zip(standings)
+        .map(|(limit, standing)| Told { limit, standing })
+        .collect()
+}
+
+fn is_near(standing: &Standing, percent: u64) -> bool {
+    let used = standing.limit.saturating_sub(standing.remaining);
+    used.saturating_mul(100) >= standing.limit.saturating_mul(percent)
+}
+
+fn state<X: Exchange>(profile: &Profile, key: &str, value: &str, exchange: &mut X) {
+    if profile.filter_state {
+        exchange.set_filter_state(key, value.as_bytes());
+    }
+}
+
+fn request_id<X: Exchange>(exchange: &mut X) -> Option<Rc<str>> {
+    exchange.facts().request_id.clone()
+}
+
+/// Whether the request is limited at all.
+fn is_exempt<X: Exchange>(profile: &Profile, headers: &Headers, exchange: &X) -> bool {
+    let exempt = &profile.exempt;
+    if exempt.preflight && is_preflight(headers) {
+        return true;
+    }
+    let target = headers.get(":path").unwrap_or_default();
+    if exempt.paths.match_target(target) {
+        return true;
+    }
+    !exempt.cidrs.is_empty()
+        && property::source_address(exchange)
+            .is_some_and(|address| exempt.cidrs.iter().any(|range| range.contains(address)))
+}
+
+/// A CORS preflight (Fetch, "CORS-preflight request").
+fn is_preflight(headers: &Headers) -> bool {
+    headers.get(":method") == Some(b"OPTIONS")
+        && headers.contains("origin")
+        && headers.contains("access-control-request-method")
+}
+
+/// What a source says of the tier.
+enum Named {
+    Tier(usize),
+    Unknown,
+}
+
+/// The client's tier.
+fn tier<X: Exchange>(
+    profile: &Profile,
+    identity: &Identity,
+    headers: &Headers,
+    exchange: &X,
+) -> Named {
+    let assignment = &profile.assignment;
+    if !assignment.overrides.is_empty()
+        && let Some(tier) = assignment.overrides.get(&identity.hash())
+    {
+        return Named::Tier(*tier);
+    }
+    let by_name = |name: &[u8]| {
+        let found = profile
+            .tiers
+            .iter()
+            .position(|tier| tier.name.as_bytes().eq_ignore_ascii_case(name));
+        found.map_or(Named::Unknown, Named::Tier)
+    };
+    for source in &assignment.sources {
+        match source {
+            TierSource::Claim(path) => {
+                if let Some(name) = identity::claim(path, exchange) {
+                    return by_name(&name);
+                }
+            }
+            TierSource::Header(name) => {
+                if let Some(name) = headers.get(name).filter(|name| !name.is_empty()) {
+                    return by_name(name);
+                }
+            }
+            TierSource::Keys { header, tiers } => {
+                if let Some(key) = headers.get(header) {
+                    let hash: [u8; 32] = Sha256::digest(key).into();
+                    if let Some(tier) = tiers.get(&hash) {
+                        return Named::Tier(*tier);
+                    }
+                }
+            }
+        }
+    }
+    Named::Tier(if identity.anonymous {
+        assignment.anonymous
+    } else {
+        assignment.default
+    })
+}
+
+/// The tier's rules for this request.
+fn rules<'a, X: Exchange>(
+    profile: &Profile,
+    tier: &'a Tier,
+    fingerprint: Fingerprint,
+    exchange: &X,
+) -> Cow<'a, [Rule]> {
+    if let Some(rules) = &tier.rules {
+        return Cow::Borrowed(rules);
+    }
+    // The same identities always: a share of requests would refuse everybody now and then.
+    let share = (fingerprint.short() >> 8) % 100;
+    tier.limits
+        .iter()
+        .map(|limit| {
+            let mut rule = limit.rule;
+            rule.enforced &= share < u64::from(limit.enforce_percent);
+            if let Some(dynamic) = &limit.dynamic
+                && let Some(value) = identity::claim(&dynamic.path, exchange)
+            {
+                match crate::dynamic::count(&value, dynamic.unit) {
+                    Some(count) => rule.limit = count,
+                    None => exchange.increment(profile.metrics.invalid_dynamic, 1),
+                }
+            }
+            rule
+        })
+        .collect()
+}
+
+/// What the request holds of concurrency limits.
+fn taken(rules: &[Rule], decision: &Decision) -> Vec<Taken> {
+    rules
+        .iter()
+        .zip(&decision.standings)
+        .filter_map(|(rule, standing)| match rule.algorithm {
+            Algorithm::Concurrency { lease_ms } => standing.part.map(|part| Taken {
+                tag: rule.tag,
+                lease_ms,
+                part,
+            }),
+            _ => None,
+        })
+        .collect()
+}
+
+impl<S: Store> Filter for RateLimit<S> {
+    const NAME: &'static str = "rate-limit";
+    const CALLBACKS: Callbacks = Callbacks::REQUEST_HEADERS
+        .and(Callbacks::RESPONSE_HEADERS)
+        .and(Callbacks::LOG);
+    type Settings = Settings;
+    type Profile = Profile;
+    type Stream = Stream;
+
+    fn start() -> Self {
+        Self {
+            store: S::start(),
+            shadow_log: Quiet::default(),
+            store_log: Quiet::default(),
+            full_log: Quiet::default(),
+        }
+    }
+
+    fn compile(settings: Settings, compiling: &Compiling<'_>) -> Result<Profile, ConfigError> {
+        compile::compile(settings, compiling)
+    }
+
+    fn check(profiles: &[(&str, &Profile)]) -> Result<(), ConfigError> {
+        compile::check(profiles)
+    }
+
+    fn request_headers<X: Exchange>(
+        &self,
+        profile: &Profile,
+        stream: &mut Stream,
+        exchange: &mut X,
+        _: bool,
+    ) -> Flow {
+        let headers = exchange.request();
+        for name in &profile.assignment.untrusted {
+            if headers.contains(name) {
+                exchange.remove_request_header(name);
+            }
+        }
+        if is_exempt(profile, &headers, exchange) {
+            return exempt(profile, exchange);
+        }
+        // Who cannot be told apart shares one identity: being unknown must not be a way around the limits.
+        let identity = identity::find(&profile.identity, &headers, exchange).unwrap_or(Identity {
+            source: usize::MAX,
+            bytes: b"unknown:".to_vec(),
+            anonymous: true,
+        });
+        if !profile.exempt.identities.is_empty()
+            && profile.exempt.identities.contains(&identity.hash())
+        {
+            return exempt(profile, exchange);
+        }
+        let grpc = refusal::is_grpc(headers.get("content-type"));
+        let at = match tier(profile, &identity, &headers, exchange) {
+            Named::Tier(at) => at,
+            Named::Unknown => {
+                exchange.increment(profile.metrics.unknown_tier, 1);
+                if profile.assignment.refuse_unknown {
+                    state(profile, DECISION_STATE, "denied:unknown_tier", exchange);
+                    let id = request_id(exchange);
+                    exchange.reply(refusal::unknown_tier(Client {
+                        grpc,
+                        request_id: id.as_deref(),
+                    }));
+                    return Flow::Replied;
+                }
+                profile.assignment.default
+            }
+        };
+        drop(headers);
+        let Some(tier) = profile.tiers.get(at) else {
+            return Flow::Continue;
+        };
+        state(profile, TIER_STATE, &tier.name, exchange);
+        if tier.limits.is_empty() {
+            exchange.increment(tier.allowed, 1);
+            state(profile, DECISION_STATE, "allowed", exchange);
+            return Flow::Continue;
+        }
+        let table = &profile.table;
+        let fingerprint = match self.store.fingerprint(table, &identity.bytes, exchange) {
+            Ok(fingerprint) => fingerprint,
+            Err(trouble) => return self.failed(profile, trouble, grpc, exchange),
+        };
+        let rules = rules(profile, tier, fingerprint, exchange);
+        let now = now_ms(exchange);
+        let outcome = match self.store.take(table, fingerprint, &rules, now, exchange) {
+            Answer::Now(outcome) => outcome,
+            Answer::Later => return Flow::Pause,
+        };
+        self.note(profile, &outcome, exchange);
+        let decision = match outcome.result {
+            Ok(decision) => decision,
+            Err(trouble) => return self.failed(profile, trouble, grpc, exchange),
+        };
+        let taken = taken(&rules, &decision);
+        if !taken.is_empty() {
+            exchange.adjust(profile.metrics.in_flight, 1);
+        }
+        let limited = Limited {
+            tier: at,
+            fingerprint,
+            now,
+            admitted: decision.admitted,
+            grpc,
+            standings: decision.standings,
+            taken,
+        };
+        let flow = self.act(profile, tier, &limited, exchange);
+        stream.0 = Some(limited);
+        flow
+    }
+
+    fn response_headers<X: Exchange>(
+        &self,
+        profile: &Profile,
+        stream: &mut Stream,
+        exchange: &mut X,
+        _: bool,
+    ) -> Flow {
+        let Some(limited) = &stream.0 else {
+            return Flow::Continue;
+        };
+        let Some(tier) = profile.tiers.get(limited.tier) else {
+            return Flow::Continue;
+        };
+        let told = told(tier, &limited.standings);
+        let partition = limited.fingerprint.short();
+        for style in &profile.styles {
+            headers::write(
+                *style,
+                &told,
+                tier.policy.as_deref(),
+                partition,
+                limited.now,
+                |name, value| exchange.set_response_header(name, value),
+            );
+        }
+        Flow::Continue
+    }
+
+    fn finished<X: Exchange>(&self, profile: &Profile, stream: &mut Stream, exchange: &mut X) {
+        let Some(limited) = stream.0.take() else {
+            return;
+        };
+        if limited.taken.is_empty() {
+            return;
+        }
+        exchange.adjust(profile.metrics.in_flight, -1);
+        let released = self.store.release(
+            &profile.table,
+            limited.fingerprint,
+            &limited.taken,
+            exchange,
+        );
+        // What could not be given back lapses with its lease.
+        if let Err(trouble) = released {
+            exchange.increment(
+                match trouble {
+                    Trouble::Contention => profile.metrics.cas_exhausted,
+                    Trouble::Refused => profile.metrics.store_errors,
+                },
+                1,
+            );
+        }
+    }
+}
+
+fn exempt<X: Exchange>(profile: &Profile, exchange: &mut X) -> Flow {
+    exchange.increment(profile.metrics.exempt, 1);
+    state(profile, DECISION_STATE, "exempt", exchange);
+    Flow::Continue
+}

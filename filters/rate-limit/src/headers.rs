@@ -1,0 +1,182 @@
+//! What a client is told about its limits in headers.
+//!
+//! `RateLimit-Policy` and `RateLimit` are structured fields (RFC 9651) as in draft-ietf-httpapi-ratelimit-headers-11:
+//! `q` quota, `w` window in seconds, `qu` quota unit, `pk` partition key, `r` remaining, `t` seconds until more comes
+//! free.
+
+use std::fmt::Write as _;
+
+use crate::counter::Algorithm;
+use crate::decide::Standing;
+use crate::plan::{Limit, Style};
+
+/// One limit as it stands for a client.
+#[derive(Clone, Copy)]
+pub struct Told<'a> {
+    pub limit: &'a Limit,
+    pub standing: &'a Standing,
+}
+
+/// Whole seconds, rounded up: who waits them has waited enough.
+pub fn seconds(milliseconds: u64) -> u64 {
+    milliseconds.div_ceil(1_000)
+}
+
+/// The window in seconds at this time (a month's length varies); none for what counts requests in flight.
+pub fn window_s(algorithm: &Algorithm, now: u64) -> Option<u64> {
+    Some(seconds(match algorithm {
+        Algorithm::Sliding { window_ms }
+        | Algorithm::Log { window_ms }
+        | Algorithm::Gcra { window_ms, .. } => *window_ms,
+        Algorithm::Fixed(period) => period.length_ms(now),
+        Algorithm::Concurrency { .. } => return None,
+    }))
+}
+
+/// Writes the headers of one style.
+pub fn write(
+    style: Style,
+    told: &[Told<'_>],
+    policy: Option<&str>,
+    partition: u64,
+    now: u64,
+    mut set: impl FnMut(&str, &[u8]),
+) {
+    match style {
+        Style::Ietf { partition_key } => {
+            let partition = partition_key.then_some(partition);
+            match policy.filter(|_| partition.is_none()) {
+                Some(policy) => set("ratelimit-policy", policy.as_bytes()),
+                None => {
+                    let limits = told.iter().map(|told| (told.limit, told.standing.limit));
+                    set(
+                        "ratelimit-policy",
+                        policies(limits, partition, now).as_bytes(),
+                    );
+                }
+            }
+            set("ratelimit", remaining(told, partition).as_bytes());
+        }
+        Style::XRateLimit { epoch } => {
+            if let Some(tightest) = tightest(told) {
+                for (name, value) in triple(tightest, epoch, now) {
+                    set(&format!("x-ratelimit-{name}"), value.to_string().as_bytes());
+                }
+            }
+        }
+        Style::XRateLimitWindow { epoch } => {
+            for one in told {
+                for (name, value) in triple(*one, epoch, now) {
+                    let name = format!("x-ratelimit-{name}-{}", one.limit.name);
+                    set(&name, value.to_string().as_bytes());
+                }
+            }
+        }
+        Style::Envoy => {
+            if let Some(tightest) = tightest(told) {
+                set(
+                    "x-ratelimit-limit",
+                    draft_03(tightest, told, now).as_bytes(),
+                );
+                let left = tightest.standing.remaining.to_string();
+                set("x-ratelimit-remaining", left.as_bytes());
+                let reset = seconds(tightest.standing.reset_ms).to_string();
+                set("x-ratelimit-reset", reset.as_bytes());
+            }
+        }
+    }
+}
+
+/// `"minute";q=10;w=60, "day";q=1000;w=86400`
+pub fn policies<'a>(
+    limits: impl Iterator<Item = (&'a Limit, u64)>,
+    partition: Option<u64>,
+    now: u64,
+) -> String {
+    let mut value = String::with_capacity(96);
+    for (limit, quota) in limits {
+        separate(&mut value);
+        let _ = write!(value, "\"{}\";q={quota}", limit.name);
+        match window_s(&limit.rule.algorithm, now) {
+            Some(window) => {
+                let _ = write!(value, ";w={window}");
+            }
+            None => value.push_str(";qu=\"concurrent-requests\""),
+        }
+        partition_key(&mut value, partition);
+    }
+    value
+}
+
+/// `"minute";r=3;t=21`
+fn remaining(told: &[Told<'_>], partition: Option<u64>) -> String {
+    let mut value = String::with_capacity(96);
+    for Told { limit, standing } in told {
+        separate(&mut value);
+        let _ = write!(value, "\"{}\";r={}", limit.name, standing.remaining);
+        if standing.reset_ms > 0 {
+            let _ = write!(value, ";t={}", seconds(standing.reset_ms));
+        }
+        partition_key(&mut value, partition);
+    }
+    value
+}
+
+fn separate(value: &mut String) {
+    if !value.is_empty() {
+        value.push_str(", ");
+    }
+}
+
+/// A byte sequence of the identity's keyed hash: it tells partitions apart and nothing about who they are.
+fn partition_key(value: &mut String, partition: Option<u64>) {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let Some(partition) = partition else { return };
+    value.push_str(";pk=:");
+    // Six of its bytes are eight digits without padding.
+    let mut bits = partition >> 16;
+    let mut digits = [0; 8];
+    for digit in digits.iter_mut().rev() {
+        *digit = DIGITS.get((bits & 63) as usize).copied().unwrap_or(b'A');
+        bits >>= 6;
+    }
+    value.extend(digits.map(char::from));
+    value.push(':');
+}
+
+/// The limit that will be met first: least left, then the longest to wait.
+fn tightest<'a>(told: &[Told<'a>]) -> Option<Told<'a>> {
+    told.iter()
+        .min_by_key(|told| (told.standing.remaining, u64::MAX - told.standing.reset_ms))
+        .copied()
+}
+
+fn triple(told: Told<'_>, epoch: bool, now: u64) -> [(&'static str, u64); 3] {
+    let reset = if epoch {
+        seconds(
+            crate::counter::EPOCH_MS
+                .saturating_add(now)
+                .saturating_add(told.standing.reset_ms),
+        )
+    } else {
+        seconds(told.standing.reset_ms)
+    };
+    [
+        ("limit", told.standing.limit),
+        ("remaining", told.standing.remaining),
+        ("reset", reset),
+    ]
+}
+
+/// `10, 10;w=60;name="minute", 1000;w=86400;name="day"`
+fn draft_03(tightest: Told<'_>, told: &[Told<'_>], now: u64) -> String {
+    let mut value = tightest.standing.limit.to_string();
+    for Told { limit, standing } in told {
+        let _ = write!(value, ", {}", standing.limit);
+        if let Some(window) = window_s(&limit.rule.algorithm, now) {
+            let _ = write!(value, ";w={window}");
+        }
+        let _ = write!(value, ";name=\"{}\"", limit.name);
+    }
+    value
+}

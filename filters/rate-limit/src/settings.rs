@@ -1,0 +1,3 @@
+use serde::Deserialize;
+#[derive(Deserialize)]
+pub struct Settings {}
