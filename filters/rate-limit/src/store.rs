@@ -47,7 +47,7 @@ impl Table {
     }
 
     /// The key of a bucket: short enough for a host's short-string form.
-    fn key(&self, fingerprint: Fingerprint) -> [u8; 12] {
+    pub fn key(&self, fingerprint: Fingerprint) -> [u8; 12] {
         // The high bits of a product spread a 64-bit number over any range evenly.
         let bucket = (u128::from(fingerprint.bucket) * u128::from(self.buckets)) >> 64;
         let [a, b, c, d] = self.namespace.to_le_bytes();

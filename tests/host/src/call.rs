@@ -28,6 +28,9 @@ pub fn call(
     name: &'static str,
     body: impl FnOnce(&mut Caller<'_, State>) -> Done,
 ) -> wasmtime::Result<u32> {
+    if let Some(interruption) = caller.data().world.interruption.clone() {
+        (interruption.0)(name);
+    }
     caller.data_mut().enter(name);
     let failures = &caller.data().world.failures;
     let failed = failures.iter().find_map(|failure| failure.status(name));

@@ -6,8 +6,17 @@ use std::rc::Rc;
 
 use crate::status::Status;
 
-/// A store that several plugins can share; clones are the same store. It speaks Envoy's dialect: a set with CAS 0
-/// overwrites, a set of an absent key succeeds whatever the CAS, nothing is ever deleted.
+/// What a host makes of the CAS of a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// Envoy: 0 overwrites, and a set of an absent key succeeds whatever the CAS.
+    #[default]
+    Envoy,
+    /// Hosts on nginx: it must be the value's, and 0 for an absent key.
+    Strict,
+}
+
+/// A store that several plugins can share; clones are the same store. Nothing is ever deleted.
 #[derive(Clone, Debug, Default)]
 pub struct SharedData(Rc<RefCell<Store>>);
 
@@ -15,9 +24,16 @@ pub struct SharedData(Rc<RefCell<Store>>);
 struct Store {
     values: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
     last_cas: u32,
+    dialect: Dialect,
 }
 
 impl SharedData {
+    pub fn of(dialect: Dialect) -> Self {
+        let store = Self::default();
+        store.0.borrow_mut().dialect = dialect;
+        store
+    }
+
     pub fn get(&self, key: &[u8]) -> Option<(Vec<u8>, u32)> {
         self.0.borrow().values.get(key).cloned()
     }
@@ -34,7 +50,11 @@ impl SharedData {
     pub(crate) fn set(&self, key: Vec<u8>, value: Vec<u8>, cas: u32) -> Result<(), Status> {
         let mut store = self.0.borrow_mut();
         let known = store.values.get(&key).map(|(_, cas)| *cas);
-        if cas != 0 && known.is_some_and(|known| known != cas) {
+        let matches = match store.dialect {
+            Dialect::Envoy => cas == 0 || known.is_none_or(|known| known == cas),
+            Dialect::Strict => known.unwrap_or_default() == cas,
+        };
+        if !matches {
             return Err(Status::CAS_MISMATCH);
         }
         store.last_cas += 1;

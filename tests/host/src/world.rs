@@ -1,11 +1,23 @@
 //! All that a plugin can see beside its streams. Tests change it between callbacks.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::rc::Rc;
 
 use crate::failure::Failure;
 use crate::lines::Lines;
 use crate::metrics::Metrics;
 use crate::shared::SharedData;
+
+/// What happens between a plugin and the host, before each host call: another plugin's turn, for one.
+#[derive(Clone)]
+pub struct Interruption(pub Rc<dyn Fn(&'static str)>);
+
+impl fmt::Debug for Interruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Interruption")
+    }
+}
 
 /// The host around a plugin.
 #[derive(Clone, Debug)]
@@ -28,6 +40,8 @@ pub struct World {
     pub callouts: Vec<Callout>,
     /// Rules for host calls; the first that knows a call decides.
     pub failures: Vec<Failure>,
+    /// Runs before each host call, with its name.
+    pub interruption: Option<Interruption>,
     pub(crate) configuration: Vec<u8>,
     pub(crate) last_token: u32,
 }
@@ -46,6 +60,7 @@ impl Default for World {
             tick_period_ms: 0,
             callouts: Vec::new(),
             failures: Vec::new(),
+            interruption: None,
             configuration: Vec::new(),
             last_token: 0,
         }
