@@ -19,10 +19,12 @@ pub mod headers;
 pub mod identity;
 pub mod period;
 pub mod plan;
+pub mod preset;
 pub mod refusal;
 pub mod settings;
 pub mod store;
 mod varint;
+pub mod window;
 
 pub use filter::{RateLimit, Stream};
 pub use settings::Settings;

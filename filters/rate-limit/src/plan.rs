@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use portcullis_kit::Path;
 use portcullis_kit::cidr::Cidr;
 use portcullis_kit::metrics::MetricId;
 use portcullis_kit::routes::Paths;
 
+use crate::counter::Algorithm;
 use crate::decide::Rule;
 use crate::identity::{IdentityHash, Source};
 use crate::store::Table;
@@ -30,6 +32,23 @@ pub struct Profile {
     /// Requests that leave a limit used to this part or more (percent) are counted as near.
     pub near_percent: u64,
     pub metrics: Metrics,
+    /// What requests of this profile use.
+    pub resource: String,
+    /// All limits of all tiers, those of other resources too.
+    pub declared: Vec<Declared>,
+}
+
+/// A limit as it was declared, to compare it with others.
+#[derive(Clone, Debug)]
+pub struct Declared {
+    pub name: String,
+    pub tag: u16,
+    pub algorithm: Algorithm,
+    pub resource: Option<String>,
+    /// Whether a user wrote it; else it comes with a preset.
+    pub own: bool,
+    /// Where it stands in the profile's settings.
+    pub path: Path,
 }
 
 /// Which tier a client gets.

@@ -46,6 +46,11 @@ impl Table {
         }
     }
 
+    /// How many buckets there are.
+    pub fn size(&self) -> u64 {
+        self.buckets
+    }
+
     /// The key of a bucket: short enough for a host's short-string form.
     pub fn key(&self, fingerprint: Fingerprint) -> [u8; 12] {
         // The high bits of a product spread a 64-bit number over any range evenly.

@@ -1,5 +1,6 @@
 //! The algorithms against a naive model, for any arrivals and a clock that steps.
 #![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // A test may fail by panic.
 
 use proptest::prelude::*;
 use rate_limit::counter::{Algorithm, NEVER};

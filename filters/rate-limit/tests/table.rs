@@ -1,4 +1,5 @@
 //! The table: who stays, who goes, and how much it weighs.
+#![allow(clippy::indexing_slicing)] // A test may fail by panic.
 
 use rate_limit::bucket::SLOTS;
 use rate_limit::counter::Algorithm;

@@ -1,0 +1,56 @@
+//! The plans that are there without being written.
+
+use std::collections::BTreeMap;
+
+use crate::settings::{Limit, LimitMode, Plans, Tier};
+
+/// Requests per minute, hour and day, AI calls per day, and the next tier.
+const STANDARD: [(&str, [u32; 4], Option<&str>); 4] = [
+    ("free", [10, 100, 1_000, 10], Some("starter")),
+    ("starter", [30, 500, 5_000, 100], Some("professional")),
+    (
+        "professional",
+        [100, 2_000, 20_000, 500],
+        Some("enterprise"),
+    ),
+    ("enterprise", [500, 10_000, 100_000, 5_000], None),
+];
+
+/// The tiers of these plans, as a user would write them.
+pub fn tiers(plans: Plans) -> BTreeMap<String, Tier> {
+    if plans == Plans::None {
+        return BTreeMap::new();
+    }
+    STANDARD
+        .into_iter()
+        .map(|(name, [minute, hour, day, ai], next)| {
+            let limits = vec![
+                limit("minute", "minute", minute, None),
+                limit("hour", "hour", hour, None),
+                limit("day", "day", day, None),
+                limit("ai", "day", ai, Some("ai")),
+            ];
+            let tier = Tier {
+                limits,
+                upgrade_to: next.map(str::to_owned),
+                ..Tier::default()
+            };
+            (name.to_owned(), tier)
+        })
+        .collect()
+}
+
+fn limit(name: &str, window: &str, count: u32, resource: Option<&str>) -> Limit {
+    Limit {
+        name: name.to_owned(),
+        count,
+        window: window.to_owned(),
+        algorithm: None,
+        burst: None,
+        resource: resource.map(str::to_owned),
+        mode: LimitMode::Enforce,
+        enforce_percent: 100,
+        count_denied: false,
+        dynamic: None,
+    }
+}

@@ -1,0 +1,651 @@
+//! The filter in memory: who is limited, by what, and what the client is told.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // A test may fail by panic.
+
+use portcullis_kit::Flow;
+use portcullis_kit::plugin::Plugin;
+use portcullis_kit::testing::{Bench, Dialect, Fake, Shared};
+use rate_limit::RateLimit;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+/// 2026-11-21T08:00:00Z in nanoseconds.
+const NOW: u64 = 1_795_248_000_000_000_000;
+const SECOND: u64 = 1_000_000_000;
+
+struct Proxy {
+    bench: Bench<Plugin<RateLimit>>,
+    shared: Shared,
+    now: u64,
+}
+
+/// What came of one request.
+struct Told {
+    fake: Fake,
+    admitted: bool,
+}
+
+impl Told {
+    fn header(&self, name: &str) -> Option<String> {
+        let value = self.fake.response.get(name)?;
+        Some(String::from_utf8(value.to_vec()).unwrap())
+    }
+
+    fn problem(&self) -> Value {
+        serde_json::from_slice(&self.fake.replies[0].body).unwrap()
+    }
+
+    fn status(&self) -> Option<u16> {
+        Some(self.fake.replies.first()?.status)
+    }
+
+    fn state(&self, key: &str) -> Option<String> {
+        let value = self.fake.filter_state.get(key)?;
+        Some(String::from_utf8(value.clone()).unwrap())
+    }
+}
+
+fn hash(text: &str) -> String {
+    let digest = Sha256::digest(text);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Proxy {
+    fn new(settings: Value) -> Self {
+        Self::on(Shared::default(), settings)
+    }
+
+    fn on(shared: Shared, settings: Value) -> Self {
+        let bench = Bench::load(&settings).unwrap_or_else(|error| panic!("{error}"));
+        Self {
+            bench,
+            shared,
+            now: NOW,
+        }
+    }
+
+    fn send(&self, fake: Fake) -> Told {
+        self.send_to(fake, &[(":status", "200")])
+    }
+
+    fn send_to(&self, mut fake: Fake, upstream: &[(&str, &str)]) -> Told {
+        fake.now.set(self.now);
+        fake.shared = self.shared.clone();
+        let fake = self.bench.exchange(fake, upstream);
+        let admitted = fake.replies.is_empty();
+        Told { fake, admitted }
+    }
+
+    /// A request with an API key.
+    fn key(&self, key: &str) -> Told {
+        let mut fake = Fake::get("/v1/orders");
+        fake.request.add("x-api-key", key.as_bytes());
+        self.send(fake)
+    }
+}
+
+fn by_key(over: Value) -> Value {
+    let mut settings = json!({"identity": [{"header": {"name": "x-api-key", "hash": true}}, {"client_address": {}}]});
+    for (key, value) in over.as_object().unwrap() {
+        settings[key] = value.clone();
+    }
+    settings
+}
+
+/// One tier with these limits.
+fn only(limits: Value) -> Value {
+    by_key(json!({"plans": "none", "tier": {"default": "t"}, "tiers": {"t": {"limits": limits}}}))
+}
+
+#[test]
+fn the_standard_plan_holds_what_it_says_and_the_429_says_the_rest() {
+    let mut proxy = Proxy::new(by_key(
+        json!({"upgrade": {"url": "https://example.com/plans", "text": "More for more."}}),
+    ));
+    for left in (0..10).rev() {
+        let told = proxy.key("k");
+        assert!(told.admitted);
+        let stands = told.header("ratelimit").unwrap();
+        assert!(
+            stands.starts_with(&format!(
+                "\"minute\";r={left};t=66, \"hour\";r={}",
+                90 + left
+            )),
+            "{stands}"
+        );
+        assert_eq!(
+            told.header("ratelimit-policy").unwrap(),
+            "\"minute\";q=10;w=60, \"hour\";q=100;w=3600, \"day\";q=1000;w=86400"
+        );
+        assert_eq!(told.state("portcullis.tier").unwrap(), "free");
+        assert_eq!(told.state("portcullis.ratelimit").unwrap(), "allowed");
+    }
+    proxy.now += SECOND;
+    let told = proxy.key("k");
+    assert_eq!(told.status(), Some(429));
+    assert_eq!(told.header("retry-after").unwrap(), "65");
+    assert_eq!(
+        told.header("content-type").unwrap(),
+        "application/problem+json"
+    );
+    assert!(
+        told.header("ratelimit")
+            .unwrap()
+            .starts_with("\"minute\";r=0;t=65, \"hour\";r=90")
+    );
+    assert_eq!(told.state("portcullis.ratelimit").unwrap(), "denied:minute");
+    assert_eq!(
+        told.problem(),
+        json!({
+            "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
+            "title": "Quota exceeded",
+            "status": 429,
+            "detail": "Limit \"minute\" of plan \"free\" is used up (10 in 60 seconds). Try again in 65 seconds.",
+            "violated-policies": ["minute"],
+            "tier": "free",
+            "upgrade": {
+                "tier": "starter",
+                "limits": [
+                    {"policy": "minute", "quota": 30, "window": 60},
+                    {"policy": "hour", "quota": 500, "window": 3600},
+                    {"policy": "day", "quota": 5000, "window": 86400},
+                ],
+                "url": "https://example.com/plans",
+                "text": "More for more.",
+            },
+        })
+    );
+    assert!(proxy.key("another").admitted);
+    proxy.now += 64 * SECOND - 1_000_000;
+    assert!(!proxy.key("k").admitted);
+    proxy.now += 1_000_000 + SECOND;
+    assert!(proxy.key("k").admitted);
+}
+
+#[test]
+fn calls_of_a_resource_count_for_its_limit_and_for_those_of_all() {
+    let proxy = Proxy::new(by_key(json!({
+        "plans": "none",
+        "tier": {"default": "t"},
+        "tiers": {"t": {"limits": [
+            {"name": "minute", "count": 5, "window": "1m"},
+            {"name": "ai", "count": 2, "window": "1d", "resource": "ai"},
+        ]}},
+        "profiles": {"chat": {"resource": "ai"}},
+        "routes": [{"profile": "chat", "paths": [{"prefix": "/v1/chat"}]}],
+    })));
+    let chat = || {
+        let mut fake = Fake::get("/v1/chat/completions");
+        fake.request.add("x-api-key", b"k");
+        proxy.send(fake)
+    };
+    assert!(chat().admitted);
+    let told = chat();
+    assert_eq!(
+        told.header("ratelimit-policy").unwrap(),
+        "\"minute\";q=5;w=60, \"ai\";q=2;w=86400"
+    );
+    let refused = chat();
+    assert_eq!(refused.problem()["violated-policies"], json!(["ai"]));
+    // The refused call took nothing of the others.
+    for _ in 0..3 {
+        assert!(proxy.key("k").admitted);
+    }
+    assert_eq!(
+        proxy.key("k").problem()["violated-policies"],
+        json!(["minute"])
+    );
+}
+
+#[test]
+fn tiers_come_from_overrides_claims_trusted_headers_and_keys() {
+    let proxy = Proxy::new(by_key(json!({
+        "tier": {
+            "from": [
+                {"jwt_claim": {"path": ["payload", "plan"]}},
+                {"header": {"name": "X-Plan", "trusted": true}},
+                {"header": {"name": "X-Tier"}},
+                {"api_keys": {"header": "x-api-key", "keys": {hash("gold-key"): "enterprise"}}},
+            ],
+            "anonymous": "starter",
+        },
+        "overrides": {hash("header:x-api-key:boss"): {"tier": "enterprise"}},
+    })));
+    let claim = "metadata.filter_metadata.envoy.filters.http.jwt_authn.payload.plan";
+    let keyed = |key: &str, more: &[(&str, &str)]| {
+        let mut fake = Fake::get("/");
+        fake.request.add("x-api-key", key.as_bytes());
+        for (name, value) in more {
+            fake.request.add(name, value.as_bytes());
+        }
+        fake
+    };
+    let tier = |fake: Fake| proxy.send(fake).state("portcullis.tier").unwrap();
+    assert_eq!(
+        tier(keyed("a", &[]).with_property(claim, "PROFESSIONAL")),
+        "professional"
+    );
+    assert_eq!(tier(keyed("a", &[("x-plan", "Starter")])), "starter");
+    assert_eq!(tier(keyed("boss", &[("x-plan", "starter")])), "enterprise");
+    assert_eq!(tier(keyed("gold-key", &[])), "enterprise");
+    assert_eq!(tier(keyed("a", &[])), "free");
+    let address = Fake::get("/").with_property("source.address", "203.0.113.7:1234");
+    assert_eq!(tier(address), "starter");
+
+    let forged = proxy.send(keyed("a", &[("x-tier", "enterprise")]));
+    assert_eq!(forged.state("portcullis.tier").unwrap(), "free");
+    assert!(
+        !forged.fake.request.contains("x-tier"),
+        "nobody behind believes it either"
+    );
+}
+
+#[test]
+fn an_unknown_tier_gets_the_default_or_is_refused() {
+    let plan = |fake: Fake| fake.with_property("metadata.filter_metadata.ns.plan", "platinum");
+    let from = json!([{"jwt_claim": {"metadata": "ns", "path": ["plan"]}}]);
+    let lenient = Proxy::new(json!({"tier": {"from": from}}));
+    let told = lenient.send(plan(Fake::get("/")));
+    assert!(told.admitted);
+    assert_eq!(told.state("portcullis.tier").unwrap(), "free");
+    assert_eq!(
+        told.fake
+            .count("portcullis_rate_limit_unknown_tier_total.profile=default"),
+        1
+    );
+    let strict = Proxy::new(json!({"tier": {"from": from, "unknown": "deny"}}));
+    let told = strict.send(plan(Fake::get("/")));
+    assert_eq!(told.status(), Some(403));
+    assert!(!told.problem().to_string().contains("platinum"));
+}
+
+#[test]
+fn addresses_count_by_network_and_unknown_clients_share_one_identity() {
+    let proxy = Proxy::new(
+        json!({"plans": "none", "tier": {"default": "t"}, "tiers": {"t": {"limits": [
+        {"name": "minute", "count": 1, "window": "1m"}]}}}),
+    );
+    let from = |address: &str| {
+        let fake = Fake::get("/").with_property("source.address", address);
+        proxy.send(fake).admitted
+    };
+    assert!(from("[2001:db8:1:2::1]:5"));
+    assert!(!from("[2001:db8:1:2:ffff::9]:6"), "one /64");
+    assert!(from("[2001:db8:1:3::1]:5"));
+    assert!(from("203.0.113.7:1"));
+    assert!(!from("203.0.113.7:2"));
+    assert!(from("203.0.113.8:1"));
+    assert!(proxy.send(Fake::get("/")).admitted);
+    assert!(!proxy.send(Fake::get("/")).admitted);
+}
+
+#[test]
+fn only_listed_keys_are_identities_where_the_settings_say_so() {
+    let proxy = Proxy::new(json!({
+        "identity": [{"header": {"name": "X-Api-Key", "hash": true, "listed_only": true}}, {"client_address": {}}],
+        "tier": {
+            "from": [{"api_keys": {"header": "x-api-key", "keys": {hash("known"): "enterprise"}}}],
+            "anonymous": "free",
+        },
+    }));
+    assert_eq!(
+        proxy.key("known").state("portcullis.tier").unwrap(),
+        "enterprise"
+    );
+    // Made-up keys do not get around the address's limit.
+    let admitted = (0..20)
+        .filter(|n| proxy.key(&format!("made-up-{n}")).admitted)
+        .count();
+    assert_eq!(admitted, 10);
+}
+
+#[test]
+fn two_lines_of_an_identity_header_are_none() {
+    let proxy = Proxy::new(by_key(json!({})));
+    let mut fake = Fake::get("/").with_property("source.address", "203.0.113.7:1");
+    fake.request.add("x-api-key", b"a");
+    fake.request.add("x-api-key", b"b");
+    assert!(proxy.send(fake).admitted);
+    assert_eq!(
+        proxy
+            .key("a")
+            .header("ratelimit")
+            .unwrap()
+            .split(';')
+            .nth(1),
+        Some("r=9")
+    );
+}
+
+#[test]
+fn exempt_is_what_the_settings_say_and_preflights() {
+    let mut settings = only(json!([{"name": "minute", "count": 1, "window": "1m"}]));
+    settings["exempt"] = json!({
+        "cidrs": ["10.0.0.0/8"],
+        "paths": [{"exact": "/healthz"}],
+        "identities": [hash("header:x-api-key:monitor")],
+    });
+    let proxy = Proxy::new(settings);
+    for _ in 0..3 {
+        assert!(proxy.key("monitor").admitted);
+        assert!(proxy.send(Fake::get("/healthz?x=1")).admitted);
+        let inside = Fake::get("/").with_property("source.address", "10.1.2.3:4");
+        let told = proxy.send(inside);
+        assert!(told.admitted && told.header("ratelimit").is_none());
+        assert_eq!(told.state("portcullis.ratelimit").unwrap(), "exempt");
+        let preflight = Fake::request([
+            (":method", "OPTIONS"),
+            (":path", "/v1"),
+            ("origin", "https://a.example"),
+            ("access-control-request-method", "PUT"),
+        ]);
+        assert!(proxy.send(preflight).admitted);
+    }
+    let options = || Fake::request([(":method", "OPTIONS"), (":path", "/v1")]);
+    assert!(proxy.send(options()).admitted);
+    assert!(!proxy.send(options()).admitted, "not a preflight");
+}
+
+#[test]
+fn a_request_may_cost_more() {
+    let mut settings = only(json!([{"name": "minute", "count": 10, "window": "1m"}]));
+    settings["profiles"] = json!({"export": {"cost": 4}});
+    settings["routes"] = json!([{"profile": "export", "paths": [{"exact": "/export"}]}]);
+    let proxy = Proxy::new(settings);
+    let export = || {
+        let mut fake = Fake::get("/export");
+        fake.request.add("x-api-key", b"k");
+        proxy.send(fake)
+    };
+    assert_eq!(export().header("ratelimit").unwrap(), "\"minute\";r=6;t=66");
+    assert!(export().admitted);
+    assert!(!export().admitted);
+    assert!(proxy.key("k").admitted && proxy.key("k").admitted && !proxy.key("k").admitted);
+}
+
+#[test]
+fn a_limit_in_shadow_tells_and_admits() {
+    let proxy = Proxy::new(only(json!([
+        {"name": "minute", "count": 1, "window": "1m", "mode": "shadow"},
+        {"name": "hour", "count": 3, "window": "1h"},
+    ])));
+    assert_eq!(
+        proxy.key("k").state("portcullis.ratelimit").unwrap(),
+        "allowed"
+    );
+    let told = proxy.key("k");
+    assert!(told.admitted);
+    assert_eq!(
+        told.state("portcullis.ratelimit").unwrap(),
+        "shadow_denied:minute"
+    );
+    let name = "portcullis_rate_limit_shadow_denied_total.tier=t.limit=minute.profile=default";
+    assert_eq!(told.fake.count(name), 1);
+    let (level, line) = told.fake.logs.borrow()[0].clone();
+    assert!(
+        level == log::Level::Warn && line.contains("rate_limit_shadow_denied"),
+        "{line}"
+    );
+    assert!(!line.contains("k\""), "no identity: {line}");
+    assert!(proxy.key("k").admitted);
+    assert!(!proxy.key("k").admitted, "the hour refuses");
+}
+
+#[test]
+fn the_filter_in_shadow_counts_as_if_and_changes_nothing() {
+    let mut settings = only(json!([{"name": "minute", "count": 1, "window": "1m"}]));
+    settings["mode"] = json!("shadow");
+    let proxy = Proxy::new(settings);
+    for expected in [0, 1, 1] {
+        let told = proxy.key("k");
+        assert!(told.admitted && told.header("ratelimit").is_none());
+        assert!(told.fake.filter_state.is_empty());
+        let name = "portcullis_rate_limit_shadow_denied_total.tier=t.limit=minute.profile=default";
+        assert_eq!(told.fake.count(name), expected);
+        let denied = "portcullis_rate_limit_denied_total.tier=t.limit=minute.profile=default";
+        assert_eq!(told.fake.count(denied), 0);
+    }
+}
+
+#[test]
+fn a_share_of_clients_is_refused_always_the_same() {
+    let proxy = Proxy::new(only(json!([
+        {"name": "minute", "count": 1, "window": "1m", "enforce_percent": 30},
+    ])));
+    let mut refused = 0;
+    for client in 0..1_000 {
+        let key = format!("client-{client}");
+        assert!(proxy.key(&key).admitted);
+        let second = proxy.key(&key).admitted;
+        assert_eq!(second, proxy.key(&key).admitted);
+        refused += u32::from(!second);
+    }
+    assert!((230..370).contains(&refused), "{refused}");
+}
+
+#[test]
+fn metadata_may_tell_the_count() {
+    let proxy = Proxy::new(only(json!([
+        {"name": "minute", "count": 1, "window": "1m", "dynamic": {"metadata": "ext", "path": ["quota"]}},
+    ])));
+    let request = |key: &str, quota: &[u8]| {
+        let mut fake = Fake::get("/").with_property("metadata.filter_metadata.ext.quota", quota);
+        fake.request.add("x-api-key", key.as_bytes());
+        proxy.send(fake)
+    };
+    for (key, quota, expected) in [
+        ("a", &b"3/minute"[..], 3),
+        ("b", b"2", 2),
+        ("c", &4_f64.to_le_bytes(), 4),
+        ("d", b"9/hour", 1),
+    ] {
+        let admitted = (0..6).filter(|_| request(key, quota).admitted).count();
+        assert_eq!(admitted, expected, "{key}");
+    }
+    let told = request("e", b"7/minute");
+    assert_eq!(
+        told.header("ratelimit-policy").unwrap(),
+        "\"minute\";q=7;w=60"
+    );
+    let told = request("f", b"0");
+    assert_eq!(told.status(), Some(429));
+    assert!(
+        told.header("retry-after").is_none(),
+        "waiting does not help"
+    );
+}
+
+#[test]
+fn what_is_in_flight_is_given_back_at_the_end_or_by_its_lease() {
+    let mut proxy = Proxy::new(by_key(json!({
+        "plans": "none",
+        "tier": {"default": "t"},
+        "tiers": {"t": {"concurrency": {"max": 2, "lease": "1m"}}},
+    })));
+    let gauge = "portcullis_rate_limit_in_flight.profile=default";
+    let open = |proxy: &Proxy| {
+        let mut fake = Fake::get("/");
+        fake.request.add("x-api-key", b"k");
+        fake.now.set(proxy.now);
+        fake.shared = proxy.shared.clone();
+        let mut stream = Default::default();
+        let flow = proxy.bench.request(&mut fake, &mut stream);
+        (flow, fake, stream)
+    };
+    let (first, mut fake, mut stream) = open(&proxy);
+    let (second, ..) = open(&proxy);
+    assert_eq!((first, second), (Flow::Continue, Flow::Continue));
+    let refused = proxy.key("k");
+    assert_eq!(refused.status(), Some(429));
+    assert_eq!(
+        refused.header("ratelimit-policy").unwrap(),
+        "\"concurrency\";q=2;qu=\"concurrent-requests\""
+    );
+    assert_eq!(refused.header("retry-after").unwrap(), "1");
+    proxy.bench.finish(&mut fake, &mut stream);
+    assert_eq!(fake.gauges.borrow()[gauge], 0);
+    for _ in 0..5 {
+        assert!(proxy.key("k").admitted, "each gives back what it took");
+    }
+    // The second one never ends: its worker trapped, say.
+    let (third, ..) = open(&proxy);
+    assert_eq!(third, Flow::Continue);
+    assert!(!proxy.key("k").admitted);
+    proxy.now += 70 * SECOND;
+    assert!(proxy.key("k").admitted);
+}
+
+#[test]
+fn a_grpc_client_is_told_in_its_own_way() {
+    let proxy = Proxy::new(only(
+        json!([{"name": "minute", "count": 1, "window": "1m"}]),
+    ));
+    let call = || {
+        let mut fake = Fake::get("/pkg.Service/Method");
+        fake.request.add("x-api-key", b"k");
+        fake.request.add("content-type", b"application/grpc+proto");
+        proxy.send(fake)
+    };
+    assert!(call().admitted);
+    let told = call();
+    let reply = &told.fake.replies[0];
+    assert_eq!((reply.status, reply.grpc_status), (429, Some(8)));
+    let message = String::from_utf8(reply.body.clone()).unwrap();
+    assert!(message.starts_with("Limit \"minute\""), "{message}");
+}
+
+#[test]
+fn a_store_in_trouble_lets_pass_or_refuses_as_the_settings_say() {
+    for (on_error, status) in [("allow", None), ("deny", Some(503))] {
+        let mut settings = only(json!([{"name": "minute", "count": 1, "window": "1m"}]));
+        settings["on_error"] = json!(on_error);
+        let proxy = Proxy::new(settings);
+        proxy.shared.set_broken(true);
+        let told = proxy.key("k");
+        assert_eq!(told.status(), status, "{on_error}");
+        assert_eq!(told.state("portcullis.ratelimit").unwrap(), "error");
+        assert_eq!(
+            told.fake
+                .count("portcullis_rate_limit_store_errors_total.profile=default"),
+            1
+        );
+        assert_eq!(told.fake.logs.borrow().len(), 1);
+        if status.is_some() {
+            assert_eq!(
+                told.problem()["type"],
+                "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
+            );
+            assert_eq!(told.header("retry-after").unwrap(), "1");
+        }
+        assert_eq!(
+            proxy.key("k").fake.logs.borrow().len(),
+            0,
+            "not a line for each"
+        );
+        proxy.shared.set_broken(false);
+        assert!(proxy.key("k").admitted && !proxy.key("k").admitted);
+    }
+}
+
+#[test]
+fn a_host_with_strict_shared_data_counts_as_exactly() {
+    let settings = only(json!([{"name": "minute", "count": 3, "window": "1m"}]));
+    let proxy = Proxy::on(Shared::of(Dialect::Strict), settings);
+    for client in ["a", "b"] {
+        assert_eq!(
+            (0..9).filter(|_| proxy.key(client).admitted).count(),
+            3,
+            "{client}"
+        );
+    }
+}
+
+#[test]
+fn counts_outlive_the_plugin_and_its_settings() {
+    let proxy = Proxy::new(only(
+        json!([{"name": "minute", "count": 3, "window": "1m"}]),
+    ));
+    assert!(proxy.key("k").admitted && proxy.key("k").admitted);
+    let shared = proxy.shared.clone();
+    let more = only(
+        json!([{"name": "minute", "count": 4, "window": "1m"}, {"name": "day", "count": 100, "window": "1d"}]),
+    );
+    let again = Proxy::on(shared.clone(), more);
+    assert!(again.key("k").admitted && again.key("k").admitted && !again.key("k").admitted);
+    let less = only(json!([{"name": "minute", "count": 3, "window": "1m"}]));
+    assert!(!Proxy::on(shared, less).key("k").admitted);
+}
+
+#[test]
+fn another_tier_keeps_what_was_used() {
+    let proxy = Proxy::new(by_key(
+        json!({"tier": {"from": [{"header": {"name": "x-plan", "trusted": true}}]}}),
+    ));
+    let as_plan = |plan: &str| {
+        let mut fake = Fake::get("/");
+        fake.request.add("x-api-key", b"k");
+        fake.request.add("x-plan", plan.as_bytes());
+        proxy.send(fake)
+    };
+    for _ in 0..10 {
+        assert!(as_plan("free").admitted);
+    }
+    assert!(!as_plan("free").admitted);
+    assert!(
+        as_plan("starter")
+            .header("ratelimit")
+            .unwrap()
+            .starts_with("\"minute\";r=19;")
+    );
+}
+
+#[test]
+fn each_style_of_headers_can_be_had() {
+    let limits = json!([{"name": "minute", "count": 10, "window": "1m"}, {"name": "day", "count": 100, "window": "1d"}]);
+    let told = |headers: Value| {
+        let mut settings = only(limits.clone());
+        settings["headers"] = headers;
+        Proxy::new(settings).key("k")
+    };
+    let none = told(json!({"ietf": false}));
+    assert_eq!(none.fake.response.len(), 1);
+    let x = told(json!({"ietf": false, "x_ratelimit": "delta"}));
+    for (name, value) in [("limit", "10"), ("remaining", "9"), ("reset", "66")] {
+        assert_eq!(x.header(&format!("x-ratelimit-{name}")).unwrap(), value);
+    }
+    let x = told(json!({"ietf": false, "x_ratelimit_window": "epoch"}));
+    for (name, value) in [
+        ("limit-day", "100"),
+        ("remaining-day", "99"),
+        ("reset-day", "1795305600"),
+        ("limit-minute", "10"),
+    ] {
+        assert_eq!(x.header(&format!("x-ratelimit-{name}")).unwrap(), value);
+    }
+    let envoy = told(json!({"ietf": false, "envoy": true}));
+    assert_eq!(
+        envoy.header("x-ratelimit-limit").unwrap(),
+        "10, 10;w=60;name=\"minute\", 100;w=86400;name=\"day\""
+    );
+    let keyed = told(json!({"partition_key": true}))
+        .header("ratelimit")
+        .unwrap();
+    assert!(keyed.contains(";pk=:"), "{keyed}");
+}
+
+#[test]
+fn an_upstreams_error_tells_too() {
+    let proxy = Proxy::new(by_key(json!({})));
+    let mut fake = Fake::get("/");
+    fake.request.add("x-api-key", b"k");
+    let told = proxy.send_to(fake, &[(":status", "503"), ("content-type", "text/plain")]);
+    assert!(told.header("ratelimit").is_some() && told.header("ratelimit-policy").is_some());
+}
+
+#[test]
+fn two_reads_that_return_bytes_are_enough() {
+    let proxy = Proxy::new(by_key(json!({})));
+    proxy.key("k");
+    assert_eq!(proxy.key("k").fake.byte_reads.get(), 2);
+}
