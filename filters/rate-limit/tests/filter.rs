@@ -1,5 +1,5 @@
 //! The filter in memory: who is limited, by what, and what the client is told.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // A test may fail by panic.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // A test may fail by panic.
 
 use portcullis_kit::Flow;
 use portcullis_kit::plugin::Plugin;
