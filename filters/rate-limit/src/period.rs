@@ -44,7 +44,8 @@ impl Period {
             Self::Every { window_ms, .. } => window_ms,
             Self::Month { .. } => {
                 let number = self.number(now);
-                self.begins_at(number + 1) - self.begins_at(number)
+                let end = self.begins_at(number.saturating_add(1));
+                end.saturating_sub(self.begins_at(number))
             }
         }
     }

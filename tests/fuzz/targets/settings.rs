@@ -9,6 +9,7 @@ use portcullis_kit::chain::Bundle;
 use portcullis_kit::config::read;
 use portcullis_kit::plugin::Plugin;
 use portcullis_kit::testing::Bench;
+use rate_limit::RateLimit;
 use request_tracing::RequestTracing;
 use security_headers::SecurityHeaders;
 use serde_json::Value;
@@ -18,6 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(settings) => {
             serve::<Plugin<SecurityHeaders>>(&settings);
             serve::<Plugin<RequestTracing>>(&settings);
+            serve::<Plugin<RateLimit>>(&settings);
             serve::<Portcullis>(&settings);
         }
         Err(error) => assert!(!error.to_string().is_empty()),

@@ -45,7 +45,7 @@ impl Fixed {
     }
 
     pub fn resets_at(&self) -> u64 {
-        self.period.begins_at(self.number + 1)
+        self.period.begins_at(self.number.saturating_add(1))
     }
 
     pub fn lapses_at(&self) -> u64 {

@@ -56,7 +56,9 @@ impl Sliding {
 
     /// When the part that is `back` parts old leaves every window.
     fn leaves_at(&self, back: usize) -> u64 {
-        (self.newest + TOUCHED as u64 - back as u64).saturating_mul(self.part_ms)
+        self.newest
+            .saturating_add((TOUCHED - back.min(TOUCHED)) as u64)
+            .saturating_mul(self.part_ms)
     }
 
     pub fn fits_at(&self, limit: u64, cost: u64) -> u64 {
