@@ -59,13 +59,13 @@ pub fn tier<X: Properties>(
                 }
             }
             TierSource::Header(name) => {
-                if let Some(name) = headers.get(name).filter(|name| !name.is_empty()) {
+                if let Some(name) = identity::only_line(headers, name) {
                     let tier = by_name(name);
                     return Assigned { tier, why };
                 }
             }
             TierSource::Keys { header, tiers } => {
-                if let Some(key) = headers.get(header) {
+                if let Some(key) = identity::only_line(headers, header) {
                     let hash: [u8; 32] = Sha256::digest(key).into();
                     if let Some(tier) = tiers.get(&hash) {
                         let tier = Some(*tier);

@@ -419,7 +419,12 @@ impl<S: Store> Filter for RateLimit<S> {
         let Some(tier) = profile.tiers.get(limited.tier) else {
             return Flow::Continue;
         };
-        let told = told(tier, &limited.standings);
+        let mut told = told(tier, &limited.standings);
+        // What does not bind the client is none of its business.
+        told.retain(|told| told.standing.enforced);
+        if told.is_empty() {
+            return Flow::Continue;
+        }
         let partition = limited.fingerprint.short();
         for style in &profile.styles {
             headers::write(

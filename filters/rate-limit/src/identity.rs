@@ -78,12 +78,7 @@ pub fn find<X: Properties>(sources: &[Source], headers: &Headers, host: &X) -> O
                 Some(identity(&value, false))
             }
             From::Header { name, known } => {
-                // Two lines could make two identities of one client: take none.
-                let mut lines = headers.get_all(name);
-                let value = lines.next().filter(|value| !value.is_empty())?;
-                if lines.next().is_some() {
-                    return None;
-                }
+                let value = only_line(headers, name)?;
                 if let Some(known) = known {
                     let hash: [u8; 32] = Sha256::digest(value).into();
                     if known.binary_search(&hash).is_err() {
@@ -102,6 +97,13 @@ pub fn find<X: Properties>(sources: &[Source], headers: &Headers, host: &X) -> O
             }
         }
     })
+}
+
+/// A header's value where it stands in one line: with two, a client could be one identity and have the tier of another.
+pub fn only_line<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
+    let mut lines = headers.get_all(name);
+    let value = lines.next().filter(|value| !value.is_empty())?;
+    lines.next().is_none().then_some(value)
 }
 
 /// A property's bytes; an empty one is none.

@@ -1,9 +1,5 @@
 //! Settings that cannot be meant, and what the user is told; settings that are right.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // A test may fail by panic.
 
 use portcullis_kit::plugin::Plugin;
 use portcullis_kit::testing::Bench;
@@ -445,7 +441,10 @@ fn the_rest_of_the_settings_is_checked_as_well() {
             "near_limit_percent: a percentage is 1 to 100",
         ),
         (json!({"utc_offset": "2h"}), "utc_offset: not an offset"),
-        (json!({"max_identities": 15}), "max_identities: from 16"),
+        (
+            json!({"max_identities": 15}),
+            "max_identities: a table holds 16",
+        ),
         (json!({"namespace": ""}), "namespace: a namespace has"),
         (
             json!({"resource": "a b"}),

@@ -156,7 +156,7 @@ impl fmt::Display for Mistake {
             Self::PartitionWithoutIetf => "only the headers of `ietf` carry a partition key; set `ietf: true`, or take `partition_key` out",
             Self::NearPercent => "a percentage is 1 to 100",
             Self::Offset => "not an offset; write `+02:00`, at most 14 hours either way",
-            Self::MaxIdentities => "from 16 to 16777216; a client takes about 42 to 75 bytes of shared data, and 10 for its place",
+            Self::MaxIdentities => "a table holds 16 to 16777216 identities",
             Self::Namespace => "a namespace has 1 to 64 characters",
             Self::DiffersFromDefault { what } => {
                 return write!(f, "`{what}` belongs to the plugin as a whole and must be the same in all profiles; write it at the top only");

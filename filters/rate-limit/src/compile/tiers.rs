@@ -61,7 +61,8 @@ pub fn compile(
             .iter()
             .any(|limit| matches!(limit.rule.algorithm, Algorithm::Fixed(Period::Month { .. })));
         let rules: Vec<Rule> = counted.iter().map(|limit| limit.rule).collect();
-        let quotas = counted.iter().map(|limit| (limit, limit.rule.limit));
+        let quotas = counted.iter().filter(|limit| limit.rule.enforced);
+        let quotas = quotas.map(|limit| (limit, limit.rule.limit));
         let policy = headers::policies(quotas, None, 0);
         tiers.push(Tier {
             policy: (!varies && !month).then_some(policy),
