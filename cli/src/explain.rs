@@ -6,6 +6,7 @@ mod question;
 use std::fmt;
 use std::fmt::Write as _;
 
+use portcullis_kit::config::Segment;
 use portcullis_kit::filter::{Filter, Mode};
 use portcullis_kit::headers::Headers;
 use portcullis_kit::plugin::Plugin;
@@ -15,7 +16,7 @@ use rate_limit::assignment::{self, Why};
 use rate_limit::exemption::{self, Exemption};
 use rate_limit::filter::DECISION_STATE;
 use rate_limit::identity::{self, From, Identity};
-use rate_limit::plan::{Profile, Tier, TierSource};
+use rate_limit::plan::{Declared, Profile, Tier, TierSource};
 use serde_json::Value;
 
 pub use question::{Malformed, Question};
@@ -103,6 +104,12 @@ fn why_exempt(exemption: Exemption) -> &'static str {
         Exemption::Path => "the path is one of exempt.paths",
         Exemption::Address => "the address is in one of exempt.cidrs",
     }
+}
+
+/// Whether a limit was declared for this tier.
+fn is_of(limit: &Declared, tier: &Tier) -> bool {
+    let name = limit.path.segments().get(1);
+    matches!(name, Some(Segment::Key(name)) if name.eq_ignore_ascii_case(&tier.name))
 }
 
 /// What is told, in lines of a label and a text.
@@ -193,13 +200,24 @@ impl Answer {
             self.line("limits", "none");
         }
         let declared = |tag: u16| profile.declared.iter().find(|limit| limit.tag == tag);
+        let mut others: Vec<&Declared> = profile.declared.iter().collect();
+        others.retain(|limit| {
+            is_of(limit, tier)
+                && limit
+                    .resource
+                    .as_ref()
+                    .is_some_and(|resource| *resource != profile.resource)
+        });
         for (at, limit) in tier.limits.iter().enumerate() {
             let resource = declared(limit.rule.tag).and_then(|limit| limit.resource.as_deref());
             let label = if at == 0 { "limits" } else { "" };
-            self.line(
-                label,
-                &format!("{}: {}", limit.name, limits::text(limit, resource)),
-            );
+            let text = limits::text(limit, resource);
+            self.line(label, &format!("{}: {text}", limit.name));
+        }
+        for limit in others {
+            let resource = limit.resource.as_deref().unwrap_or_default();
+            let text = "not of this request, only of resource";
+            self.more(&format!("{}: {text} {resource}", limit.name));
         }
     }
 
@@ -207,15 +225,15 @@ impl Answer {
     fn outcome(&mut self, fake: &Fake) {
         let decision = fake.filter_state.get(DECISION_STATE);
         let reply = fake.replies.first();
-        let text = match (reply, decision) {
+        let text = match (reply, decision.map(Vec::as_slice)) {
             (Some(reply), _) => format!("refused with {}", reply.status),
+            (None, Some(b"allowed")) => {
+                "allowed, if nothing was counted for this client before".to_owned()
+            }
             (None, Some(decision)) => String::from_utf8_lossy(decision).into_owned(),
             (None, None) => "passes".to_owned(),
         };
-        self.line(
-            "decision",
-            &format!("{text}, if nothing was counted for this client before"),
-        );
+        self.line("decision", &text);
         let mut label = "response";
         for (name, value) in fake.response.iter() {
             if name != b":status" {

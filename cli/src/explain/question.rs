@@ -51,16 +51,17 @@ impl Question {
     /// `GET /v1/orders` or `GET https://api.example.com/v1/orders`.
     pub fn request(&mut self, text: &str) -> Result<(), Malformed> {
         let (method, target) = text.split_once(' ').ok_or(Malformed::Request)?;
-        let (scheme, rest) = target.split_once("://").unwrap_or(("https", target));
-        let (authority, path) = match rest.find('/') {
-            Some(0) => ("api.example.com", rest),
-            Some(at) if target.contains("://") => rest.split_at(at),
-            None if target.contains("://") => (rest, "/"),
-            _ => return Err(Malformed::Request),
+        let (scheme, authority, path) = match target.split_once("://") {
+            None => ("https", "api.example.com", target),
+            Some((scheme, rest)) => {
+                let end = rest.find('/').unwrap_or(rest.len());
+                let (authority, path) = rest.split_at(end);
+                (scheme, authority, if path.is_empty() { "/" } else { path })
+            }
         };
         let legal = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-        if !is_token(method.as_bytes()) || authority.is_empty() || !legal(authority) || !legal(path)
-        {
+        let whole = !authority.is_empty() && path.starts_with('/');
+        if !is_token(method.as_bytes()) || !whole || !legal(authority) || !legal(path) {
             return Err(Malformed::Request);
         }
         let pseudo = [

@@ -1,6 +1,6 @@
 //! Settings of rate-limit that work, and most likely do not do what they were written for.
 
-use ::rate_limit::{RateLimit, Settings, preset, settings::TierSource};
+use ::rate_limit::{RateLimit, Settings, preset, settings::Identity, settings::TierSource};
 use portcullis_kit::Filter;
 use portcullis_kit::config::{Path, from_value, merge};
 use serde_json::Value;
@@ -63,24 +63,34 @@ fn profiles(settings: &Value) -> Vec<Profile<'_>> {
         .collect()
 }
 
-/// Headers that would tell a tier and are not believed.
+/// Headers that would tell a tier and are not believed. One that is believed elsewhere is refused.
 fn untrusted(plugin: &Found, here: &Path, over: &Value, merged: &Settings) -> Vec<Diagnostic> {
     if over.get("tier").and_then(|tier| tier.get("from")).is_none() {
         return Vec::new();
     }
+    let by_tier = merged.tier.from.iter().filter_map(|source| match source {
+        TierSource::Header(header) if header.trusted => Some(&header.name),
+        TierSource::ApiKeys(keys) => Some(&keys.header),
+        _ => None,
+    });
+    let by_identity = merged.identity.iter().filter_map(|source| match source {
+        Identity::Header(header) => Some(&header.name),
+        _ => None,
+    });
+    let believed: Vec<&String> = by_tier.chain(by_identity).collect();
     let sources = merged.tier.from.iter().enumerate();
     sources
         .filter_map(|(at, source)| match source {
-            TierSource::Header(header) if !header.trusted => {
-                let path = Path::top().key("tier").key("from").index(at).key("header").key("name");
-                let message = format!(
-                    "any client can send `{}`, so it tells no tier and is removed from requests",
-                    header.name
-                );
-                let help = "if an earlier filter sets it and removes the client's own, write `trusted: true`; else take it out";
-                Some(warning(plugin, path.below(here.clone()), message).help(help))
-            }
+            TierSource::Header(header) if !header.trusted => Some((at, &header.name)),
             _ => None,
+        })
+        .filter(|(_, name)| !believed.iter().any(|other| other.eq_ignore_ascii_case(name)))
+        .map(|(at, name)| {
+            let path = Path::top().key("tier").key("from").index(at);
+            let path = path.key("header").key("name").below(here.clone());
+            let message = format!("any client can send `{name}`, so it tells no tier and is removed from requests");
+            let help = "if an earlier filter sets it and removes the client's own, write `trusted: true`; else take it out";
+            warning(plugin, path, message).help(help)
         })
         .collect()
 }
