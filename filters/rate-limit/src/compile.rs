@@ -21,6 +21,8 @@ use crate::window::offset_ms;
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
+#[cold]
+#[inline(never)]
 fn refuse<T>(path: Path, mistake: Mistake) -> Result<T> {
     Err(ConfigError::rule(path, mistake))
 }

@@ -1,6 +1,5 @@
 //! Limits as counters: which of them are one, and what one identity's take at most.
 
-use std::collections::BTreeMap;
 use std::hash::Hasher as _;
 
 use portcullis_kit::Path;
@@ -130,15 +129,15 @@ const MAX_BYTES: usize = 32_768;
 
 /// Refuses limits that could fill more than a slot, over all profiles: they are all kept for one identity.
 pub fn fit<'a>(declared: impl Iterator<Item = (&'a Path, &'a Declared)>) -> Result<()> {
-    let mut bytes: BTreeMap<u16, usize> = BTreeMap::new();
+    let mut bytes: Vec<(u16, usize)> = Vec::new();
     for (place, limit) in declared {
-        let most = bytes.entry(limit.tag).or_default();
-        *most = limit.bytes.max(*most);
-        if bytes.values().sum::<usize>() > MAX_BYTES {
-            return refuse(
-                limit.path.clone().below(place.clone()),
-                Mistake::TooMuchToKeep,
-            );
+        match bytes.iter_mut().find(|(tag, _)| *tag == limit.tag) {
+            Some((_, most)) => *most = limit.bytes.max(*most),
+            None => bytes.push((limit.tag, limit.bytes)),
+        }
+        if bytes.iter().map(|(_, most)| most).sum::<usize>() > MAX_BYTES {
+            let path = limit.path.clone().below(place.clone());
+            return refuse(path, Mistake::TooMuchToKeep);
         }
     }
     Ok(())
