@@ -22,13 +22,18 @@ pub struct Report {
     pub warnings: usize,
 }
 
-/// The settings of every plugin in texts, as its code gets them.
-pub fn settings(sources: &[Source], bundle: Option<Bundle>) -> Vec<(Bundle, Value)> {
+/// What texts hold; with `bundle` they are bare settings of that plugin.
+pub fn read(sources: &[Source], bundle: Option<Bundle>) -> Findings {
     let mut findings = Findings::default();
     for (file, source) in sources.iter().enumerate() {
         read_file(&mut findings, file, source, bundle);
     }
-    let plugins = findings.plugins.into_iter();
+    findings
+}
+
+/// The settings of every plugin in texts, as its code gets them.
+pub fn settings(sources: &[Source], bundle: Option<Bundle>) -> Vec<(Bundle, Value)> {
+    let plugins = read(sources, bundle).plugins.into_iter();
     plugins
         .filter_map(|plugin| Some((plugin.bundle, plugin.settings.value?)))
         .collect()

@@ -10,6 +10,7 @@ use lexopt::{Arg, Parser, ValueExt as _};
 use crate::check;
 use crate::docs::{self, Drift};
 use crate::document::Source;
+use crate::explain::{self, Malformed, Question};
 use crate::registry::Bundle;
 use crate::schema;
 
@@ -24,6 +25,14 @@ USAGE
       --filter NAME     the files hold nothing but the settings of this filter
       --deny-warnings   warnings count as mistakes
       An error breaks on a host, or does not do what is written there. A warning works, and is most likely not wanted.
+  portcullis explain --config FILE… --request 'METHOD TARGET' [-H 'NAME: VALUE']…
+      Says what rate-limit makes of a request: profile, identity and its hash, tier, limits, and what a client sees of
+      which nothing was counted before. Runs the plugin's own code; nothing is sent anywhere.
+      --filter NAME     as above
+      --address IP      the client's address, as the listener believes it
+      --claim PATH=VALUE  a verified claim, such as payload.sub=alice; of another filter's metadata NAMESPACE:PATH=VALUE
+      --profile NAME    the profile that the route's metadata names
+      --at SECONDS      the time, in seconds since 1970; without it, now
   portcullis schema FILTER
       Prints the JSON Schema (draft 2020-12) of a filter's settings.
   portcullis docs FILTER
@@ -54,6 +63,10 @@ enum Refusal {
     UnknownFilter(String),
     NoFilter,
     NoFile,
+    NoConfig,
+    NoRequest,
+    NoRateLimit,
+    Malformed(Malformed),
     File { file: String, error: std::io::Error },
     Docs { file: String, drift: Drift },
 }
@@ -64,12 +77,12 @@ impl fmt::Display for Refusal {
         match self {
             Self::Usage(error) => write!(f, "{error}; see `portcullis --help`"),
             Self::NoCommand => {
-                f.write_str("say what to do: check, schema, docs; see `portcullis --help`")
+                f.write_str("say what to do: check, explain, schema, docs; see `portcullis --help`")
             }
             Self::UnknownCommand(name) => {
                 write!(
                     f,
-                    "there is no command `{name}`; commands: check, schema, docs"
+                    "there is no command `{name}`; commands: check, explain, schema, docs"
                 )
             }
             Self::UnknownFilter(name) => {
@@ -77,6 +90,10 @@ impl fmt::Display for Refusal {
             }
             Self::NoFilter => write!(f, "name a filter: {}", filters()),
             Self::NoFile => f.write_str("name at least one file"),
+            Self::NoConfig => f.write_str("name the files with --config"),
+            Self::NoRequest => f.write_str("name a request: --request 'GET /v1/orders'"),
+            Self::NoRateLimit => f.write_str("no plugin in these files limits requests; for a file that holds nothing but settings, add --filter rate-limit"),
+            Self::Malformed(malformed) => malformed.fmt(f),
             Self::File { file, error } => write!(f, "{file}: {error}"),
             Self::Docs { file, drift } => write!(f, "{file}: {drift}"),
         }
@@ -113,6 +130,7 @@ fn run(mut arguments: Parser) -> Result<Outcome, Refusal> {
         ))),
         Some(Arg::Value(command)) => match command.string()?.as_str() {
             "check" => check(arguments),
+            "explain" => explain(arguments),
             "schema" => schema(arguments),
             "docs" => docs(arguments),
             other => Err(Refusal::UnknownCommand(other.to_owned())),
@@ -157,6 +175,50 @@ fn check(mut arguments: Parser) -> Result<Outcome, Refusal> {
         outcome = Outcome::Mistakes;
     }
     Ok(outcome)
+}
+
+fn explain(mut arguments: Parser) -> Result<Outcome, Refusal> {
+    let mut bundle = None;
+    let mut files: Vec<OsString> = Vec::new();
+    let mut question = Question::default();
+    while let Some(argument) = arguments.next()? {
+        let set: fn(&mut Question, &str) -> Result<(), Malformed> = match argument {
+            Arg::Long("config") => {
+                files.extend(arguments.values()?);
+                continue;
+            }
+            Arg::Long("filter") => {
+                bundle = Some(filter(&arguments.value()?.string()?)?);
+                continue;
+            }
+            Arg::Long("profile") => {
+                question.profile = Some(arguments.value()?.string()?);
+                continue;
+            }
+            Arg::Long("help") => return Ok(print(HELP)),
+            Arg::Long("request") => Question::request,
+            Arg::Short('H') | Arg::Long("header") => Question::header,
+            Arg::Long("address") => Question::address,
+            Arg::Long("claim") => Question::claim,
+            Arg::Long("at") => Question::time,
+            other => return Err(other.unexpected().into()),
+        };
+        set(&mut question, &arguments.value()?.string()?).map_err(Refusal::Malformed)?;
+    }
+    if files.is_empty() {
+        return Err(Refusal::NoConfig);
+    }
+    if !question.is_asked() {
+        return Err(Refusal::NoRequest);
+    }
+    let sources = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let report = check::check(&sources, bundle);
+    if report.errors > 0 {
+        print(&report.text);
+        return Ok(Outcome::Mistakes);
+    }
+    let text = explain::explain(&sources, bundle, &question).ok_or(Refusal::NoRateLimit)?;
+    Ok(print(&text))
 }
 
 fn schema(mut arguments: Parser) -> Result<Outcome, Refusal> {

@@ -1,10 +1,11 @@
-//! The `portcullis` command: check, schema, docs. It runs the filters' own code, natively.
+//! The `portcullis` command: check, explain, schema, docs. It runs the filters' own code, natively.
 
 pub mod check;
 pub mod command;
 mod diagnostic;
 mod docs;
 pub mod document;
+pub mod explain;
 mod find;
 mod lint;
 mod mistakes;

@@ -4,7 +4,8 @@
 //! that the module refuses, a profile that no plugin defines, a plugin that runs twice or stands behind one whose replies
 //! it should see, credentials for every origin, a held message the host is not told of. A **warning** works, and is most
 //! likely not what is wanted: metadata where no plugin reads it, a profile whose plugin is in none of the files, a native
-//! filter that answers before ours see it, a host that cannot be asked for FAIL_RELOAD. Warnings leave the exit status
+//! filter that answers before ours see it, a host that cannot be asked for FAIL_RELOAD, a tier or a resource that nothing
+//! tells or counts. Warnings leave the exit status
 //! at 0 unless `--deny-warnings` is given.
 
 mod cors;
@@ -12,6 +13,7 @@ pub mod failure;
 mod order;
 mod pause;
 mod profiles;
+mod rate_limit;
 
 use crate::diagnostic::Diagnostic;
 use crate::find::Findings;
@@ -22,5 +24,6 @@ pub fn all(findings: &Findings) -> Vec<Diagnostic> {
     found.extend(profiles::check(findings));
     found.extend(pause::check(findings));
     found.extend(cors::check(findings));
+    found.extend(rate_limit::check(findings));
     found
 }

@@ -92,19 +92,24 @@ fn cut(bundle: Bundle, settings: &mut Value, error: &ConfigError, doubt: &mut Do
         }
         _ => {
             doubt.value = true;
-            // A list without one item would move the others.
-            while matches!(path.last(), Some(Segment::Index(_))) {
-                path.pop();
-            }
+            out_of_lists(&mut path);
             let done = remove(settings, &path);
-            // `{set: …}` without its one key is another mistake.
+            // `{set: …}` without its one key is another mistake, and so is a list of such.
             while path.pop().is_some()
                 && at(settings, &path).is_some_and(|map| *map == Value::Object(Map::new()))
             {
+                out_of_lists(&mut path);
                 remove(settings, &path);
             }
             done
         }
+    }
+}
+
+/// A list without one item would move the others: it goes as a whole.
+fn out_of_lists(path: &mut Vec<Segment>) {
+    while matches!(path.last(), Some(Segment::Index(_))) {
+        path.pop();
     }
 }
 

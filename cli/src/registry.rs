@@ -8,6 +8,7 @@ use portcullis_kit::chain::Bundle as _;
 use portcullis_kit::config::{ConfigError, Environment, Path};
 use portcullis_kit::metrics::NoMetrics;
 use portcullis_kit::plugin::Plugin;
+use rate_limit::RateLimit;
 use request_tracing::RequestTracing;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use security_headers::SecurityHeaders;
@@ -17,6 +18,7 @@ use serde_json::Value;
 pub static FILTERS: &[Entry] = &[
     Entry::of::<RequestTracing>(Place::Outer),
     Entry::of::<SecurityHeaders>(Place::Outer),
+    Entry::of::<RateLimit>(Place::Decider),
 ];
 
 /// The name of the plugin that runs them all.

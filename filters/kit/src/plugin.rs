@@ -114,6 +114,12 @@ impl<F: Filter> Plugin<F> {
         &self.filter
     }
 
+    /// The profile that a request gets: its name, what its mode lets happen, and what it compiled to.
+    pub fn profile<X: Exchange>(&self, exchange: &mut X) -> Option<(&str, Mode, &F::Profile)> {
+        let profile = self.profiles.get(self.select(exchange))?;
+        Some((&profile.name, profile.mode, &profile.compiled))
+    }
+
     fn select<X: Exchange>(&self, exchange: &mut X) -> usize {
         if self.profiles.len() > 1 {
             let metadata = property::route_metadata(exchange);

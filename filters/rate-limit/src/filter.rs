@@ -6,16 +6,16 @@ use std::rc::Rc;
 
 use portcullis_kit::config::log_line;
 use portcullis_kit::exchange::Exchange;
-use portcullis_kit::headers::Headers;
-use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow, property};
-use sha2::{Digest as _, Sha256};
+use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow};
 
+use crate::assignment;
 use crate::compile;
 use crate::counter::Algorithm;
 use crate::decide::{Decision, Rule, Standing, Taken};
+use crate::exemption;
 use crate::headers::{self, Told};
 use crate::identity::{self, Identity};
-use crate::plan::{OnError, Profile, Tier, TierSource};
+use crate::plan::{OnError, Profile, Tier};
 use crate::refusal::{self, Client};
 use crate::settings::Settings;
 use crate::store::{Answer, Fingerprint, Outcome, Shared, Store, Trouble, now_ms};
@@ -250,83 +250,6 @@ fn request_id<X: Exchange>(exchange: &mut X) -> Option<Rc<str>> {
     exchange.facts().request_id.clone()
 }
 
-/// Whether the request is limited at all.
-fn is_exempt<X: Exchange>(profile: &Profile, headers: &Headers, exchange: &X) -> bool {
-    let exempt = &profile.exempt;
-    if exempt.preflight && is_preflight(headers) {
-        return true;
-    }
-    let target = headers.get(":path").unwrap_or_default();
-    if exempt.paths.match_target(target) {
-        return true;
-    }
-    !exempt.cidrs.is_empty()
-        && property::source_address(exchange)
-            .is_some_and(|address| exempt.cidrs.iter().any(|range| range.contains(address)))
-}
-
-/// A CORS preflight (Fetch, "CORS-preflight request").
-fn is_preflight(headers: &Headers) -> bool {
-    headers.get(":method") == Some(b"OPTIONS")
-        && headers.contains("origin")
-        && headers.contains("access-control-request-method")
-}
-
-/// What a source says of the tier.
-enum Named {
-    Tier(usize),
-    Unknown,
-}
-
-/// The client's tier.
-fn tier<X: Exchange>(
-    profile: &Profile,
-    identity: &Identity,
-    headers: &Headers,
-    exchange: &X,
-) -> Named {
-    let assignment = &profile.assignment;
-    if !assignment.overrides.is_empty()
-        && let Some(tier) = assignment.overrides.get(&identity.hash())
-    {
-        return Named::Tier(*tier);
-    }
-    let by_name = |name: &[u8]| {
-        let found = profile
-            .tiers
-            .iter()
-            .position(|tier| tier.name.as_bytes().eq_ignore_ascii_case(name));
-        found.map_or(Named::Unknown, Named::Tier)
-    };
-    for source in &assignment.sources {
-        match source {
-            TierSource::Claim(path) => {
-                if let Some(name) = identity::claim(path, exchange) {
-                    return by_name(&name);
-                }
-            }
-            TierSource::Header(name) => {
-                if let Some(name) = headers.get(name).filter(|name| !name.is_empty()) {
-                    return by_name(name);
-                }
-            }
-            TierSource::Keys { header, tiers } => {
-                if let Some(key) = headers.get(header) {
-                    let hash: [u8; 32] = Sha256::digest(key).into();
-                    if let Some(tier) = tiers.get(&hash) {
-                        return Named::Tier(*tier);
-                    }
-                }
-            }
-        }
-    }
-    Named::Tier(if identity.anonymous {
-        assignment.anonymous
-    } else {
-        assignment.default
-    })
-}
-
 /// The tier's rules for this request.
 fn rules<'a, X: Exchange>(
     profile: &Profile,
@@ -412,24 +335,20 @@ impl<S: Store> Filter for RateLimit<S> {
                 exchange.remove_request_header(name);
             }
         }
-        if is_exempt(profile, &headers, exchange) {
+        if exemption::of_request(&profile.exempt, &headers, exchange).is_some() {
             return exempt(profile, exchange);
         }
-        // Who cannot be told apart shares one identity: being unknown must not be a way around the limits.
-        let identity = identity::find(&profile.identity, &headers, exchange).unwrap_or(Identity {
-            source: usize::MAX,
-            bytes: b"unknown:".to_vec(),
-            anonymous: true,
-        });
+        let identity =
+            identity::find(&profile.identity, &headers, exchange).unwrap_or_else(Identity::unknown);
         if !profile.exempt.identities.is_empty()
             && profile.exempt.identities.contains(&identity.hash())
         {
             return exempt(profile, exchange);
         }
         let grpc = refusal::is_grpc(headers.get("content-type"));
-        let at = match tier(profile, &identity, &headers, exchange) {
-            Named::Tier(at) => at,
-            Named::Unknown => {
+        let at = match assignment::tier(profile, &identity, &headers, exchange).tier {
+            Some(at) => at,
+            None => {
                 exchange.increment(profile.metrics.unknown_tier, 1);
                 if profile.assignment.refuse_unknown {
                     state(profile, DECISION_STATE, "denied:unknown_tier", exchange);
@@ -500,7 +419,12 @@ impl<S: Store> Filter for RateLimit<S> {
         let Some(tier) = profile.tiers.get(limited.tier) else {
             return Flow::Continue;
         };
-        let told = told(tier, &limited.standings);
+        let mut told = told(tier, &limited.standings);
+        // What does not bind the client is none of its business.
+        told.retain(|told| told.standing.enforced);
+        if told.is_empty() {
+            return Flow::Continue;
+        }
         let partition = limited.fingerprint.short();
         for style in &profile.styles {
             headers::write(

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use portcullis_kit::exchange::Exchange;
+use portcullis_kit::exchange::Properties;
 use portcullis_kit::headers::Headers;
 use portcullis_kit::property;
 use sha2::{Digest as _, Sha256};
@@ -14,7 +14,7 @@ pub type IdentityHash = [u8; 32];
 /// identities.
 #[derive(Debug)]
 pub struct Source {
-    /// The key space: `jwt:sub`, `header:x-api-key`, `address`.
+    /// The key space: `jwt:payload.sub`, `header:x-api-key`, `address`.
     pub space: String,
     pub from: From,
 }
@@ -44,13 +44,22 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Who cannot be told apart shares one identity: being unknown must not be a way around the limits.
+    pub fn unknown() -> Self {
+        Self {
+            source: usize::MAX,
+            bytes: b"unknown:".to_vec(),
+            anonymous: true,
+        }
+    }
+
     pub fn hash(&self) -> IdentityHash {
         Sha256::digest(&self.bytes).into()
     }
 }
 
 /// The first source that yields a value.
-pub fn find<X: Exchange>(sources: &[Source], headers: &Headers, host: &X) -> Option<Identity> {
+pub fn find<X: Properties>(sources: &[Source], headers: &Headers, host: &X) -> Option<Identity> {
     sources.iter().enumerate().find_map(|(at, source)| {
         let identity = |value: &[u8], anonymous| {
             let mut bytes = Vec::with_capacity(source.space.len() + 1 + value.len());
@@ -69,12 +78,7 @@ pub fn find<X: Exchange>(sources: &[Source], headers: &Headers, host: &X) -> Opt
                 Some(identity(&value, false))
             }
             From::Header { name, known } => {
-                // Two lines could make two identities of one client: take none.
-                let mut lines = headers.get_all(name);
-                let value = lines.next().filter(|value| !value.is_empty())?;
-                if lines.next().is_some() {
-                    return None;
-                }
+                let value = only_line(headers, name)?;
                 if let Some(known) = known {
                     let hash: [u8; 32] = Sha256::digest(value).into();
                     if known.binary_search(&hash).is_err() {
@@ -95,8 +99,15 @@ pub fn find<X: Exchange>(sources: &[Source], headers: &Headers, host: &X) -> Opt
     })
 }
 
+/// A header's value where it stands in one line: with two, a client could be one identity and have the tier of another.
+pub fn only_line<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
+    let mut lines = headers.get_all(name);
+    let value = lines.next().filter(|value| !value.is_empty())?;
+    lines.next().is_none().then_some(value)
+}
+
 /// A property's bytes; an empty one is none.
-pub fn claim<X: Exchange>(path: &[String], host: &X) -> Option<Vec<u8>> {
+pub fn claim<X: Properties>(path: &[String], host: &X) -> Option<Vec<u8>> {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     host.property(&path).filter(|value| !value.is_empty())
 }

@@ -43,6 +43,8 @@ pub struct Profile {
 pub struct Declared {
     pub name: String,
     pub tag: u16,
+    /// What its counter takes at most.
+    pub bytes: usize,
     pub algorithm: Algorithm,
     pub resource: Option<String>,
     /// Whether a user wrote it; else it comes with a preset.

@@ -106,6 +106,7 @@ fn upgrade(profile: &Profile, tier: &Tier, now: u64) -> Option<Value> {
     let limits: Vec<Value> = next
         .limits
         .iter()
+        .filter(|limit| limit.rule.enforced)
         .map(|limit| {
             let mut told = Map::new();
             told.insert("policy".to_owned(), limit.name.as_str().into());

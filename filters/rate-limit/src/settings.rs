@@ -97,8 +97,11 @@ pub struct Claim {
     pub path: Vec<String>,
 }
 
+/// Where Envoy's own filter puts the claims of tokens that it verified.
+pub const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
+
 fn jwt_authn() -> String {
-    "envoy.filters.http.jwt_authn".to_owned()
+    JWT_AUTHN.to_owned()
 }
 
 /// A request header that says who asks.

@@ -319,6 +319,24 @@ fn two_lines_of_an_identity_header_are_none() {
 }
 
 #[test]
+fn two_lines_of_a_key_do_not_carry_its_tier_to_every_address() {
+    let proxy = Proxy::new(by_key(json!({"tier": {"from": [
+        {"api_keys": {"header": "x-api-key", "keys": {hash("gold-key"): "enterprise"}}},
+        {"header": {"name": "x-plan", "trusted": true}},
+    ]}})));
+    let mut fake = Fake::get("/").with_property("source.address", "203.0.113.7:1");
+    for (name, value) in [
+        ("x-api-key", "gold-key"),
+        ("x-api-key", "b"),
+        ("x-plan", "starter"),
+        ("x-plan", "x"),
+    ] {
+        fake.request.add(name, value.as_bytes());
+    }
+    assert_eq!(proxy.send(fake).state("portcullis.tier").unwrap(), "free");
+}
+
+#[test]
 fn exempt_is_what_the_settings_say_and_preflights() {
     let mut settings = only(json!([{"name": "minute", "count": 1, "window": "1m"}]));
     settings["exempt"] = json!({
@@ -390,6 +408,31 @@ fn a_limit_in_shadow_tells_and_admits() {
     assert!(!line.contains("k\""), "no identity: {line}");
     assert!(proxy.key("k").admitted);
     assert!(!proxy.key("k").admitted, "the hour refuses");
+}
+
+#[test]
+fn a_limit_in_shadow_is_not_told_to_the_client() {
+    let mut settings = only(json!([
+        {"name": "second", "count": 1, "window": "1s", "mode": "shadow"},
+        {"name": "hour", "count": 3, "window": "1h"},
+    ]));
+    settings["headers"] = json!({"x_ratelimit": "delta", "x_ratelimit_window": "delta"});
+    let proxy = Proxy::new(settings);
+    for left in ["2", "1", "0"] {
+        let told = proxy.key("k");
+        let policy = told.header("ratelimit-policy").unwrap();
+        assert_eq!(policy, "\"hour\";q=3;w=3600");
+        assert!(
+            told.header("ratelimit")
+                .unwrap()
+                .starts_with(&format!("\"hour\";r={left}"))
+        );
+        assert_eq!(told.header("x-ratelimit-remaining").unwrap(), left);
+        assert!(told.header("x-ratelimit-limit-second").is_none());
+    }
+    let alone = only(json!([{"name": "second", "count": 1, "window": "1s", "mode": "shadow"}]));
+    let told = Proxy::new(alone).key("k");
+    assert!(told.header("ratelimit").is_none() && told.header("ratelimit-policy").is_none());
 }
 
 #[test]

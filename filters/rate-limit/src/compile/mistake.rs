@@ -12,6 +12,10 @@ pub enum Mistake {
     BothHashAndTrusted,
     NoListedKeys,
     EmptyPath,
+    SameSpace,
+    NeverReached,
+    HashTwice,
+    TrustedAndNot,
     Ipv4Prefix,
     Ipv6Prefix,
     NoSuchTier {
@@ -35,6 +39,7 @@ pub enum Mistake {
         name: String,
         other: String,
     },
+    TooMuchToKeep,
     ZeroCount,
     LargeCount,
     Window,
@@ -44,6 +49,8 @@ pub enum Mistake {
     ZeroBurst,
     Percent,
     DynamicLog,
+    LogOfDenied,
+    LongPace,
     FewerInMore {
         longer: String,
         shorter: String,
@@ -86,6 +93,10 @@ impl fmt::Display for Mistake {
             Self::BothHashAndTrusted => "a header is either a client's credential (`hash`) or set by an earlier filter (`trusted`); keep one",
             Self::NoListedKeys => "no `tier.from[].api_keys` lists keys of this header; list them, or take `listed_only` out",
             Self::EmptyPath => "the path is empty; name the keys that lead to the value, such as `[payload, sub]`",
+            Self::SameSpace => "identities of this source could be those of an earlier one; keep one, or take another claim",
+            Self::NeverReached => "every client has an address, so this source is never asked; make `client_address` the last one",
+            Self::HashTwice => "upper and lower case are the same hash, which is given twice; keep one",
+            Self::TrustedAndNot => "this header is believed in another place of the settings, and here it is removed because it is not; set `trusted: true` here too, or take this one out",
             Self::Ipv4Prefix => "an IPv4 prefix has 1 to 32 bits",
             Self::Ipv6Prefix => "an IPv6 prefix has 1 to 128 bits",
             Self::NoSuchTier { name, defined } => {
@@ -105,11 +116,12 @@ impl fmt::Display for Mistake {
                 return write!(f, "the tier has a limit `{name}` already; a limit's name is its counter");
             }
             Self::LimitRedefined { name, other } => {
-                return write!(f, "`{name}` is counted in another way in {other}, and limits of one name are one counter; give them the same window, algorithm and resource, or different names");
+                return write!(f, "`{name}` is counted in another way in {other}, and limits of one name are one counter; give both the same window, algorithm, resource and UTC offset, or different names");
             }
             Self::SameTag { name, other } => {
                 return write!(f, "`{name}` and `{other}` get the same short mark in what is stored, by chance; rename one");
             }
+            Self::TooMuchToKeep => "together with the limits before it, this one could fill more than is kept of one identity; write `sliding` for `log`, or have fewer limits",
             Self::ZeroCount => "a limit of 0 admits nobody; give 1 or more, or route such requests to a direct response",
             Self::LargeCount => "at most 1000000000; write `unlimited: true` for no limit",
             Self::Window => "not a window; write `90s`, `5m`, `2h`, `1d` (up to 366d), or `second`, `minute`, `hour`, `day`, `month`",
@@ -119,6 +131,8 @@ impl fmt::Display for Mistake {
             Self::ZeroBurst => "a burst of 0 admits nobody; give 1 or more",
             Self::Percent => "a percentage is 0 to 100",
             Self::DynamicLog => "a log is for counts up to 512, and metadata could tell more; take another algorithm",
+            Self::LogOfDenied => "a log of refused requests would have no end; take another algorithm, or take `count_denied` out",
+            Self::LongPace => "a pace this slow of a burst this large cannot be counted exactly; take a shorter window, or `fixed`",
             Self::FewerInMore { longer, shorter } => {
                 return write!(f, "`{longer}` allows fewer than `{shorter}` in more time, so `{shorter}` would never be met; raise `{longer}`, or take `{shorter}` out");
             }
@@ -142,7 +156,7 @@ impl fmt::Display for Mistake {
             Self::PartitionWithoutIetf => "only the headers of `ietf` carry a partition key; set `ietf: true`, or take `partition_key` out",
             Self::NearPercent => "a percentage is 1 to 100",
             Self::Offset => "not an offset; write `+02:00`, at most 14 hours either way",
-            Self::MaxIdentities => "from 16 to 16777216; a client takes about 42 to 75 bytes of shared data, and 10 for its place",
+            Self::MaxIdentities => "a table holds 16 to 16777216 identities",
             Self::Namespace => "a namespace has 1 to 64 characters",
             Self::DiffersFromDefault { what } => {
                 return write!(f, "`{what}` belongs to the plugin as a whole and must be the same in all profiles; write it at the top only");

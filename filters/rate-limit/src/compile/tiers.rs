@@ -1,11 +1,10 @@
 //! Tiers and their limits.
 
 use std::collections::BTreeMap;
-use std::hash::Hasher as _;
 
-use portcullis_kit::{Compiling, ConfigError, Path};
-use siphasher::sip::SipHasher13;
+use portcullis_kit::{Compiling, Path};
 
+use super::declared::{agree_within, declare};
 use super::{Mistake, Result, find, property, refuse};
 use crate::counter::Algorithm;
 use crate::decide::Rule;
@@ -45,10 +44,7 @@ pub fn compile(
     for (name, (own, tier)) in &written {
         let here = Path::top().key("tiers").key(name.as_str());
         let limits = limits(tier, offset_ms, *own, &here)?;
-        for limit in &limits {
-            agree(&limit.declared, declared.iter(), "this profile")?;
-            declared.push(limit.declared.clone());
-        }
+        declared.extend(limits.iter().map(|limit| limit.declared.clone()));
         let name = name.to_ascii_lowercase();
         let mut counted: Vec<Limit> = Vec::with_capacity(limits.len());
         for limit in limits {
@@ -65,7 +61,8 @@ pub fn compile(
             .iter()
             .any(|limit| matches!(limit.rule.algorithm, Algorithm::Fixed(Period::Month { .. })));
         let rules: Vec<Rule> = counted.iter().map(|limit| limit.rule).collect();
-        let quotas = counted.iter().map(|limit| (limit, limit.rule.limit));
+        let quotas = counted.iter().filter(|limit| limit.rule.enforced);
+        let quotas = quotas.map(|limit| (limit, limit.rule.limit));
         let policy = headers::policies(quotas, None, 0);
         tiers.push(Tier {
             policy: (!varies && !month).then_some(policy),
@@ -76,6 +73,7 @@ pub fn compile(
             name,
         });
     }
+    agree_within(&declared)?;
     link(&mut tiers, &written)?;
     Ok((tiers, declared))
 }
@@ -206,9 +204,8 @@ fn limits(tier: &settings::Tier, offset_ms: i64, own: bool, here: &Path) -> Resu
         drafts.push(draft);
     }
     fewer_in_more(tier, &drafts, here)?;
-    let added = |name: &str| drafts_name(name, here);
     if let Some(burst) = &tier.burst {
-        let path = added("burst");
+        let path = here.clone().key("burst");
         let limit = settings::Limit {
             name: "burst".to_owned(),
             count: burst.count,
@@ -226,14 +223,14 @@ fn limits(tier: &settings::Tier, offset_ms: i64, own: bool, here: &Path) -> Resu
         drafts.push(draft);
     }
     if let Some(concurrency) = &tier.concurrency {
-        let path = added("concurrency");
+        let path = here.clone().key("concurrency");
         count(concurrency.max).map_err(|error| error.below(path.clone().key("max")))?;
         let Some(Window::Length(lease_ms)) = Window::parse(&concurrency.lease) else {
             return refuse(path.key("lease"), Mistake::Window);
         };
         let algorithm = Algorithm::Concurrency { lease_ms };
         drafts.push(Draft {
-            declared: declare("concurrency", &algorithm, None, own, path),
+            declared: declare("concurrency", &algorithm, concurrency.max, None, own, path),
             algorithm,
             count: concurrency.max,
             enforced: true,
@@ -259,10 +256,6 @@ fn limits(tier: &settings::Tier, offset_ms: i64, own: bool, here: &Path) -> Resu
         (false, true) => refuse(here.clone(), Mistake::NoLimits),
         _ => Ok(drafts),
     }
-}
-
-fn drafts_name(name: &str, here: &Path) -> Path {
-    here.clone().key(name)
 }
 
 fn count(count: u32) -> Result<()> {
@@ -291,8 +284,10 @@ fn draft(limit: &settings::Limit, offset_ms: i64, own: bool, path: &Path) -> Res
     {
         return refuse(at("resource"), Mistake::Resource);
     }
-    if limit.burst == Some(0) {
-        return refuse(at("burst"), Mistake::ZeroBurst);
+    match limit.burst {
+        Some(0) => return refuse(at("burst"), Mistake::ZeroBurst),
+        Some(burst) => count(burst).map_err(|error| error.below(at("burst")))?,
+        None => {}
     }
     let dynamic = match &limit.dynamic {
         None => None,
@@ -302,13 +297,19 @@ fn draft(limit: &settings::Limit, offset_ms: i64, own: bool, path: &Path) -> Res
         }),
     };
     let algorithm = algorithm(limit, window, offset_ms)?;
-    if dynamic.is_some() && matches!(algorithm, Algorithm::Log { .. }) {
-        return refuse(at("dynamic"), Mistake::DynamicLog);
+    if let Algorithm::Log { .. } = algorithm {
+        if dynamic.is_some() {
+            return refuse(at("dynamic"), Mistake::DynamicLog);
+        }
+        if limit.count_denied {
+            return refuse(at("count_denied"), Mistake::LogOfDenied);
+        }
     }
     Ok(Draft {
         declared: declare(
             &limit.name,
             &algorithm,
+            limit.count,
             limit.resource.as_deref(),
             own,
             path.clone(),
@@ -349,10 +350,14 @@ fn algorithm(limit: &settings::Limit, window: Window, offset_ms: i64) -> Result<
             return refuse(at("count"), Mistake::LongLog);
         }
         settings::Algorithm::Log => Algorithm::Log { window_ms },
-        settings::Algorithm::Gcra => Algorithm::Gcra {
-            window_ms,
-            burst: limit.burst.unwrap_or(limit.count).into(),
-        },
+        settings::Algorithm::Gcra => {
+            let burst = u64::from(limit.burst.unwrap_or(limit.count));
+            // Its level is counted in these.
+            if burst.saturating_mul(window_ms) > u64::MAX / 4 {
+                return refuse(at("window"), Mistake::LongPace);
+            }
+            Algorithm::Gcra { window_ms, burst }
+        }
     })
 }
 
@@ -380,82 +385,6 @@ fn fewer_in_more(tier: &settings::Tier, drafts: &[Draft], here: &Path) -> Result
                     },
                 );
             }
-        }
-    }
-    Ok(())
-}
-
-fn declare(
-    name: &str,
-    algorithm: &Algorithm,
-    resource: Option<&str>,
-    own: bool,
-    path: Path,
-) -> Declared {
-    Declared {
-        name: name.to_owned(),
-        tag: tag(name, algorithm, resource),
-        algorithm: *algorithm,
-        resource: resource.map(str::to_owned),
-        own,
-        path,
-    }
-}
-
-/// The mark of a counter in what is stored: all that makes it another counter, and not how much it allows.
-fn tag(name: &str, algorithm: &Algorithm, resource: Option<&str>) -> u16 {
-    let mut hasher = SipHasher13::new();
-    let mut number = |number: u64| hasher.write(&number.to_le_bytes());
-    match *algorithm {
-        Algorithm::Sliding { window_ms } => [0, window_ms, 0].map(&mut number),
-        Algorithm::Fixed(Period::Every {
-            window_ms,
-            offset_ms,
-        }) => [1, window_ms, offset_ms.cast_unsigned()].map(&mut number),
-        Algorithm::Fixed(Period::Month { offset_ms }) => {
-            [2, 0, offset_ms.cast_unsigned()].map(&mut number)
-        }
-        Algorithm::Log { window_ms } => [3, window_ms, 0].map(&mut number),
-        Algorithm::Gcra { window_ms, .. } => [4, window_ms, 0].map(&mut number),
-        Algorithm::Concurrency { lease_ms } => [5, lease_ms, 0].map(&mut number),
-    };
-    for text in [name, resource.unwrap_or_default()] {
-        hasher.write(text.as_bytes());
-        hasher.write(&[0]);
-    }
-    hasher.finish() as u16
-}
-
-/// Refuses a limit that another one of its name counts in another way, or another one of its mark.
-pub fn agree<'a>(
-    limit: &Declared,
-    others: impl Iterator<Item = &'a Declared>,
-    whose: &str,
-) -> std::result::Result<(), ConfigError> {
-    for other in others {
-        let (path, name) = (|| limit.path.clone(), || limit.name.clone());
-        if other.name == limit.name && other.tag != limit.tag {
-            let other = match whose {
-                "this profile" => other.path.to_string(),
-                whose => format!("profile `{whose}` ({})", other.path),
-            };
-            return refuse(
-                path(),
-                Mistake::LimitRedefined {
-                    name: name(),
-                    other,
-                },
-            );
-        }
-        if other.name != limit.name && other.tag == limit.tag {
-            let other = other.name.clone();
-            return refuse(
-                path(),
-                Mistake::SameTag {
-                    name: name(),
-                    other,
-                },
-            );
         }
     }
     Ok(())
