@@ -14,6 +14,7 @@ pub mod everything;
 pub mod expect;
 pub mod mistakes;
 pub mod native;
+pub mod plans;
 pub mod scenario;
 pub mod trace;
 pub mod traffic;
