@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use portcullis_harness::{Config, Envoy, Filter, cases, load, suite};
 use portcullis_suites::plans;
+use serde_json::json;
 
 const CONNECTIONS: usize = 64;
 const LIMIT: u64 = 20;
@@ -132,7 +133,9 @@ impl Regular {
 
 fn a_flood_of_identities_fills_the_table_and_nothing_else(_: &()) {
     let size = size();
-    let mut settings = plans::hourly(LIMIT, "flood");
+    // As many counters for each as the standard plan has.
+    let limit = |window| json!({"name": window, "count": LIMIT, "window": window});
+    let mut settings = plans::settings(&json!([limit("minute"), limit("hour"), limit("day")]));
     settings["max_identities"] = size.max_identities.into();
     let config = Config::new(1)
         .concurrency(2)
