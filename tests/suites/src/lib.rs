@@ -16,5 +16,6 @@ pub mod mistakes;
 pub mod native;
 pub mod plans;
 pub mod scenario;
+pub mod standing;
 pub mod trace;
 pub mod traffic;

@@ -23,6 +23,25 @@ pub fn settings(limits: &Value) -> Value {
     })
 }
 
+/// Where refusals say that there is more.
+pub const URL: &str = "https://example.com/plans";
+
+/// Three a minute and a hundred a day, and a larger tier `gold`, with these keys replaced.
+pub fn filter(namespace: &str, change: &Value) -> Filter {
+    let mut settings = settings(&json!([
+        {"name": "minute", "count": 3, "window": "1m"},
+        {"name": "day", "count": 100, "window": "1d"},
+    ]));
+    settings["namespace"] = namespace.into();
+    settings["tiers"]["t"]["upgrade_to"] = "gold".into();
+    settings["tiers"]["gold"] = json!({"limits": [{"name": "minute", "count": 9, "window": "1m"}]});
+    settings["upgrade"] = json!({"url": URL});
+    for (key, value) in change.as_object().unwrap() {
+        settings[key] = value.clone();
+    }
+    Filter::wasm("rate_limit", settings)
+}
+
 /// So many an hour. The counters of each namespace are apart.
 pub fn hourly(count: u64, namespace: &str) -> Value {
     let mut settings = settings(&json!([{"name": "hour", "count": count, "window": "1h"}]));
