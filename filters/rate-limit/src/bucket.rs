@@ -17,13 +17,20 @@ pub const SLOTS: usize = 16;
 /// those that come again.
 const NEWCOMER: usize = SLOTS / 2;
 const VERSION: u8 = 1;
+/// The length and the fingerprint of a slot.
+const HEAD: usize = 10;
 
-/// One identity's counters as they stand in the value.
+/// One identity's counters as they stand in the value, read no further than needed: most slots are passed over.
 #[derive(Clone, Copy, Debug)]
 struct Slot<'a> {
     /// All of it, with its length.
     bytes: &'a [u8],
     fingerprint: u64,
+}
+
+/// The rest of a slot.
+#[derive(Clone, Copy, Debug, Default)]
+struct Content<'a> {
     expires: u64,
     full_until: u64,
     counters: &'a [u8],
@@ -32,19 +39,29 @@ struct Slot<'a> {
 impl<'a> Slot<'a> {
     fn take(rest: &mut &'a [u8]) -> Option<Self> {
         let (length, after) = rest.split_first_chunk::<2>()?;
-        let (body, next) = after.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
-        let bytes = rest.get(..2 + body.len())?;
-        let (fingerprint, mut counters) = body.split_first_chunk::<8>()?;
-        let expires = varint::take(&mut counters)?;
-        let full_until = varint::take(&mut counters)?;
+        let size = usize::from(u16::from_le_bytes(*length)).checked_add(2)?;
+        let (fingerprint, _) = after.split_first_chunk::<8>()?;
+        let (bytes, next) = rest.split_at_checked(size)?;
+        // A length that ends within the fingerprint is none.
+        bytes.get(HEAD..)?;
         *rest = next;
         Some(Self {
             bytes,
             fingerprint: u64::from_le_bytes(*fingerprint),
-            expires,
-            full_until,
-            counters,
         })
+    }
+
+    /// What is not of this form has expired.
+    fn content(&self) -> Content<'a> {
+        let read = || {
+            let mut counters = self.bytes.get(HEAD..)?;
+            Some(Content {
+                expires: varint::take(&mut counters)?,
+                full_until: varint::take(&mut counters)?,
+                counters,
+            })
+        };
+        read().unwrap_or_default()
     }
 }
 
@@ -71,11 +88,22 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// Appends one counter.
-pub fn put_counter(out: &mut Vec<u8>, tag: u16, state: &[u8]) {
+/// Appends one counter, whose state `write` appends.
+pub fn put_counter(out: &mut Vec<u8>, tag: u16, write: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(&tag.to_le_bytes());
-    varint::put(out, state.len() as u64);
-    out.extend_from_slice(state);
+    let begin = out.len();
+    out.push(0);
+    write(out);
+    let length = out.len() - begin - 1;
+    match (u8::try_from(length), out.get_mut(begin)) {
+        // Nearly all: the length takes the one byte that was kept for it.
+        (Ok(short @ ..0x80), Some(place)) => *place = short,
+        _ => {
+            let mut long = Vec::with_capacity(10);
+            varint::put(&mut long, length as u64);
+            out.splice(begin..=begin, long);
+        }
+    }
 }
 
 /// A value, read.
@@ -108,25 +136,25 @@ impl<'a> Bucket<'a> {
         Self { slots, own }
     }
 
-    fn own(&self) -> Option<&Slot<'a>> {
-        self.slots.get(self.own?)
+    fn own(&self) -> Option<Content<'a>> {
+        self.slots.get(self.own?).map(Slot::content)
     }
 
     /// The identity's counters; none if it is not here or they all have lapsed.
     pub fn stored(&self, now_s: u64) -> Stored<'a> {
         self.own()
-            .filter(|slot| slot.expires > now_s)
-            .map_or_else(Stored::default, |slot| Stored(slot.counters))
+            .filter(|own| own.expires > now_s)
+            .map_or_else(Stored::default, |own| Stored(own.counters))
     }
 
     /// When the last of the identity's counters lapses.
     pub fn expires(&self) -> u64 {
-        self.own().map_or(0, |slot| slot.expires)
+        self.own().map_or(0, |own| own.expires)
     }
 
     /// Until when the identity was at its limit when it was last written.
     pub fn full_until(&self) -> u64 {
-        self.own().map_or(0, |slot| slot.full_until)
+        self.own().map_or(0, |own| own.full_until)
     }
 
     /// The value with the identity's counters replaced; who has to go for a newcomer: one that has expired, else the
@@ -142,7 +170,9 @@ impl<'a> Bucket<'a> {
         let mut displaced = Displaced::default();
         let mut leaves = self.own;
         if leaves.is_none() && self.slots.len() >= SLOTS {
-            let last = |wanted: &dyn Fn(&Slot<'_>) -> bool| self.slots.iter().rposition(wanted);
+            let last = |wanted: &dyn Fn(&Content<'_>) -> bool| {
+                self.slots.iter().rposition(|slot| wanted(&slot.content()))
+            };
             leaves = last(&|slot| slot.expires <= now_s);
             if leaves.is_none() {
                 displaced.evicted = true;

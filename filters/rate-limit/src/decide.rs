@@ -69,8 +69,7 @@ pub fn decide(value: &[u8], fingerprint: u64, rules: &[Rule], now: u64) -> Decid
 
     let mut changed = false;
     let mut standings = Vec::with_capacity(rules.len());
-    let mut kept = Vec::with_capacity(64);
-    let mut state = Vec::with_capacity(32);
+    let mut kept = Vec::with_capacity(96);
     let mut expires = 0;
     let mut full_until = 0;
     for (rule, (counter, fits_at)) in rules.iter().zip(&mut counters) {
@@ -106,9 +105,7 @@ pub fn decide(value: &[u8], fingerprint: u64, rules: &[Rule], now: u64) -> Decid
         let lapses_at = counter.lapses_at();
         if lapses_at > now {
             expires = expires.max(lapses_at);
-            state.clear();
-            counter.write(&mut state);
-            put_counter(&mut kept, rule.tag, &state);
+            put_counter(&mut kept, rule.tag, |out| counter.write(out));
         }
         if remaining == 0 && rule.enforced {
             full_until = full_until.max(resets_at);
@@ -129,7 +126,7 @@ pub fn decide(value: &[u8], fingerprint: u64, rules: &[Rule], now: u64) -> Decid
     let mut expires = expires.div_ceil(1_000);
     for (tag, state) in stored.iter() {
         if rules.iter().all(|rule| rule.tag != tag) {
-            put_counter(&mut kept, tag, state);
+            put_counter(&mut kept, tag, |out| out.extend_from_slice(state));
             expires = expires.max(bucket.expires());
         }
     }
@@ -154,20 +151,17 @@ pub fn release(value: &[u8], fingerprint: u64, taken: &[Taken], now: u64) -> Opt
     let bucket = Bucket::read(value, fingerprint);
     let stored = bucket.stored(now_s);
     let mut kept = Vec::with_capacity(64);
-    let mut state = Vec::with_capacity(32);
     let mut released = false;
     for (tag, bytes) in stored.iter() {
         let Some(taken) = taken.iter().find(|taken| taken.tag == tag) else {
-            put_counter(&mut kept, tag, bytes);
+            put_counter(&mut kept, tag, |out| out.extend_from_slice(bytes));
             continue;
         };
         let mut flights =
             crate::counter::concurrency::Concurrency::read(bytes, taken.lease_ms, now);
         released |= flights.release(taken.part, 1);
-        state.clear();
-        flights.write(&mut state);
-        if !state.is_empty() {
-            put_counter(&mut kept, tag, &state);
+        if flights.used() > 0 {
+            put_counter(&mut kept, tag, |out| flights.write(out));
         }
     }
     released.then(|| {
