@@ -256,13 +256,16 @@ fn a_client_over_its_plan_is_told_so_with_all_headers(shared: &Shared) {
     );
     assert_eq!(refused.json()["upgrade"]["tier"], "starter", "{refused}");
     assert!(refused.header("retry-after").is_some(), "{refused}");
-    let mine = r#"portcullis_rate_limit_denied_total{"#;
+    let labels = ["tier=\"free\"", "limit=\"minute\"", "profile=\"default\""];
     let page = shared.envoy.admin().prometheus();
-    let counted = page.lines().find(|line| line.starts_with(mine));
-    let counted = counted.unwrap_or_default();
-    for label in ["tier=\"free\"", "limit=\"minute\"", "profile=\"default\""] {
-        assert!(counted.contains(label), "{counted}");
-    }
+    let counted = page.lines().find(|line| {
+        line.starts_with("portcullis_rate_limit_denied_total{")
+            && labels.iter().all(|label| line.contains(label))
+    });
+    assert!(
+        counted.is_some_and(|line| line.ends_with(" 1")),
+        "{counted:?}"
+    );
     let line = wait::until("the access log", || {
         let mut lines = shared.envoy.output().into_iter();
         lines.find(|line| line["ratelimit"] == "denied:minute")
