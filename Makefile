@@ -7,11 +7,11 @@ TOOL := python3 tests/tools
 # Variables of the commands below.
 export ENVOY PORT ADMIN_PORT UPSTREAM_PORT CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS
 
-.PHONY: help setup build run test check bench bench-instructions fuzz fmt clean python3
+.PHONY: help setup build run test test-rate-limit-full check bench bench-instructions fuzz fmt clean python3
 
 help: ## this list
 	@echo "make COMMAND [VARIABLE=value …]"
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | while IFS='|' read -r name what; do printf '%-20s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | while IFS='|' read -r name what; do printf '%-22s %s\n' "$$name" "$$what"; done
 
 python3:
 	@command -v python3 >/dev/null || { echo "make: failed: missing: python3; run \`apt-get install python3\`"; exit 1; }
@@ -27,6 +27,9 @@ run: python3 ## Envoy with envoy/envoy.yaml before a demo upstream (PORT=10000 A
 
 test: python3 ## everything: formatting, lints, tests natively, in Node, in a host in-process, on a real Envoy, fuzzing
 	@$(TOOL)/suite.py
+
+test-rate-limit-full: python3 ## rate-limit's exactness, memory and requests in flight on a real Envoy, with millions of requests
+	@$(TOOL)/rate_limit_full.py
 
 check: python3 ## the validator over everything in envoy/
 	@$(TOOL)/check.py

@@ -136,6 +136,14 @@ impl Envoy {
         Some(Ok(()))
     }
 
+    /// How much memory it has (`VmRSS`), in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kilobytes.expect("a process has a resident set") * 1024
+    }
+
     pub fn admin(&self) -> Admin {
         self.admin
     }

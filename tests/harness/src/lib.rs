@@ -2,7 +2,7 @@
 //!
 //! * [`config`] writes an Envoy configuration from a few typed parts; [`template`] changes a configuration file.
 //! * [`envoy`] starts the proxy on free ports, asks its admin interface, updates its listeners and ends it.
-//! * [`raw`], [`http2`] and [`tls`] are clients that show every byte; [`compare`] tells two answers apart.
+//! * [`raw`], [`http2`] and [`tls`] are clients that show every byte; [`load`] are many at once; [`compare`] tells two answers apart.
 //! * [`suite`] runs the cases of one theme against proxies that they share.
 //!
 //! Nothing waits for time to pass: [`wait`] polls with a deadline.
@@ -20,6 +20,7 @@ pub mod compare;
 pub mod config;
 pub mod envoy;
 pub mod http2;
+pub mod load;
 pub mod patch;
 pub mod raw;
 pub mod request;

@@ -111,6 +111,67 @@ fn request_tracing_stays_within_its_budget() {
 }
 
 #[test]
+fn rate_limit_stays_within_its_budget() {
+    let mut budgets = Budgets::of("rate-limit");
+    let mut hold = |scenario: &str, settings: Value, script: Script, sets: u64| {
+        let cost = cost("rate_limit", "rate-limit", &settings, &script);
+        let written = cost.of("proxy_set_shared_data");
+        assert_eq!(written, sets, "{scenario}: {:?}", cost.calls);
+        // Two for every request; one more to learn the address, or to give back at the end.
+        let more = scenario.contains("address") || scenario == "concurrency";
+        budgets.hold(scenario, (2 + u64::from(more), 0), &cost);
+    };
+    // The standard plan's windows; `count` each, so that the 21st request of a test is within them or is not.
+    let four = |count: u32| {
+        let limit =
+            |name: &str, window: &str| value!({"name": name, "count": count, "window": window});
+        value!({
+            "identity": [{"header": {"name": "x-api-key", "hash": true}}],
+            "plans": "none",
+            "tier": {"default": "t"},
+            "tiers": {
+                "t": {
+                    "limits": [
+                        limit("minute", "minute"),
+                        limit("hour", "hour"),
+                        limit("day", "day"),
+                        limit("ai", "day"),
+                    ],
+                    "upgrade_to": "more",
+                },
+                "more": {"limits": [limit("minute", "minute"), limit("hour", "hour")]},
+            },
+            "upgrade": {"url": "https://example.com/plans"},
+        })
+    };
+    let with = |mut settings: Value, key: &str, value: Value| {
+        settings[key] = value;
+        settings
+    };
+    let call = || typical().header("x-api-key", "5c1f9d0e7ab84f6fb1c2d3e4f5a60718");
+    let concurrent = value!({
+        "identity": [{"header": {"name": "x-api-key", "hash": true}}],
+        "plans": "none",
+        "tier": {"default": "t"},
+        "tiers": {"t": {"concurrency": {"max": 8}}},
+    });
+    hold("four windows, admitted", four(1000), call(), 1);
+    hold("four windows, refused", four(3), call(), 0);
+    let address = with(four(1000), "identity", value!([{"client_address": {}}]));
+    hold("four windows, by address", address, typical(), 1);
+    let silent = with(four(1000), "headers", value!({"ietf": false}));
+    hold("four windows, no headers", silent, call(), 1);
+    let shadow = with(four(3), "mode", "shadow".into());
+    hold("four windows, shadow, would be refused", shadow, call(), 0);
+    hold("concurrency", concurrent, call(), 2);
+    let exempt = with(four(1000), "exempt", value!({"paths": [{"prefix": "/"}]}));
+    hold("exempt", exempt, call(), 0);
+    let off = with(four(1000), "mode", "off".into());
+    hold("mode off", off, call(), 0);
+    budgets.finish();
+}
+
+#[test]
 fn the_chain_stays_within_its_budget() {
     let mut budgets = Budgets::of("portcullis");
     let mut hold = |scenario: &str, settings: Value, script: Script| {

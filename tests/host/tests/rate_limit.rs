@@ -8,7 +8,9 @@ mod common;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use portcullis_host::{Dialect, Form, Interruption, Module, Plugin, Script, SharedData, dist};
+use portcullis_host::{
+    Dialect, Failure, Form, Interruption, Module, Plugin, Script, SharedData, Status, dist,
+};
 use serde_json::{Value, json};
 
 /// More host calls than one request makes before its answer, a retry included.
@@ -124,5 +126,31 @@ fn a_store_with_a_fault_is_found_out() {
     for fault in ["creates-blindly", "decides-once"] {
         let wrong = wrong("test/rate_limit_mutants", Some(fault), Dialect::Envoy);
         assert!(!wrong.is_empty(), "{fault}");
+    }
+}
+
+#[test]
+fn a_host_whose_shared_data_fails_is_answered_as_the_settings_say() {
+    for (on_error, status) in [("allow", 200), ("deny", 503)] {
+        let mut settings = settings(1);
+        settings["on_error"] = on_error.into();
+        let start = Module::load(&dist("rate_limit")).start();
+        let loaded = start
+            .root_id("rate-limit")
+            .configuration(&Form::Struct.encode(&settings))
+            .load();
+        let mut plugin = loaded.unwrap_or_else(|refused| panic!("{refused}"));
+        let mut ask = |failures: Vec<Failure>| {
+            plugin.world_mut().failures = failures;
+            let script = Script::get("/").header("x-api-key", "client");
+            plugin.request(&script).unwrap()
+        };
+        for call in ["proxy_get_shared_data", "proxy_set_shared_data"] {
+            let outcome = ask(vec![Failure::Status(call, Status::INTERNAL_FAILURE)]);
+            assert_eq!(outcome.status(), Some(status), "{on_error}, {call}");
+            assert_eq!(outcome.forwarded, on_error == "allow", "{on_error}, {call}");
+        }
+        assert!(ask(vec![]).forwarded, "nothing was counted meanwhile");
+        assert!(!ask(vec![]).forwarded);
     }
 }

@@ -14,6 +14,8 @@ pub mod everything;
 pub mod expect;
 pub mod mistakes;
 pub mod native;
+pub mod plans;
 pub mod scenario;
+pub mod standing;
 pub mod trace;
 pub mod traffic;

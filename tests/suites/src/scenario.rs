@@ -28,7 +28,7 @@ const EVERYWHERE: [Place; 3] = [Place::Native, Place::Host, Place::Envoy];
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScenarioFile {
-    /// The `root_id`: `security-headers`, `request-tracing` or `portcullis`.
+    /// The `root_id`: `security-headers`, `request-tracing`, `rate-limit` or `portcullis`.
     pub filter: String,
     pub settings: Value,
     #[serde(default)]

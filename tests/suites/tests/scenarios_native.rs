@@ -14,6 +14,7 @@ use portcullis_harness::suite;
 use portcullis_kit::plugin::Plugin;
 use portcullis_suites::native;
 use portcullis_suites::scenario::{self, Place, Scenario, ScenarioFile};
+use rate_limit::RateLimit;
 use request_tracing::RequestTracing;
 use security_headers::SecurityHeaders;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
 fn run(file: &ScenarioFile, scenario: &Scenario) {
     let (outcome, counts) = match file.filter.as_str() {
         "portcullis" => native::run::<Portcullis>(file, scenario),
+        "rate-limit" => native::run::<Plugin<RateLimit>>(file, scenario),
         "request-tracing" => native::run::<Plugin<RequestTracing>>(file, scenario),
         "security-headers" => native::run::<Plugin<SecurityHeaders>>(file, scenario),
         other => panic!("{}: there is no filter {other}", file.name),

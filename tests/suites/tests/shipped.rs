@@ -35,6 +35,7 @@ fn main() -> ExitCode {
             every_error_carries_the_security_headers,
             one_id_stands_in_request_response_and_access_log,
             metrics_carry_labels,
+            a_client_over_its_plan_is_told_so_with_all_headers,
             every_example_starts_and_hardens_responses,
         ],
     )
@@ -233,6 +234,43 @@ fn one_id_stands_in_request_response_and_access_log(shared: &Shared) {
         Some(55),
         "{line}"
     );
+}
+
+fn a_client_over_its_plan_is_told_so_with_all_headers(shared: &Shared) {
+    let call = || {
+        let request = Request::get("/json")
+            .header("x-api-key", "demo-free")
+            .header("origin", "https://app.example.com")
+            .case("shipped plan");
+        shared.send(&request)
+    };
+    for _ in 0..10 {
+        assert_eq!(call().status, 200);
+    }
+    let refused = call();
+    assert_eq!(refused.status, 429);
+    assert_hardened(&refused);
+    assert_eq!(
+        refused.header("access-control-allow-origin").as_deref(),
+        Some("https://app.example.com")
+    );
+    assert_eq!(refused.json()["upgrade"]["tier"], "starter", "{refused}");
+    assert!(refused.header("retry-after").is_some(), "{refused}");
+    let labels = ["tier=\"free\"", "limit=\"minute\"", "profile=\"default\""];
+    let page = shared.envoy.admin().prometheus();
+    let counted = page.lines().find(|line| {
+        line.starts_with("portcullis_rate_limit_denied_total{")
+            && labels.iter().all(|label| line.contains(label))
+    });
+    assert!(
+        counted.is_some_and(|line| line.ends_with(" 1")),
+        "{counted:?}"
+    );
+    let line = wait::until("the access log", || {
+        let mut lines = shared.envoy.output().into_iter();
+        lines.find(|line| line["ratelimit"] == "denied:minute")
+    });
+    assert_eq!(line["tier"], "free", "{line}");
 }
 
 fn metrics_carry_labels(shared: &Shared) {

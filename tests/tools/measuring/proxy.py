@@ -9,7 +9,7 @@ import time
 
 import project
 from console import Failure
-from measuring.variants import TYPE, TRACEPARENT
+from measuring.variants import REQUEST_HEADERS, TYPE
 
 FOLDER = project.TOOLS / "bench"
 READY_SECONDS = 60
@@ -50,15 +50,15 @@ class Proxy:
         raise Failure(f"Envoy with '{self.variant.name}' did not answer within {seconds} s; see {project.relative(self.log)}")
 
     def get(self):
-        """The response headers of one request, which must be a 200."""
+        """The response headers of one request, which must be a 200 or what the variant answers."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request("GET", "/", headers={"traceparent": TRACEPARENT})
+            connection.request("GET", "/", headers=REQUEST_HEADERS)
             answer = connection.getresponse()
             answer.read()
         finally:
             connection.close()
-        if answer.status != 200:
+        if answer.status not in (200, self.variant.status):
             raise Failure(f"Envoy with '{self.variant.name}' answers {answer.status}; see {project.relative(self.log)}")
         return [(name.lower(), value) for name, value in answer.getheaders()]
 
@@ -105,6 +105,7 @@ def _bootstrap(variant, port):
             *variant.filters,
             {"name": "router", "typed_config": {"@type": TYPE + "router.v3.Router"}},
         ],
+        **variant.manager,
     }
     return {
         "static_resources": {

@@ -6,6 +6,9 @@ import project
 
 # A continued trace of a peer, in every request of every variant.
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+# One client's key, as well.
+KEY_HEADER = "x-api-key"
+REQUEST_HEADERS = {"traceparent": TRACEPARENT, KEY_HEADER: "5c1f9d0e7ab84f6fb1c2d3e4f5a60718"}
 TYPE = "type.googleapis.com/envoy.extensions.filters.http."
 # What Envoy writes by itself, so no filter added it.
 ENVOY_OWN = {"date", "content-length", "content-type", "server", "connection"}
@@ -16,6 +19,10 @@ class Variant:
     name: str
     # Entries of `http_filters`, before the router.
     filters: tuple = ()
+    # What every request but the first is answered with.
+    status: int = 200
+    # More fields of the HTTP connection manager.
+    manager: dict = dataclasses.field(default_factory=dict, hash=False)
 
     @property
     def label(self):
@@ -77,6 +84,77 @@ SECURITY = Variant("security-headers, `api`", (wasm(project.DIST / "security_hea
 TRACING_SETTINGS = {"trust": "internal"}
 
 
+# The windows of the standard plan.
+WINDOWS = [("minute", "minute", None), ("hour", "hour", None), ("day", "day", None), ("ai", "day", "ai")]
+# More than a measurement sends.
+MANY = 1_000_000_000
+
+
+def rate_limit(count):
+    """The standard plan's four windows, each with this count, for clients known by the hash of their key."""
+    def limit(name, window, resource):
+        written = {"name": name, "count": count, "window": window}
+        return {**written, "resource": resource} if resource else written
+
+    plans = {"free": "starter", "starter": "professional", "professional": "enterprise", "enterprise": None}
+    tiers = {}
+    for tier, following in plans.items():
+        tiers[tier] = {"limits": [limit(*window) for window in WINDOWS]}
+        if following:
+            tiers[tier]["upgrade_to"] = following
+    settings = {
+        "identity": [{"header": {"name": KEY_HEADER, "hash": True}}],
+        "plans": "none",
+        "tiers": tiers,
+        # All four windows count.
+        "resource": "ai",
+        "upgrade": {"url": "https://example.com/plans"},
+    }
+    return wasm(project.DIST / "rate_limit.wasm", "rate-limit", settings)
+
+
+def local_ratelimit(count):
+    """Envoy's own filter with one bucket for each client, and its headers."""
+    bucket = {"max_tokens": count, "tokens_per_fill": count, "fill_interval": "3600s"}
+    everything = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+    config = {
+        "@type": TYPE + "local_ratelimit.v3.LocalRateLimit",
+        "stat_prefix": "bench",
+        # The one for all must never be the one that refuses.
+        "token_bucket": {**bucket, "max_tokens": MANY, "tokens_per_fill": MANY},
+        "filter_enabled": everything,
+        "filter_enforced": everything,
+        "enable_x_ratelimit_headers": "DRAFT_VERSION_03",
+        # An entry without a value stands for every value.
+        "descriptors": [{"entries": [{"key": "client"}], "token_bucket": bucket}],
+        "rate_limits": [{"actions": [{"request_headers": {"header_name": KEY_HEADER, "descriptor_key": "client"}}]}],
+    }
+    return {"name": "local_ratelimit", "typed_config": config}
+
+
+# A problem as far as Envoy can write one by itself.
+PROBLEM_MAPPER = {
+    "local_reply_config": {
+        "mappers": [{
+            "filter": {"status_code_filter": {"comparison": {"op": "EQ", "value": {"default_value": 429, "runtime_key": "none"}}}},
+            "body_format_override": {
+                "content_type": "application/problem+json",
+                "json_format": {
+                    "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
+                    "title": "Quota exceeded",
+                    "status": "%RESPONSE_CODE%",
+                    "detail": "%LOCAL_REPLY_BODY%",
+                },
+            },
+        }],
+    },
+}
+LIMITED = "rate-limit, four windows"
+LIMITED_NATIVE = "local_ratelimit, a bucket for each client"
+REFUSED = "rate-limit, 429"
+REFUSED_NATIVE = "local_ratelimit, 429 with local_reply_config"
+
+
 def ours():
     """Every variant that runs a module."""
     tracing = project.DIST / "request_tracing.wasm"
@@ -91,6 +169,8 @@ def ours():
         Variant("request-tracing, nothing to do", (wasm(tracing, "request-tracing", {"mode": "off"}),)),
         Variant("both, as two modules", (wasm(tracing, "request-tracing", TRACING_SETTINGS), *SECURITY.filters)),
         Variant("both, as the chain", (wasm(project.DIST / "portcullis.wasm", "portcullis", chain),)),
+        Variant(LIMITED, (rate_limit(MANY),)),
+        Variant(REFUSED, (rate_limit(1),), status=429),
     ]
 
 
@@ -99,6 +179,8 @@ def native(headers):
     return [
         Variant("header_mutation, the headers of `api`", (header_mutation(headers),)),
         Variant("Lua, the headers of `api`", (lua(headers),)),
+        Variant(LIMITED_NATIVE, (local_ratelimit(MANY),)),
+        Variant(REFUSED_NATIVE, (local_ratelimit(1),), status=429, manager=PROBLEM_MAPPER),
     ]
 
 
@@ -109,5 +191,8 @@ TARGETS = [
     ("security-headers", "security-headers, `api`", "Lua, the headers of `api`", 1.45),
     ("request-tracing", "request-tracing, `internal`, continue", "SDK's empty filter", 2.4),
     ("security-headers with nothing to do", "security-headers, nothing to do", "SDK's empty filter", 1.0),
+    ("rate-limit", LIMITED, LIMITED_NATIVE, 4.3),
+    ("rate-limit", LIMITED, "SDK's empty filter", 2.6),
+    ("rate-limit's 429", REFUSED, REFUSED_NATIVE, 3.5),
     ("request-tracing with nothing to do", "request-tracing, nothing to do", "SDK's empty filter", 1.0),
 ]

@@ -12,6 +12,8 @@ enum Fault {
     CreatesBlindly,
     /// What was decided over the value first read is written whatever stands there by then.
     DecidesOnce,
+    /// The VM traps where a request's end would give back what it held.
+    TrapsAtTheEnd,
 }
 
 /// The faulty store.
@@ -26,6 +28,7 @@ impl Store for Faulty {
             sound: Shared::start(),
             fault: match std::env::var("FAULT").as_deref() {
                 Ok("creates-blindly") => Fault::CreatesBlindly,
+                Ok("traps-at-the-end") => Fault::TrapsAtTheEnd,
                 _ => Fault::DecidesOnce,
             },
         }
@@ -55,7 +58,7 @@ impl Store for Faulty {
         // 0 overwrites on Envoy.
         let version = match (&self.fault, &found) {
             (Fault::CreatesBlindly, None) | (Fault::DecidesOnce, _) => Version(0),
-            (Fault::CreatesBlindly, Some(_)) => {
+            (Fault::CreatesBlindly, Some(_)) | (Fault::TrapsAtTheEnd, _) => {
                 return self.sound.take(table, identity, rules, now, host);
             }
         };
@@ -78,6 +81,9 @@ impl Store for Faulty {
         taken: &[Taken],
         host: &X,
     ) -> Result<(), Trouble> {
+        if matches!(self.fault, Fault::TrapsAtTheEnd) {
+            std::process::abort();
+        }
         self.sound.release(table, identity, taken, host)
     }
 }
