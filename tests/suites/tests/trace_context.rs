@@ -1,5 +1,15 @@
-//! W3C Trace Context Level 2 on the wire: every rule that the W3C's own conformance suite tests, in its strictest
-//! level, and some that it does not; the filter alone and beside Envoy's OpenTelemetry tracer.
+//! W3C Trace Context Level 2 on the wire: every request that the 41 tests of the W3C's own conformance suite send in its
+//! strictest level, and some that it does not; the filter alone, in the chain and beside Envoy's OpenTelemetry tracer.
+//!
+//! | tests of the W3C suite | here |
+//! |---|---|
+//! | `both_…_missing`, `traceparent_header_name` | [`without_a_traceparent_a_trace_starts`] |
+//! | `traceparent_included_…`, `…_valid_casing`, `version_0xcc`, `ows_handling`, `propagates_random_flag` | [`a_valid_traceparent_is_continued_with_a_parent_id_of_our_own`] |
+//! | `traceparent_duplicated`, `version_…`, `trace_id_…`, `parent_id_…`, `trace_flags_…` | [`an_invalid_traceparent_starts_a_trace`] |
+//! | `tracestate_included_traceparent_included`, `…_valid_casing`, `empty_header`, `multiple_headers_…`, `duplicated_keys`, `all_allowed_characters`, `ows_handling`, both limits from within | [`a_tracestate_is_kept_in_order_with_a_valid_traceparent`] |
+//! | `tracestate_header_name`, `key_illegal_…`, `value_illegal_…`, both limits from beyond | [`an_invalid_tracestate_is_dropped_and_the_traceparent_kept`] |
+//! | `tracestate_included_traceparent_missing` | [`a_tracestate_without_a_valid_traceparent_is_dropped`] |
+//! | `multiple_requests_…` | [`every_request_of_a_connection_gets_its_own_parent_id`] |
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,7 +18,7 @@
     reason = "tests"
 )]
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::process::ExitCode;
 
 use portcullis_harness::config::http2_cluster;
@@ -306,6 +316,10 @@ fn a_tracestate_is_kept_in_order_with_a_valid_traceparent(shared: &Shared) {
             vec![tracestate("foo=1\t \t,\t \tbar=2,\t \tbaz=3")],
             all(&[("foo", "1"), ("bar", "2"), ("baz", "3")]),
         ),
+        (vec![tracestate(" foo=1")], all(&[("foo", "1")])),
+        (vec![tracestate("\tfoo=1")], all(&[("foo", "1")])),
+        (vec![tracestate("foo=1 ")], all(&[("foo", "1")])),
+        (vec![tracestate("foo=1\t")], all(&[("foo", "1")])),
         (vec![tracestate("\t foo=1 \t")], all(&[("foo", "1")])),
         // Keys given twice are their sender's fault, not a reason to drop what it says.
         (
@@ -315,6 +329,10 @@ fn a_tracestate_is_kept_in_order_with_a_valid_traceparent(shared: &Shared) {
         (
             vec![tracestate("foo=1,foo=2")],
             all(&[("foo", "1"), ("foo", "2")]),
+        ),
+        (
+            vec![tracestate("foo=1"), tracestate("foo=1")],
+            all(&[("foo", "1"), ("foo", "1")]),
         ),
         (
             vec![tracestate("foo=1"), tracestate("foo=2")],
@@ -365,10 +383,11 @@ fn a_tracestate_is_kept_in_order_with_a_valid_traceparent(shared: &Shared) {
         ),
         (
             vec![
-                ("TrAcEsTaTe", "foo=1".to_owned()),
-                ("TRACESTATE", "bar=2".to_owned()),
+                ("TraceState", "foo=1".to_owned()),
+                ("TrAcEsTaTe", "bar=2".to_owned()),
+                ("TRACESTATE", "baz=3".to_owned()),
             ],
-            all(&[("foo", "1"), ("bar", "2")]),
+            all(&[("foo", "1"), ("bar", "2"), ("baz", "3")]),
         ),
     ];
     for (lines, expected) in cases {
@@ -387,6 +406,13 @@ fn a_tracestate_is_kept_in_order_with_a_valid_traceparent(shared: &Shared) {
 fn an_invalid_tracestate_is_dropped_and_the_traceparent_kept(shared: &Shared) {
     let many: Vec<String> = (1..=33).map(|i| format!("bar{i:02}={i:02}")).collect();
     for value in [
+        "foo =1".to_owned(),
+        "FOO=1".to_owned(),
+        "foo.bar=1".to_owned(),
+        "foo@=1,bar=2".to_owned(),
+        "@foo=1,bar=2".to_owned(),
+        "foo@@bar=1,bar=2".to_owned(),
+        "foo@bar@baz=1,bar=2".to_owned(),
         "foo=1,foo =1".to_owned(),
         "foo=1,FOO=1".to_owned(),
         "foo=1,foo.bar=1".to_owned(),
@@ -413,6 +439,19 @@ fn an_invalid_tracestate_is_dropped_and_the_traceparent_kept(shared: &Shared) {
             assert_eq!(received.state, [], "{value:?}: {received:?}");
         });
     }
+    // A bad member in one line takes those of the other lines along.
+    for second in [
+        format!("{}=1", "z".repeat(257)),
+        format!("{}@v=1", "t".repeat(242)),
+        format!("t@{}=1", "v".repeat(15)),
+        many[..32].join(","),
+    ] {
+        let lines = [valid(), tracestate("foo=1"), tracestate(second.clone())];
+        shared.everywhere(&format!("second line {second}"), &lines, |received| {
+            assert!(continues(received), "{second:?}: {received:?}");
+            assert_eq!(received.state, [], "{second:?}: {received:?}");
+        });
+    }
     for name in ["trace-state", "trace.state"] {
         let lines = [valid(), (name, "foo=1".to_owned())];
         shared.everywhere(name, &lines, |received| assert_eq!(received.state, []));
@@ -436,28 +475,27 @@ fn a_tracestate_without_a_valid_traceparent_is_dropped(shared: &Shared) {
 }
 
 fn every_request_of_a_connection_gets_its_own_parent_id(shared: &Shared) {
+    let invalid = || traceparent(format!("00-{}-{PARENT}-01", "0".repeat(32)));
+    let kinds: [Vec<Line>; 3] = [vec![valid()], vec![], vec![invalid()]];
     for listener in LISTENERS {
         let mut connection = Connection::open(shared.envoy.port(listener));
-        let mut seen: BTreeMap<bool, HashSet<String>> = BTreeMap::new();
-        for i in 0..50 {
-            let lines = if i % 2 == 0 { vec![valid()] } else { vec![] };
-            let received = shared.send(&mut connection, &format!("{listener} {i}"), &lines);
-            assert_eq!(continues(&received), i % 2 == 0);
-            if !continues(&received) {
+        let mut parents = HashSet::new();
+        let mut new_traces = HashSet::new();
+        for i in 0..60 {
+            let kind = i % kinds.len();
+            let received = shared.send(&mut connection, &format!("{listener} {i}"), &kinds[kind]);
+            assert_eq!(continues(&received), kind == 0, "{received:?}");
+            assert!(parents.insert(received.parent.clone()), "{received:?}");
+            if kind != 0 {
                 assert_eq!(
                     received.flags & 2,
                     2,
                     "a new trace id is random: {received:?}"
                 );
+                assert!(new_traces.insert(received.trace.clone()), "{received:?}");
             }
-            seen.entry(continues(&received))
-                .or_default()
-                .insert(received.parent.clone());
         }
-        assert_eq!(
-            seen.values().map(HashSet::len).collect::<Vec<_>>(),
-            [25, 25]
-        );
+        assert_eq!((parents.len(), new_traces.len()), (60, 40));
     }
 }
 
