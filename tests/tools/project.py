@@ -23,8 +23,8 @@ LOCKED = ["--locked"] if os.environ.get("CI") else []
 # What each module may weigh: what it weighed when this was written, and 3 % more. The goal is 160 KB each; where the rest
 # goes stands in docs/performance.md.
 MAX_MODULE_BYTES = {
-    "portcullis.wasm": 700_000,
-    "rate_limit.wasm": 442_000,
+    "portcullis.wasm": 720_000,
+    "rate_limit.wasm": 456_000,
     "request_tracing.wasm": 304_000,
     "security_headers.wasm": 354_000,
 }
