@@ -1,6 +1,8 @@
 //! The rate-limit filter with a fault in its store, chosen by the VM's environment variable `FAULT`. A test of exactness
 //! that passes with one of them tests nothing.
 
+#![cfg(target_arch = "wasm32")]
+
 use portcullis_kit::exchange::{Exchange, Version};
 use rate_limit::bucket::Displaced;
 use rate_limit::decide::{Rule, Taken, decide};
