@@ -21,30 +21,36 @@ pub fn digit(nibble: u8) -> u8 {
 /// Decodes exactly `N` bytes from `2 * N` lower-case digits (`HEXDIGLC` of W3C Trace Context). `None` for anything
 /// else, upper case included.
 pub fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    decode_with(text, lower_case)
+    decode_with(text, value)
 }
 
 /// Like [`decode`], and takes upper-case digits too: B3 and X-Ray senders of old write them.
 pub fn decode_any_case<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    decode_with(text, |byte| lower_case(byte.to_ascii_lowercase()))
+    decode_with(text, |byte| value(byte.to_ascii_lowercase()))
 }
 
-fn decode_with<const N: usize>(text: &[u8], value: impl Fn(u8) -> Option<u8>) -> Option<[u8; N]> {
+fn decode_with<const N: usize>(text: &[u8], value: impl Fn(u8) -> u8) -> Option<[u8; N]> {
     let (pairs, rest) = text.as_chunks::<2>();
     if pairs.len() != N || !rest.is_empty() {
         return None;
     }
     let mut out = [0; N];
+    let mut seen = 0;
     for (byte, [high, low]) in out.iter_mut().zip(pairs) {
-        *byte = value(*high)? << 4 | value(*low)?;
+        let (high, low) = (value(*high), value(*low));
+        seen |= high | low;
+        *byte = high << 4 | low & 0xf;
     }
-    Some(out)
+    (seen & NO_DIGIT == 0).then_some(out)
 }
 
-fn lower_case(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    }
+/// The bit that no digit's value has.
+const NO_DIGIT: u8 = 0x80;
+
+/// The value of a lower-case digit; [`NO_DIGIT`] of any other byte. Without branches: digits come in no order.
+fn value(byte: u8) -> u8 {
+    let decimal = byte.wrapping_sub(b'0');
+    let letter = byte.wrapping_sub(b'a');
+    let above = if letter < 6 { letter + 10 } else { NO_DIGIT };
+    if decimal < 10 { decimal } else { above }
 }
