@@ -12,6 +12,8 @@ pub struct Headers {
 
 #[derive(Clone, Copy, Debug)]
 struct Line {
+    /// See [`key`].
+    key: u32,
     name: Span,
     value: Span,
 }
@@ -19,12 +21,28 @@ struct Line {
 impl Line {
     /// Names compare without case (RFC 9110 §5.1).
     #[inline]
-    fn is_named(&self, name: &str, bytes: &[u8]) -> bool {
-        let (len, name) = (self.name.len as usize, name.as_bytes());
+    fn is_named(&self, name: &str, key: u32, bytes: &[u8]) -> bool {
+        if self.key != key {
+            return false;
+        }
         // Hosts hand names over in lower case, as ours are written: first the cheaper comparison.
-        let own = || self.name.of(bytes);
-        len == name.len() && (own() == name || own().eq_ignore_ascii_case(name))
+        let (own, name) = (self.name.of(bytes), name.as_bytes());
+        own == name || own.eq_ignore_ascii_case(name)
     }
+}
+
+/// What two names must share to be the same without case: the length and some letters, so that a search for one among
+/// many reads hardly any other.
+#[inline]
+fn key(name: &[u8]) -> u32 {
+    let (first, last) = match name {
+        [first, .., last] => (*first, *last),
+        [only] => (*only, *only),
+        [] => (0, 0),
+    };
+    // This bit is what capitals and small letters differ in.
+    let fold = |byte: u8| u32::from(byte | 0x20);
+    (name.len() as u32) << 16 | fold(first) << 8 | fold(last)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +82,8 @@ impl Headers {
                 len: u32::from_le_bytes([e, f, g, h]),
             };
             at = value.start.checked_add(value.len)?.checked_add(1)?;
-            lines.push(Line { name, value });
+            let key = key(name.of(&bytes));
+            lines.push(Line { key, name, value });
         }
         (at as usize <= bytes.len()).then_some(Self { bytes, lines })
     }
@@ -123,9 +142,10 @@ impl Headers {
         &'a self,
         name: &'n str,
     ) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        let key = key(name.as_bytes());
         self.lines
             .iter()
-            .filter(move |line| line.is_named(name, &self.bytes))
+            .filter(move |line| line.is_named(name, key, &self.bytes))
             .map(|line| line.value.of(&self.bytes))
     }
 
@@ -135,9 +155,10 @@ impl Headers {
 
     /// Appends a line.
     pub fn add(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        let key = key(name.as_ref());
         let name = self.store(name.as_ref());
         let value = self.store(value.as_ref());
-        self.lines.push(Line { name, value });
+        self.lines.push(Line { key, name, value });
     }
 
     /// Replaces every line of that name by one, which stands where the first of them stood, or at the end.
@@ -158,13 +179,14 @@ impl Headers {
 
     /// Removes every line of that name.
     pub fn remove(&mut self, name: &str) {
-        let bytes = &self.bytes;
-        self.lines.retain(|line| !line.is_named(name, bytes));
+        let (key, bytes) = (key(name.as_bytes()), &self.bytes);
+        self.lines.retain(|line| !line.is_named(name, key, bytes));
     }
 
     /// Where the lines of that name stand.
     fn places<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = usize> + use<'a, 'n> {
-        let named = |(_, line): &(usize, &Line)| line.is_named(name, &self.bytes);
+        let key = key(name.as_bytes());
+        let named = move |(_, line): &(usize, &Line)| line.is_named(name, key, &self.bytes);
         self.lines
             .iter()
             .enumerate()
