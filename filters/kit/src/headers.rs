@@ -12,8 +12,37 @@ pub struct Headers {
 
 #[derive(Clone, Copy, Debug)]
 struct Line {
+    /// See [`key`].
+    key: u32,
     name: Span,
     value: Span,
+}
+
+impl Line {
+    /// Names compare without case (RFC 9110 §5.1).
+    #[inline]
+    fn is_named(&self, name: &str, key: u32, bytes: &[u8]) -> bool {
+        if self.key != key {
+            return false;
+        }
+        // Hosts hand names over in lower case, as ours are written: first the cheaper comparison.
+        let (own, name) = (self.name.of(bytes), name.as_bytes());
+        own == name || own.eq_ignore_ascii_case(name)
+    }
+}
+
+/// What two names must share to be the same without case: the length and some letters, so that a search for one among
+/// many reads hardly any other.
+#[inline]
+fn key(name: &[u8]) -> u32 {
+    let (first, last) = match name {
+        [first, .., last] => (*first, *last),
+        [only] => (*only, *only),
+        [] => (0, 0),
+    };
+    // This bit is what capitals and small letters differ in.
+    let fold = |byte: u8| u32::from(byte | 0x20);
+    (name.len() as u32) << 16 | fold(first) << 8 | fold(last)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +82,8 @@ impl Headers {
                 len: u32::from_le_bytes([e, f, g, h]),
             };
             at = value.start.checked_add(value.len)?.checked_add(1)?;
-            lines.push(Line { name, value });
+            let key = key(name.of(&bytes));
+            lines.push(Line { key, name, value });
         }
         (at as usize <= bytes.len()).then_some(Self { bytes, lines })
     }
@@ -112,15 +142,10 @@ impl Headers {
         &'a self,
         name: &'n str,
     ) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        let key = key(name.as_bytes());
         self.lines
             .iter()
-            .filter(move |line| {
-                line.name.len as usize == name.len()
-                    && line
-                        .name
-                        .of(&self.bytes)
-                        .eq_ignore_ascii_case(name.as_bytes())
-            })
+            .filter(move |line| line.is_named(name, key, &self.bytes))
             .map(|line| line.value.of(&self.bytes))
     }
 
@@ -130,22 +155,65 @@ impl Headers {
 
     /// Appends a line.
     pub fn add(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        let key = key(name.as_ref());
         let name = self.store(name.as_ref());
         let value = self.store(value.as_ref());
-        self.lines.push(Line { name, value });
+        self.lines.push(Line { key, name, value });
     }
 
-    /// Replaces every line of that name by one.
+    /// Replaces every line of that name by one, which stands where the first of them stood, or at the end.
     pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
-        self.remove(name);
-        self.add(name, value);
+        let value = value.as_ref();
+        let mut named = self.places(name);
+        let (first, more) = (named.next(), named.next().is_some());
+        drop(named);
+        match first {
+            // One line is how nearly every header comes; its bytes stay where they are if they fit.
+            Some(at) if !more => self.overwrite(at, value),
+            _ => {
+                self.remove(name);
+                self.add(name, value);
+            }
+        }
     }
 
     /// Removes every line of that name.
     pub fn remove(&mut self, name: &str) {
-        let bytes = &self.bytes;
+        let (key, bytes) = (key(name.as_bytes()), &self.bytes);
+        self.lines.retain(|line| !line.is_named(name, key, bytes));
+    }
+
+    /// Where the lines of that name stand.
+    fn places<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = usize> + use<'a, 'n> {
+        let key = key(name.as_bytes());
+        let named = move |(_, line): &(usize, &Line)| line.is_named(name, key, &self.bytes);
         self.lines
-            .retain(|line| !line.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()));
+            .iter()
+            .enumerate()
+            .filter(named)
+            .map(|(at, _)| at)
+    }
+
+    fn overwrite(&mut self, at: usize, value: &[u8]) {
+        let Some(line) = self.lines.get(at) else {
+            return;
+        };
+        let span = line.value;
+        let start = span.start as usize;
+        let room = self.bytes.get_mut(start..start.saturating_add(value.len()));
+        let stored = match room.filter(|room| room.len() <= span.len as usize) {
+            Some(room) => {
+                room.copy_from_slice(value);
+                Span {
+                    start: span.start,
+                    len: value.len() as u32,
+                }
+            }
+            None => self.store(value),
+        };
+        if let Some(line) = self.lines.get_mut(at) {
+            line.value = stored;
+        }
     }
 
     fn store(&mut self, text: &[u8]) -> Span {
@@ -164,7 +232,25 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
 /// Whether a header value may be sent: no CR, LF or NUL (RFC 9110 §5.5). Envoy writes them verbatim on HTTP/1, which
 /// would let a value split the response.
 pub fn is_safe_value(value: &[u8]) -> bool {
-    !value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0))
+    // Eight bytes at a time: every value that is set comes by here, and policies are long.
+    let (words, rest) = value.as_chunks::<8>();
+    let breaks = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
+    !words
+        .iter()
+        .any(|word| has_break(u64::from_le_bytes(*word)))
+        && !rest.iter().any(breaks)
+}
+
+/// Whether one of the eight bytes is CR, LF or NUL.
+fn has_break(word: u64) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    // Nonzero if and only if a byte is zero: only there does taking one off set a high bit that was not set.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let nul = zeros(word);
+    let cr = zeros(word ^ (ONES * b'\r' as u64));
+    let lf = zeros(word ^ (ONES * b'\n' as u64));
+    nul | cr | lf != 0
 }
 
 /// Whether a name is a token (RFC 9110 §5.6.2).
@@ -230,6 +316,31 @@ mod tests {
         assert_eq!(headers.get_all("b").count(), 2);
         headers.remove("B");
         assert_eq!(headers.len(), 1);
+    }
+
+    #[test]
+    fn a_value_is_searched_at_every_place_for_every_byte() {
+        for len in 1..20 {
+            for at in 0..len {
+                for byte in 0..=u8::MAX {
+                    let mut value = vec![b'a'; len];
+                    value[at] = byte;
+                    let safe = !matches!(byte, b'\r' | b'\n' | 0);
+                    assert_eq!(is_safe_value(&value), safe, "{byte} at {at} of {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_set_stands_where_the_old_one_stood() {
+        for value in ["", "xy", "xyz", "longer than before"] {
+            let mut headers = Headers::from_lines([("a", "1"), ("b", "old"), ("c", "3")]);
+            headers.set("B", value);
+            let lines = [("a", "1"), ("b", value), ("c", "3")];
+            let lines = lines.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+            assert_eq!(headers.iter().collect::<Vec<_>>(), lines);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! host only through the small role traits of [`exchange`]; `portcullis-adapter` implements them once on
 //! proxy-wasm's host calls, and [`testing`] implements them in memory.
 
+pub mod ascii;
 pub mod chain;
 pub mod cidr;
 pub mod config;

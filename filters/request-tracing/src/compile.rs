@@ -6,6 +6,7 @@ use portcullis_kit::{Compiling, ConfigError, Path};
 
 use crate::baggage::Policy;
 use crate::formats::Format;
+use crate::plan;
 use crate::request_id;
 use crate::sampling::{Cap, Root, Sampler, threshold};
 use crate::settings::{
@@ -23,6 +24,8 @@ pub struct Profile {
     pub id_response: bool,
     pub extract: Vec<Format>,
     pub inject: Vec<Format>,
+    /// See [`plan::clears`].
+    pub clears: Vec<&'static str>,
     pub baggage: Policy,
     pub sampler: Sampler,
     pub trace_timing: Audience,
@@ -135,6 +138,7 @@ pub fn compile(settings: Settings, compiling: &Compiling<'_>) -> Result<Profile,
         },
         id_response: settings.request_id.response,
         sampler,
+        clears: plan::clears(&settings.propagation.extract, &settings.propagation.inject),
         extract: settings.propagation.extract,
         inject: settings.propagation.inject,
         baggage,

@@ -69,12 +69,9 @@ pub fn plan<H: Clock + Randomness + Metrics>(
         context.flags &= RANDOM | DEBUG;
     }
 
-    let randomness = context
-        .tracestate
-        .get(opentelemetry::KEY)
-        .and_then(|value| opentelemetry::randomness(value.as_bytes()))
-        .unwrap_or_else(|| last_56_bits(context.trace_id));
-    let decided = profile.sampler.decide(decision, randomness, now);
+    let decided = profile
+        .sampler
+        .decide(decision, || randomness(&context), now);
     if decided.capped {
         host.increment(profile.counters.capped, 1);
     }
@@ -148,12 +145,23 @@ fn non_zero<const N: usize>(mut id: [u8; N]) -> [u8; N] {
     id
 }
 
+/// What the caller's tracestate says, or else the trace id.
+fn randomness(context: &TraceContext) -> u64 {
+    let member = context.tracestate.get(opentelemetry::KEY);
+    member
+        .and_then(|value| opentelemetry::randomness(value.as_bytes()))
+        .unwrap_or_else(|| last_56_bits(context.trace_id))
+}
+
 fn last_56_bits(trace_id: [u8; 16]) -> u64 {
     u128::from_be_bytes(trace_id) as u64 & ((1 << 56) - 1)
 }
 
 /// Whether the member changed.
 fn set_threshold(state: &mut TraceState, threshold: Threshold) -> bool {
+    if threshold == Threshold::Keep {
+        return false;
+    }
     let before = state.get(opentelemetry::KEY).map(str::as_bytes);
     let wanted = match threshold {
         Threshold::Keep => return false,
@@ -183,12 +191,10 @@ fn is_as_sent(headers: &Headers, state: &TraceState) -> bool {
 /// that we read or write and that would else contradict what we write.
 fn removals(profile: &Profile, headers: &Headers, trusted: bool) -> Vec<String> {
     let mut remove: Vec<String> = Vec::new();
-    let formats = || profile.extract.iter().chain(&profile.inject).copied();
-    for (name, _) in headers.iter() {
-        // No context header begins otherwise, and most headers do: this loop runs over all of them on each request.
-        if !matches!(name.first(), Some(b'b' | b't' | b'x' | b'B' | b'T' | b'X')) {
-            continue;
-        }
+    if trusted && profile.clears.is_empty() {
+        return remove;
+    }
+    for (name, _) in headers.iter().filter(|(name, _)| may_be_context(name)) {
         // Baggage and tracestate have decisions of their own.
         if name.eq_ignore_ascii_case(b"baggage")
             || name.eq_ignore_ascii_case(b"tracestate") && written_by_w3c(profile)
@@ -196,12 +202,14 @@ fn removals(profile: &Profile, headers: &Headers, trusted: bool) -> Vec<String> 
             continue;
         }
         let goes = if trusted {
-            formats().any(|format| has_field(format, name))
+            profile
+                .clears
+                .iter()
+                .any(|field| name.eq_ignore_ascii_case(field.as_bytes()))
         } else {
-            is_context_header(name)
+            is_context_header(name) && !is_replaced(&profile.inject, name)
         };
         if goes
-            && !is_replaced(profile, name)
             && let Ok(name) = std::str::from_utf8(name)
             && !remove.iter().any(|listed| listed == name)
         {
@@ -211,15 +219,31 @@ fn removals(profile: &Profile, headers: &Headers, trusted: bool) -> Vec<String> 
     remove
 }
 
-fn has_field(format: Format, name: &[u8]) -> bool {
-    fields(format)
-        .iter()
-        .any(|field| name.eq_ignore_ascii_case(field.as_bytes()))
+/// Whether a name begins as a context header's does. Most do not, and this runs for each header of each request of a
+/// peer that is not trusted.
+fn may_be_context(name: &[u8]) -> bool {
+    match name {
+        [b'x' | b'X', b'-', third, ..] => matches!(third, b'a' | b'b' | b'd' | b'A' | b'B' | b'D'),
+        [b'b' | b'B', second, ..] => matches!(second, b'3' | b'a' | b'A'),
+        [b't' | b'T', second, ..] => matches!(second, b'r' | b'R'),
+        _ => false,
+    }
+}
+
+/// The fields that go from a trusted peer's request: those of formats that are read or written, save what has a decision
+/// of its own or is written anyway.
+pub fn clears(extract: &[Format], inject: &[Format]) -> Vec<&'static str> {
+    let all = extract.iter().chain(inject);
+    all.flat_map(|format| fields(*format))
+        .copied()
+        .filter(|name| !is_replaced(inject, name.as_bytes()))
+        .filter(|name| *name != "tracestate" || !inject.contains(&Format::W3c))
+        .collect()
 }
 
 /// Whether writing a format always sets this header, so that removing it first would be a call for nothing.
-fn is_replaced(profile: &Profile, name: &[u8]) -> bool {
-    profile.inject.iter().any(|format| {
+fn is_replaced(inject: &[Format], name: &[u8]) -> bool {
+    inject.iter().any(|format| {
         let always: &[u8] = match format {
             Format::W3c => b"traceparent",
             Format::B3 => b"b3",

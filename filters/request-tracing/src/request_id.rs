@@ -1,5 +1,6 @@
 //! The request id: which one, and how a new one is made.
 
+use portcullis_kit::ascii::AsciiSet;
 use portcullis_kit::headers::is_safe_value;
 
 /// The header that carries it, in both directions.
@@ -7,6 +8,10 @@ pub const HEADER: &str = "x-request-id";
 /// The filter state that carries it: `%FILTER_STATE(wasm.portcullis.request_id:PLAIN)%`.
 pub const STATE: &str = "portcullis.request_id";
 const MAX_LEN: usize = 128;
+const LEGAL: AsciiSet = AsciiSet::of(b"._-")
+    .and_range(b'0', b'9')
+    .and_range(b'A', b'Z')
+    .and_range(b'a', b'z');
 
 /// Whose word is taken for the id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +60,7 @@ pub fn choose(source: Source, trusted: bool, line: Option<&[u8]>, lines: usize) 
 
 /// `[A-Za-z0-9._-]{1,128}`
 fn valid(line: &[u8]) -> Option<&str> {
-    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if line.is_empty() || line.len() > MAX_LEN || !line.iter().all(legal) {
+    if line.is_empty() || line.len() > MAX_LEN || !LEGAL.has_all(line) {
         return None;
     }
     debug_assert!(is_safe_value(line));

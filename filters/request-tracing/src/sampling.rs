@@ -49,8 +49,14 @@ pub struct Decision {
 }
 
 impl Sampler {
-    /// Decides. `parent` is the caller's decision, if there is one; `now` in nanoseconds.
-    pub fn decide(&self, parent: Option<bool>, randomness: u64, now: u64) -> Decision {
+    /// Decides. `parent` is the caller's decision, if there is one; `randomness` is asked only where it decides; `now` in
+    /// nanoseconds.
+    pub fn decide(
+        &self,
+        parent: Option<bool>,
+        randomness: impl FnOnce() -> u64,
+        now: u64,
+    ) -> Decision {
         if let Some(sampled) = parent.filter(|_| self.follow_parent) {
             return Decision {
                 sampled,
@@ -61,7 +67,7 @@ impl Sampler {
         let (wanted, threshold) = match self.root {
             Root::Always => (true, Threshold::Clear),
             Root::Never => (false, Threshold::Clear),
-            Root::Threshold(threshold) => (randomness >= threshold, Threshold::Set(threshold)),
+            Root::Threshold(threshold) => (randomness() >= threshold, Threshold::Set(threshold)),
         };
         let sampled = wanted && self.cap.as_ref().is_none_or(|cap| cap.admit(now));
         Decision {
@@ -154,26 +160,33 @@ mod tests {
     #[test]
     fn the_callers_decision_is_followed_and_its_threshold_kept() {
         let all = sampler(Root::Always, true);
-        let decision = all.decide(Some(false), 0, 0);
+        let decision = all.decide(Some(false), || 0, 0);
         assert_eq!(
             (decision.sampled, decision.threshold),
             (false, Threshold::Keep)
         );
         let none = sampler(Root::Never, true);
-        assert!(none.decide(Some(true), 0, 0).sampled);
-        assert!(!none.decide(None, 0, 0).sampled, "an open decision is ours");
-        assert!(!sampler(Root::Never, false).decide(Some(true), 0, 0).sampled);
+        assert!(none.decide(Some(true), || 0, 0).sampled);
+        assert!(
+            !none.decide(None, || 0, 0).sampled,
+            "an open decision is ours"
+        );
+        assert!(
+            !sampler(Root::Never, false)
+                .decide(Some(true), || 0, 0)
+                .sampled
+        );
     }
 
     #[test]
     fn a_ratio_decides_by_the_randomness_alone() {
         let half = sampler(Root::Threshold(1 << 55), true);
-        let yes = half.decide(None, 1 << 55, 0);
+        let yes = half.decide(None, || 1 << 55, 0);
         assert_eq!(
             (yes.sampled, yes.threshold),
             (true, Threshold::Set(1 << 55))
         );
-        let no = half.decide(None, (1 << 55) - 1, 0);
+        let no = half.decide(None, || (1 << 55) - 1, 0);
         assert_eq!((no.sampled, no.threshold), (false, Threshold::Clear));
     }
 
@@ -184,7 +197,7 @@ mod tests {
             follow_parent: true,
             cap: NonZeroU32::new(2).map(Cap::new),
         };
-        let at = |now| capped.decide(None, 0, now);
+        let at = |now| capped.decide(None, || 0, now);
         let second = NANOS_PER_SECOND;
         let sampled: Vec<bool> = [10 * second, 10 * second + 1, 10 * second + 2, 11 * second]
             .map(|now| at(now).sampled)
@@ -200,7 +213,7 @@ mod tests {
             (over.sampled, over.capped, over.threshold),
             (false, true, Threshold::Clear)
         );
-        assert!(capped.decide(Some(true), 0, 9 * second).sampled);
+        assert!(capped.decide(Some(true), || 0, 9 * second).sampled);
     }
 
     #[cfg(not(target_arch = "wasm32"))]
@@ -208,7 +221,7 @@ mod tests {
         #[test]
         fn a_lower_ratio_samples_a_part_of_what_a_higher_one_samples(a in 1e-6..1.0_f64, b in 1e-6..1.0_f64, randomness in 0..1_u64 << 56) {
             let (low, high) = (a.min(b), a.max(b));
-            let decide = |ratio| sampler(Root::Threshold(threshold(ratio).unwrap()), true).decide(None, randomness, 0).sampled;
+            let decide = |ratio| sampler(Root::Threshold(threshold(ratio).unwrap()), true).decide(None, || randomness, 0).sampled;
             proptest::prop_assert!(!decide(low) || decide(high));
         }
 

@@ -1,5 +1,7 @@
 //! The `tracestate` field (W3C Trace Context Level 2, "Tracestate Header").
 
+use portcullis_kit::ascii::AsciiSet;
+
 use crate::context::trim_ows;
 
 /// The most list members a field may have.
@@ -29,6 +31,8 @@ impl TraceState {
         let mut state = Self::default();
         let mut count = 0_usize;
         for line in lines {
+            // Room for all of it and a comma, so that the text does not grow.
+            state.text.reserve(line.len() + 1);
             for member in line.split(|byte| *byte == b',') {
                 let member = trim_ows(member);
                 if member.is_empty() {
@@ -38,8 +42,11 @@ impl TraceState {
                 if count > MAX_MEMBERS {
                     return None;
                 }
-                let (key, value) = member_parts(member)?;
-                push(&mut state.text, key, value);
+                let member = valid(member)?;
+                if !state.text.is_empty() {
+                    state.text.push(',');
+                }
+                state.text.push_str(member);
             }
         }
         Some(state)
@@ -144,39 +151,47 @@ fn push(text: &mut String, key: &str, value: &str) {
     text.push_str(value);
 }
 
-fn member_parts(member: &[u8]) -> Option<(&str, &str)> {
+/// The member if both its parts are of the grammar.
+fn valid(member: &[u8]) -> Option<&str> {
     let equals = member.iter().position(|byte| *byte == b'=')?;
     let (key, value) = member.split_at_checked(equals)?;
-    let value = value.get(1..)?;
-    if !is_key(key) || !is_value(value) {
+    if !is_key(key) || !is_value(value.get(1..)?) {
         return None;
     }
-    Some((str::from_utf8(key).ok()?, str::from_utf8(value).ok()?))
+    str::from_utf8(member).ok()
 }
+
+/// `keychar`, without the `@`.
+const KEY: AsciiSet = AsciiSet::of(b"_-*/")
+    .and_range(b'a', b'z')
+    .and_range(b'0', b'9');
+/// `chr`: printable, without `,` and `=`.
+const VALUE: AsciiSet = AsciiSet::of(b"")
+    .and_range(b' ', b'+')
+    .and_range(b'-', b'<')
+    .and_range(b'>', b'~');
 
 /// `( lcalpha / DIGIT ) 0*255 ( keychar )`. Level 2's grammar gives `@` no meaning of its own; its conformance suite, at
 /// its strictest, still asks for Level 1's `tenant@system`, so a key with `@` must be both.
 fn is_key(key: &[u8]) -> bool {
     let begins = matches!(key, [b'a'..=b'z' | b'0'..=b'9', ..]);
-    let legal =
-        |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
-    let mut parts = key.split(|byte| *byte == b'@');
-    let tenant = parts.next().unwrap_or_default();
-    let multi_tenant = parts.next().is_none_or(|system| {
-        tenant.len() <= MAX_TENANT_LEN && (1..=MAX_SYSTEM_LEN).contains(&system.len())
-    });
+    // Whatever is not legal in both parts must be the one `@`.
+    let Some(at) = key.iter().position(|byte| !KEY.has(*byte)) else {
+        return begins && key.len() <= MAX_PART_LEN;
+    };
+    let system = match key.get(at..) {
+        Some([b'@', system @ ..]) => system,
+        _ => return false,
+    };
     begins
-        && key.len() <= MAX_PART_LEN
-        && key.iter().all(legal)
-        && multi_tenant
-        && parts.next().is_none()
+        && at <= MAX_TENANT_LEN
+        && (1..=MAX_SYSTEM_LEN).contains(&system.len())
+        && KEY.has_all(system)
 }
 
 /// `0*255(chr) nblk-chr`: a value may begin with spaces, not end with one.
 fn is_value(value: &[u8]) -> bool {
     value.last().is_some_and(|byte| *byte != b' ')
         && value.len() <= MAX_PART_LEN
-        && value
-            .iter()
-            .all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b'='))
+        && VALUE.has_all(value)
 }

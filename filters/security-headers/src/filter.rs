@@ -54,7 +54,13 @@ impl Filter for SecurityHeaders {
         stream.tls = match tls_reading(profile) {
             TlsReading::Later => None,
             TlsReading::Connection => Some(property::is_tls(exchange)),
-            TlsReading::ForwardedProto => Some(forwarded_https(exchange)),
+            TlsReading::ForwardedProto => {
+                if profile.csrf.is_some() {
+                    // This header and those that CSRF protection asks for: one read of all instead of up to three.
+                    exchange.request();
+                }
+                Some(forwarded_https(exchange))
+            }
         };
         if let Some(csrf) = &profile.csrf
             && let Flow::Replied = check(csrf, profile.tls, stream.tls, exchange)
