@@ -23,6 +23,7 @@ struct Span {
 }
 
 impl Span {
+    #[inline]
     fn of(self, bytes: &[u8]) -> &[u8] {
         let start = self.start as usize;
         bytes
@@ -34,6 +35,7 @@ impl Span {
 impl Headers {
     /// Decodes proxy-wasm's serialized map: a count, then the sizes of each name and value, then each name and
     /// value followed by a NUL; all numbers are little-endian u32. `None` if the bytes are not of that form.
+    #[inline]
     pub fn from_serialized(bytes: Vec<u8>) -> Option<Self> {
         if bytes.is_empty() {
             return Some(Self::default());
@@ -59,6 +61,7 @@ impl Headers {
     }
 
     /// The form that [`Headers::from_serialized`] reads.
+    #[inline]
     pub fn to_serialized(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(4 + self.lines.len() * 10 + self.bytes.len());
         let count = u32::try_from(self.lines.len()).unwrap_or(u32::MAX);
@@ -103,6 +106,7 @@ impl Headers {
     }
 
     /// The value of the first line of that name (names compare without case, RFC 9110 §5.1).
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.get_all(name).next()
     }
@@ -124,11 +128,13 @@ impl Headers {
             .map(|line| line.value.of(&self.bytes))
     }
 
+    #[inline]
     pub fn contains(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
     /// Appends a line.
+    #[inline]
     pub fn add(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let name = self.store(name.as_ref());
         let value = self.store(value.as_ref());
@@ -136,18 +142,21 @@ impl Headers {
     }
 
     /// Replaces every line of that name by one.
+    #[inline]
     pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
         self.remove(name);
         self.add(name, value);
     }
 
     /// Removes every line of that name.
+    #[inline]
     pub fn remove(&mut self, name: &str) {
         let bytes = &self.bytes;
         self.lines
             .retain(|line| !line.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()));
     }
 
+    #[inline]
     fn store(&mut self, text: &[u8]) -> Span {
         // Beyond 4 GiB of headers there is no host; the line would then read as empty.
         let start = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
@@ -157,17 +166,20 @@ impl Headers {
     }
 }
 
+#[inline]
 fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk::<4>()?))
 }
 
 /// Whether a header value may be sent: no CR, LF or NUL (RFC 9110 §5.5). Envoy writes them verbatim on HTTP/1, which
 /// would let a value split the response.
+#[inline]
 pub fn is_safe_value(value: &[u8]) -> bool {
     !value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0))
 }
 
 /// Whether a name is a token (RFC 9110 §5.6.2).
+#[inline]
 pub fn is_token(name: &[u8]) -> bool {
     !name.is_empty()
         && name
