@@ -1,7 +1,6 @@
 //! HTTP callouts, and the way of their answers.
 //!
-//! The SDK's wrapper panics on statuses it does not expect, and its dispatcher on tokens it does not know. So the call
-//! goes to the ABI directly, tokens are remembered here, and the step after linking puts
+//! The call goes to the ABI directly, and its token is remembered here. The step after linking puts
 //! [`portcullis_on_http_call_response`] in the place of the SDK's `proxy_on_http_call_response`.
 
 use std::cell::RefCell;

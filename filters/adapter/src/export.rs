@@ -1,7 +1,6 @@
 //! What makes a crate a proxy-wasm module.
 
-use proxy_wasm::traits::RootContext;
-
+use crate::contexts::RootContext;
 use crate::host;
 use crate::root::Unknown;
 
@@ -40,14 +39,13 @@ macro_rules! export {
         };
 
         $crate::reexport::proxy_wasm::main! {{
-            $crate::reexport::proxy_wasm::set_root_context(|context_id| {
-                $crate::new_root(context_id, &[
-                    $( (
-                        <$bundle as $crate::reexport::Bundle>::NAME,
-                        |context_id| Box::new($crate::Root::<$bundle>::new(context_id)),
-                    ) ),+
-                ])
-            });
+            const ENTRIES: &[$crate::Entry] = &[
+                $( (
+                    <$bundle as $crate::reexport::Bundle>::NAME,
+                    |context_id| Box::new($crate::Root::<$bundle>::new(context_id)),
+                ) ),+
+            ];
+            $crate::start(ENTRIES);
         }}
     };
 }

@@ -4,12 +4,11 @@ use std::rc::Rc;
 
 use portcullis_kit::Flow;
 use portcullis_kit::chain::Bundle;
-use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+use crate::contexts::HttpContext;
 use crate::exchange::{HostExchange, Phase, State};
 use crate::root::Loaded;
-use crate::unreachable::{no_context_calls, no_http_calls};
 
 /// A request under a loaded bundle.
 pub struct Http<B: Bundle> {
@@ -59,32 +58,26 @@ fn response_action(flow: Flow) -> Action {
     }
 }
 
-impl<B: Bundle> Context for Http<B> {
-    no_context_calls!();
-}
-
 impl<B: Bundle> HttpContext for Http<B> {
-    no_http_calls!();
-
-    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+    fn request_headers(&mut self, end_of_stream: bool) -> Action {
         request_action(self.run(Phase::Request, |bundle, stream, exchange| {
             bundle.request_headers(stream, exchange, end_of_stream)
         }))
     }
 
-    fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+    fn response_headers(&mut self, end_of_stream: bool) -> Action {
         response_action(self.run(Phase::Response, |bundle, stream, exchange| {
             bundle.response_headers(stream, exchange, end_of_stream)
         }))
     }
 
-    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+    fn response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         response_action(self.run(Phase::Response, |bundle, stream, exchange| {
             bundle.response_body(stream, exchange, size, end_of_stream)
         }))
     }
 
-    fn on_log(&mut self) {
+    fn log(&mut self) {
         self.run(Phase::Finished, |bundle, stream, exchange| {
             bundle.finished(stream, exchange);
         });

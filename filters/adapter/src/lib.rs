@@ -1,7 +1,8 @@
 //! The one crate that knows proxy-wasm: it maps the host's callbacks and calls onto the kit's traits.
 //!
-//! Callbacks come through the SDK's dispatcher (answers to callouts excepted, see [`callout`]). Host calls go straight to the ABI ([`host`]), because the SDK's wrappers
-//! read header names as UTF-8 and panic on statuses they do not expect; here every status is a value.
+//! Of the SDK it takes the version of the ABI, types, the allocator and the start. Callbacks go to the contexts directly
+//! ([`contexts`]), host calls straight to the ABI ([`host`]): the SDK's wrappers read header names as UTF-8 and panic on ids
+//! and statuses they do not expect; here every status is a value.
 //!
 //! A module names what it holds once:
 //!
@@ -12,6 +13,7 @@
 #![cfg(target_arch = "wasm32")]
 
 mod callout;
+mod contexts;
 mod environment;
 mod exchange;
 mod export;
@@ -20,10 +22,10 @@ mod http;
 mod randomness;
 mod root;
 mod shared;
-mod unreachable;
 mod worker;
 
-pub use export::{Entry, new_root};
+pub use contexts::{HttpContext, RootContext, start};
+pub use export::Entry;
 pub use root::Root;
 
 #[doc(hidden)]

@@ -7,15 +7,14 @@ use portcullis_kit::chain::Bundle;
 use portcullis_kit::config::{ConfigError, fingerprint, log_line, read};
 use portcullis_kit::exchange::{CalloutAnswer, CalloutId};
 use portcullis_kit::metrics::{Kind, MetricId, Registry};
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
+use proxy_wasm::types::Action;
 
 use crate::callout::Caller;
+use crate::contexts::{HttpContext, RootContext};
 use crate::environment::Variables;
 use crate::host::{self, Buffer};
 use crate::http::Http;
 use crate::randomness;
-use crate::unreachable::{no_context_calls, no_http_calls, no_root_calls};
 use crate::worker::HostWorker;
 
 /// A bundle that its configuration compiled to.
@@ -86,14 +85,8 @@ pub fn reject(plugin: &str, why: &str) -> bool {
     false
 }
 
-impl<B: Bundle + 'static> Context for Root<B> {
-    no_context_calls!();
-}
-
 impl<B: Bundle + 'static> RootContext for Root<B> {
-    no_root_calls!();
-
-    fn on_configure(&mut self, size: usize) -> bool {
+    fn configure(&mut self, size: usize) -> bool {
         if !randomness::is_available() {
             return reject(B::NAME, "the host gives no random bytes (WASI random_get)");
         }
@@ -129,7 +122,7 @@ impl<B: Bundle + 'static> RootContext for Root<B> {
         }
     }
 
-    fn on_tick(&mut self) {
+    fn tick(&mut self) {
         if let Some(loaded) = &self.loaded {
             let mut worker = HostWorker {
                 context_id: self.context_id,
@@ -139,28 +132,32 @@ impl<B: Bundle + 'static> RootContext for Root<B> {
         }
     }
 
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(match &self.loaded {
+    fn new_request(&self) -> Box<dyn HttpContext> {
+        match &self.loaded {
             Some(loaded) => Box::new(Http::new(Rc::clone(loaded))),
             // A host asks only after it accepted a configuration; if one does not, requests pass as they are.
             None => Box::new(Idle),
-        })
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+        }
     }
 }
 
 /// Does nothing.
 struct Idle;
 
-impl Context for Idle {
-    no_context_calls!();
-}
-
 impl HttpContext for Idle {
-    no_http_calls!();
+    fn request_headers(&mut self, _: bool) -> Action {
+        Action::Continue
+    }
+
+    fn response_headers(&mut self, _: bool) -> Action {
+        Action::Continue
+    }
+
+    fn response_body(&mut self, _: usize, _: bool) -> Action {
+        Action::Continue
+    }
+
+    fn log(&mut self) {}
 }
 
 /// The plugin of a `root_id` that the module does not have.
@@ -169,14 +166,8 @@ pub struct Unknown {
     pub known: Vec<&'static str>,
 }
 
-impl Context for Unknown {
-    no_context_calls!();
-}
-
 impl RootContext for Unknown {
-    no_root_calls!();
-
-    fn on_configure(&mut self, _: usize) -> bool {
+    fn configure(&mut self, _: usize) -> bool {
         let why = format!(
             "this module has no plugin of root_id `{}`; it has {}",
             self.root_id,
@@ -185,11 +176,9 @@ impl RootContext for Unknown {
         reject("portcullis", &why)
     }
 
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Idle))
-    }
+    fn tick(&mut self) {}
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    fn new_request(&self) -> Box<dyn HttpContext> {
+        Box::new(Idle)
     }
 }

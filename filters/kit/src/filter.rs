@@ -125,6 +125,7 @@ impl<'a> Compiling<'a> {
         self.define(Kind::Histogram, what, labels)
     }
 
+    #[inline(never)]
     fn define(&self, kind: Kind, what: &str, labels: &[(&str, &str)]) -> MetricId {
         let name = crate::metrics::name(self.filter, kind, what, labels, self.profile);
         self.registry.borrow_mut().define(kind, &name)

@@ -38,6 +38,7 @@ impl HostPattern {
         })
     }
 
+    #[inline]
     pub fn matches(&self, host: &[u8]) -> bool {
         let host = if self.port { host } else { without_port(host) };
         let (prefix, suffix) = (self.prefix.as_bytes(), self.suffix.as_bytes());
@@ -59,11 +60,13 @@ impl HostPattern {
     }
 }
 
+#[inline]
 fn has_port(host: &[u8]) -> bool {
     without_port(host).len() != host.len()
 }
 
 /// The host of an authority, without `:port`; brackets of an IPv6 address stay.
+#[inline]
 pub fn without_port(authority: &[u8]) -> &[u8] {
     let Some(colon) = authority.iter().rposition(|byte| *byte == b':') else {
         return authority;
@@ -129,6 +132,7 @@ impl PathTemplate {
     }
 
     /// Whether a path (without its query) has this form.
+    #[inline]
     pub fn matches(&self, path: &[u8]) -> bool {
         let Some(path) = path.strip_prefix(b"/") else {
             return false;
@@ -149,6 +153,7 @@ impl PathTemplate {
 }
 
 /// A request target without its query and fragment.
+#[inline]
 pub fn path_only(target: &[u8]) -> &[u8] {
     target
         .split(|byte| matches!(byte, b'?' | b'#'))

@@ -52,6 +52,7 @@ struct Span {
 }
 
 impl Span {
+    #[inline]
     fn of(self, bytes: &[u8]) -> &[u8] {
         let start = self.start as usize;
         bytes
@@ -63,6 +64,7 @@ impl Span {
 impl Headers {
     /// Decodes proxy-wasm's serialized map: a count, then the sizes of each name and value, then each name and
     /// value followed by a NUL; all numbers are little-endian u32. `None` if the bytes are not of that form.
+    #[inline]
     pub fn from_serialized(bytes: Vec<u8>) -> Option<Self> {
         if bytes.is_empty() {
             return Some(Self::default());
@@ -89,6 +91,7 @@ impl Headers {
     }
 
     /// The form that [`Headers::from_serialized`] reads.
+    #[inline]
     pub fn to_serialized(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(4 + self.lines.len() * 10 + self.bytes.len());
         let count = u32::try_from(self.lines.len()).unwrap_or(u32::MAX);
@@ -133,6 +136,7 @@ impl Headers {
     }
 
     /// The value of the first line of that name (names compare without case, RFC 9110 §5.1).
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.get_all(name).next()
     }
@@ -149,11 +153,13 @@ impl Headers {
             .map(|line| line.value.of(&self.bytes))
     }
 
+    #[inline]
     pub fn contains(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
     /// Appends a line.
+    #[inline]
     pub fn add(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let key = key(name.as_ref());
         let name = self.store(name.as_ref());
@@ -162,6 +168,7 @@ impl Headers {
     }
 
     /// Replaces every line of that name by one, which stands where the first of them stood, or at the end.
+    #[inline]
     pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
         let value = value.as_ref();
         let mut named = self.places(name);
@@ -178,12 +185,14 @@ impl Headers {
     }
 
     /// Removes every line of that name.
+    #[inline]
     pub fn remove(&mut self, name: &str) {
         let (key, bytes) = (key(name.as_bytes()), &self.bytes);
         self.lines.retain(|line| !line.is_named(name, key, bytes));
     }
 
     /// Where the lines of that name stand.
+    #[inline]
     fn places<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = usize> + use<'a, 'n> {
         let key = key(name.as_bytes());
         let named = move |(_, line): &(usize, &Line)| line.is_named(name, key, &self.bytes);
@@ -194,6 +203,7 @@ impl Headers {
             .map(|(at, _)| at)
     }
 
+    #[inline]
     fn overwrite(&mut self, at: usize, value: &[u8]) {
         let Some(line) = self.lines.get(at) else {
             return;
@@ -216,6 +226,7 @@ impl Headers {
         }
     }
 
+    #[inline]
     fn store(&mut self, text: &[u8]) -> Span {
         // Beyond 4 GiB of headers there is no host; the line would then read as empty.
         let start = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
@@ -225,12 +236,14 @@ impl Headers {
     }
 }
 
+#[inline]
 fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk::<4>()?))
 }
 
 /// Whether a header value may be sent: no CR, LF or NUL (RFC 9110 §5.5). Envoy writes them verbatim on HTTP/1, which
 /// would let a value split the response.
+#[inline]
 pub fn is_safe_value(value: &[u8]) -> bool {
     // Eight bytes at a time: every value that is set comes by here, and policies are long.
     let (words, rest) = value.as_chunks::<8>();
@@ -242,6 +255,7 @@ pub fn is_safe_value(value: &[u8]) -> bool {
 }
 
 /// Whether one of the eight bytes is CR, LF or NUL.
+#[inline]
 fn has_break(word: u64) -> bool {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
@@ -254,6 +268,7 @@ fn has_break(word: u64) -> bool {
 }
 
 /// Whether a name is a token (RFC 9110 §5.6.2).
+#[inline]
 pub fn is_token(name: &[u8]) -> bool {
     !name.is_empty()
         && name

@@ -182,6 +182,8 @@ struct WrittenProfile {
 }
 
 impl Written {
+    // Not inlined, as all that runs at load: inlined into a filter's crate, it would be optimised for speed.
+    #[inline(never)]
     fn read(settings: &Value) -> Result<Self, ConfigError> {
         let Value::Object(top) = settings else {
             return Err(wrong(settings, Path::top()));
@@ -234,6 +236,7 @@ impl WrittenProfile {
 
     /// A mistake of this profile, seen from the top. The default is checked first, so what is wrong in a profile was
     /// written there.
+    #[inline(never)]
     fn place(&self, error: ConfigError) -> ConfigError {
         if self.name == DEFAULT {
             return error;
@@ -266,6 +269,7 @@ fn check_profile(name: &str, over: &Value, here: &Path) -> Result<(), ConfigErro
 }
 
 /// The filter's own type does not know the keys that are read here.
+#[inline(never)]
 fn with_shared_keys(mut error: ConfigError) -> ConfigError {
     if let Mistake::UnknownKey { allowed, .. } = &mut error.mistake
         && error.path.segments().is_empty()

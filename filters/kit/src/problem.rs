@@ -21,6 +21,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem of type `about:blank`; `title` is then the status phrase (RFC 9457 §4.2.1).
+    #[inline]
     pub fn new(status: u16, title: &'static str) -> Self {
         Self {
             status,
@@ -34,6 +35,7 @@ impl Problem {
 
     /// An absolute URI that names the kind of problem.
     #[must_use]
+    #[inline]
     pub fn kind(mut self, uri: impl Into<String>) -> Self {
         self.kind = Some(uri.into());
         self
@@ -41,6 +43,7 @@ impl Problem {
 
     /// What happened this time, for a person. Never text of an upstream.
     #[must_use]
+    #[inline]
     pub fn detail(mut self, text: impl Into<String>) -> Self {
         self.detail = Some(text.into());
         self
@@ -48,6 +51,7 @@ impl Problem {
 
     /// Names this occurrence by the request id: `urn:uuid:` where it is a UUID, else the extension `request_id` alone.
     #[must_use]
+    #[inline]
     pub fn request_id(mut self, id: Option<&str>) -> Self {
         if let Some(id) = id {
             if is_uuid(id) {
@@ -60,12 +64,14 @@ impl Problem {
 
     /// An extension member. Names start with a letter and hold letters, digits and `_`, at least three (RFC 9457 §3.2).
     #[must_use]
+    #[inline]
     pub fn extension(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.extensions.insert(name.to_owned(), value.into());
         self
     }
 
     /// The compact JSON text.
+    #[inline]
     pub fn to_json(&self) -> String {
         let mut text = String::from("{");
         let mut member = |name: &str, value: &Value| {
@@ -94,6 +100,7 @@ impl Problem {
     }
 
     /// The reply that carries it: uncacheable, with further headers to taste.
+    #[inline]
     pub fn reply(&self, details: &'static str) -> Reply {
         Reply {
             status: self.status,
@@ -108,6 +115,7 @@ impl Problem {
     }
 }
 
+#[inline]
 fn is_uuid(id: &str) -> bool {
     id.len() == 36
         && id.bytes().enumerate().all(|(at, byte)| match at {

@@ -20,6 +20,7 @@ pub fn source_address(host: &impl Properties) -> Option<IpAddr> {
 }
 
 /// `203.0.113.7:0`, `[2001:db8::1]:443`, or an address alone. An IPv4 address mapped into IPv6 is the IPv4 address.
+#[inline]
 fn address(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?;
     text.parse::<SocketAddr>()

@@ -107,6 +107,7 @@ enum CompiledPath {
 
 impl RouteTable {
     /// Compiles the list; an entry's profile is one of these names.
+    #[inline(never)]
     pub fn compile(routes: &[Route], names: &[&str]) -> Result<Self, ConfigError> {
         let mut entries = Vec::with_capacity(routes.len());
         for (at, route) in routes.iter().enumerate() {
@@ -135,6 +136,7 @@ impl RouteTable {
     }
 
     /// The profile of the first entry that matches these request headers.
+    #[inline]
     pub fn find(&self, request: &Headers) -> Option<usize> {
         let host = request
             .get(":authority")
@@ -191,6 +193,7 @@ impl Entry {
             && self.headers.is_empty()
     }
 
+    #[inline]
     fn matches(&self, host: &[u8], path: &[u8], method: &[u8], request: &Headers) -> bool {
         (self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host)))
             && (self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.matches(path)))
@@ -246,6 +249,7 @@ impl CompiledPath {
         }
     }
 
+    #[inline]
     fn matches(&self, path: &[u8]) -> bool {
         match self {
             Self::Exact(exact) => path == exact.as_bytes(),

@@ -10,7 +10,7 @@ const ALWAYS: [&str; 7] = [
     "proxy_on_context_create",
     "proxy_on_vm_start",
     "proxy_on_configure",
-    // Without it the SDK would keep every request's context for ever.
+    // Without it the adapter would keep every request's context for ever.
     "proxy_on_delete",
 ];
 

@@ -8,6 +8,7 @@
 
 mod error;
 mod exports;
+mod unused;
 
 pub use error::LinkError;
 pub use exports::{is_kept, required};
@@ -46,6 +47,7 @@ pub fn link(wasm: &[u8]) -> Result<Linked, LinkError> {
     {
         return Err(LinkError::NoAllocator);
     }
+    unused::empty(&mut module);
     walrus::passes::gc::run(&mut module);
     remove_custom_sections(&mut module);
     Ok(Linked {

@@ -182,6 +182,33 @@ fn what_only_removed_exports_reached_is_gone() {
 }
 
 #[test]
+fn what_the_sdks_dispatcher_reached_is_gone_even_where_a_table_names_it() {
+    let functions: String = ALWAYS
+        .iter()
+        .filter(|name| **name != "memory")
+        .map(|name| format!("(func (export \"{name}\") i32.const 0 call_indirect)\n"))
+        .collect();
+    let module = |of_the_sdk: &str| {
+        let module = format!(
+            "(module
+               (import \"env\" \"proxy_log\" (func $log))
+               (import \"env\" \"proxy_grpc_cancel\" (func $cancel))
+               (memory (export \"memory\") 1)
+               (table 2 funcref) (elem (i32.const 0) $own ${of_the_sdk})
+               (func $own call $log)
+               (func ${of_the_sdk} (block (loop call $cancel)))
+               {functions} {})",
+            section(&[0; 4])
+        );
+        link(&wat::parse_str(module).unwrap()).unwrap().wasm
+    };
+    let linked = module("_RNv_10proxy_wasm10dispatcher8NoopRoot6cancel");
+    assert!(contains(&linked, "proxy_log"), "ours went too");
+    assert!(!contains(&linked, "proxy_grpc_cancel"), "the SDK's stayed");
+    assert!(contains(&module("_RNv_5other"), "proxy_grpc_cancel"));
+}
+
+#[test]
 fn no_custom_section_is_left() {
     let whole = module(Callbacks::LOG);
     assert!(sections(&whole).contains(&0) && contains(&whole, "producers"));

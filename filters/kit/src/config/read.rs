@@ -13,6 +13,7 @@ use super::protobuf;
 
 /// Reads a plugin configuration: `google.protobuf.Struct` arrives as raw protobuf bytes, `StringValue` as its text,
 /// which must be JSON. No configuration at all means no settings.
+#[inline(never)]
 pub fn read(bytes: &[u8]) -> Result<Value, ConfigError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Value::Object(Map::new()));
@@ -27,6 +28,7 @@ pub fn read(bytes: &[u8]) -> Result<Value, ConfigError> {
 }
 
 /// SHA-256 of the configuration as it arrived, in hex: names a configuration in logs without showing it.
+#[inline(never)]
 pub fn fingerprint(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(64);
     for byte in Sha256::digest(bytes) {

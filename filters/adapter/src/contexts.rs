@@ -1,0 +1,167 @@
+//! The contexts of one VM, and the host's callbacks into them.
+//!
+//! The SDK's dispatcher, 27 kB with its wrappers, keeps six hash maps and traps on an id it does not know. An unknown id here
+//! does nothing. The step after linking puts each `portcullis_on_X` in the place of the SDK's `proxy_on_X` and takes the
+//! dispatcher out, so nothing here may use it.
+
+use std::cell::{Cell, RefCell};
+
+use proxy_wasm::types::Action;
+
+use crate::export::{Entry, new_root};
+
+/// One plugin configuration on one worker.
+pub trait RootContext {
+    /// Whether the configuration of `size` bytes is accepted.
+    fn configure(&mut self, size: usize) -> bool;
+    fn tick(&mut self);
+    fn new_request(&self) -> Box<dyn HttpContext>;
+}
+
+/// One request, from its headers to its end.
+pub trait HttpContext {
+    fn request_headers(&mut self, end_of_stream: bool) -> Action;
+    fn response_headers(&mut self, end_of_stream: bool) -> Action;
+    fn response_body(&mut self, size: usize, end_of_stream: bool) -> Action;
+    fn log(&mut self);
+}
+
+/// A host numbers contexts one after the other, so the low bits spread them evenly.
+const BUCKETS: usize = 64;
+
+type Bucket<T> = Vec<(u32, Box<T>)>;
+
+/// Contexts by id.
+struct Table<T: ?Sized>([Bucket<T>; BUCKETS]);
+
+impl<T: ?Sized> Table<T> {
+    const fn new() -> Self {
+        Self([const { Vec::new() }; BUCKETS])
+    }
+
+    fn bucket(&mut self, id: u32) -> Option<&mut Bucket<T>> {
+        self.0.get_mut(id as usize % BUCKETS)
+    }
+
+    fn insert(&mut self, id: u32, context: Box<T>) {
+        if let Some(bucket) = self.bucket(id) {
+            bucket.push((id, context));
+        }
+    }
+
+    fn get(&mut self, id: u32) -> Option<&mut T> {
+        let bucket = self.bucket(id)?;
+        let (_, context) = bucket.iter_mut().find(|(known, _)| *known == id)?;
+        Some(context)
+    }
+
+    fn remove(&mut self, id: u32) -> Option<Box<T>> {
+        let bucket = self.bucket(id)?;
+        let at = bucket.iter().position(|(known, _)| *known == id)?;
+        Some(bucket.swap_remove(at).1)
+    }
+}
+
+thread_local! {
+    static ENTRIES: Cell<&'static [Entry]> = const { Cell::new(&[]) };
+    static ROOTS: RefCell<Table<Root>> = const { RefCell::new(Table::new()) };
+    static REQUESTS: RefCell<Table<Request>> = const { RefCell::new(Table::new()) };
+}
+
+/// Makes these the plugins of the module.
+pub fn start(entries: &'static [Entry]) {
+    ENTRIES.set(entries);
+}
+
+type Root = dyn RootContext;
+type Request = dyn HttpContext;
+
+/// `None` for an unknown id, and for a host that calls while its last call is still running.
+fn root<T>(id: u32, callback: impl FnOnce(&mut Root) -> T) -> Option<T> {
+    ROOTS.with(|roots| {
+        let mut roots = roots.try_borrow_mut().ok()?;
+        roots.get(id).map(callback)
+    })
+}
+
+fn request(id: u32, callback: impl FnOnce(&mut Request) -> Action) -> Action {
+    let answer = REQUESTS.with(|requests| {
+        let mut requests = requests.try_borrow_mut().ok()?;
+        requests.get(id).map(callback)
+    });
+    answer.unwrap_or(Action::Continue)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn portcullis_on_context_create(id: u32, root_id: u32) {
+    if root_id == 0 {
+        let context = new_root(id, ENTRIES.get());
+        ROOTS.with_borrow_mut(|roots| roots.insert(id, context));
+    } else if let Some(context) = root(root_id, |root| root.new_request()) {
+        REQUESTS.with_borrow_mut(|requests| requests.insert(id, context));
+    }
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn portcullis_on_vm_start(_: u32, _: usize) -> bool {
+    true
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn portcullis_on_configure(id: u32, size: usize) -> bool {
+    root(id, |root| root.configure(size)).unwrap_or(false)
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn portcullis_on_tick(id: u32) {
+    let _ = root(id, |root| root.tick());
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn portcullis_on_request_headers(id: u32, _: usize, end_of_stream: bool) -> Action {
+    request(id, |request| request.request_headers(end_of_stream))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn portcullis_on_response_headers(id: u32, _: usize, end_of_stream: bool) -> Action {
+    request(id, |request| request.response_headers(end_of_stream))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn portcullis_on_response_body(id: u32, size: usize, end_of_stream: bool) -> Action {
+    request(id, |request| request.response_body(size, end_of_stream))
+}
+
+// A filter may declare these three as well; none acts in them.
+
+#[unsafe(no_mangle)]
+pub extern "C" fn portcullis_on_request_body(_: u32, _: usize, _: bool) -> Action {
+    Action::Continue
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn portcullis_on_request_trailers(_: u32, _: usize) -> Action {
+    Action::Continue
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn portcullis_on_response_trailers(_: u32, _: usize) -> Action {
+    Action::Continue
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn portcullis_on_log(id: u32) {
+    // A host logs the end of a root context too.
+    let _ = request(id, |request| {
+        request.log();
+        Action::Continue
+    });
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn portcullis_on_delete(id: u32) {
+    let gone = REQUESTS.with_borrow_mut(|requests| requests.remove(id));
+    if gone.is_none() {
+        let _ = ROOTS.with_borrow_mut(|roots| roots.remove(id));
+    }
+}
