@@ -19,8 +19,8 @@ ENVOY_WHEELS = {
 # CI builds what was committed; a developer who changes dependencies gets a new Cargo.lock.
 LOCKED = ["--locked"] if os.environ.get("CI") else []
 
-# The most a module may weigh (Envoy compiles all of it before the first request, at about 1.3 ms per kB): what it weighed when this was written, and 1 % more. The goal is 160 KB each; where the rest
-# goes stands in docs/performance.md.
+# The most a module may weigh (Envoy compiles all of it before the first request, at about 1.3 ms per kB): what it weighed
+# when this was written, and 1 % more. The goal is 160 KB each; where the rest goes stands in docs/performance.md.
 MAX_MODULE_BYTES = {
     "portcullis.wasm": 658_000,
     "rate_limit.wasm": 394_000,
