@@ -422,7 +422,7 @@ fn the_rest_of_the_settings_is_checked_as_well() {
         ),
         (
             json!({"exempt": {"paths": [{"prefix": "healthz"}]}}),
-            "exempt.paths[0]: a path starts with `/`",
+            "exempt.paths[0].prefix: a path starts with `/`",
         ),
         (
             json!({"exempt": {"paths": ["/healthz"]}}),
