@@ -9,7 +9,7 @@ use crate::tracestate::TraceState;
 
 const TRACE_ID: &str = "x-datadog-trace-id";
 const PARENT_ID: &str = "x-datadog-parent-id";
-const PRIORITY: &str = "x-datadog-sampling-priority";
+pub const PRIORITY: &str = "x-datadog-sampling-priority";
 pub const TAGS: &str = "x-datadog-tags";
 const HIGH_HALF: &[u8] = b"_dd.p.tid=";
 
@@ -51,6 +51,15 @@ fn keep(priority: &[u8]) -> Option<bool> {
     match priority.strip_prefix(b"-") {
         Some(digits) => decimal(digits).map(|_| false),
         None => decimal(priority).map(|number| number > 0),
+    }
+}
+
+/// A priority that a user set (`2` keeps, `-1` drops), where the decision is its own.
+pub fn users_priority(headers: &Headers, sampled: bool) -> Option<&'static [u8]> {
+    match (only_line(headers, PRIORITY)?, sampled) {
+        (b"2", true) => Some(b"2"),
+        (b"-1", false) => Some(b"-1"),
+        _ => None,
     }
 }
 

@@ -106,13 +106,12 @@ fn inject<X: Exchange>(
         return;
     }
     formats::inject(format, context, plan.sampled, plan.parent, |name, value| {
-        // Datadog's tags hold more than what we know; they follow.
-        if name != datadog::TAGS {
-            exchange.set_request_header(name, value);
+        if let Some(value) = plan.carried.beside(name, value) {
+            exchange.set_request_header(name, &value);
         }
     });
     if format == Format::Datadog
-        && let Some(tags) = datadog::tags(plan.datadog_tags.as_deref(), &context.trace_id)
+        && let Some(tags) = plan.carried.datadog_tags(&context.trace_id)
     {
         exchange.set_request_header(datadog::TAGS, &tags);
     }

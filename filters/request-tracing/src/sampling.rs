@@ -48,6 +48,13 @@ pub struct Decision {
     pub capped: bool,
 }
 
+impl Decision {
+    /// Whether it is the caller's.
+    pub fn is_followed(&self) -> bool {
+        self.threshold == Threshold::Keep
+    }
+}
+
 impl Sampler {
     /// Decides. `parent` is the caller's decision, if there is one; `randomness` is asked only where it decides; `now` in
     /// nanoseconds.
