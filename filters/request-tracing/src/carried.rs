@@ -5,14 +5,15 @@ use std::borrow::Cow;
 
 use portcullis_kit::Headers;
 
-use crate::datadog;
 use crate::formats::Format;
+use crate::{datadog, xray};
 
 /// What goes on beside the context.
 #[derive(Debug, Default)]
 pub struct Carried {
     datadog_tags: Option<Vec<u8>>,
     datadog_priority: Option<&'static [u8]>,
+    xray_fields: Vec<u8>,
 }
 
 impl Carried {
@@ -24,6 +25,9 @@ impl Carried {
             carried.datadog_priority =
                 followed.and_then(|sampled| datadog::users_priority(headers, sampled));
         }
+        if inject.contains(&Format::Xray) {
+            carried.xray_fields = xray::fields_beside(headers);
+        }
         carried
     }
 
@@ -32,6 +36,7 @@ impl Carried {
         match name {
             datadog::TAGS => None,
             datadog::PRIORITY => Some(self.datadog_priority.unwrap_or(value).into()),
+            xray::HEADER => Some([value, &self.xray_fields].concat().into()),
             _ => Some(value.into()),
         }
     }

@@ -1,17 +1,26 @@
 //! AWS X-Ray's `X-Amzn-Trace-Id` (X-Ray developer guide, "Tracing header").
 
 use portcullis_kit::Headers;
+use portcullis_kit::ascii::AsciiSet;
 
 use crate::context::{TraceContext, non_zero, trim_ows};
 use crate::hex;
 use crate::tracestate::TraceState;
 
 pub const HEADER: &str = "x-amzn-trace-id";
+/// What goes on as it came: `Lineage` counts how often a request went round through the same functions, so that AWS can
+/// stop a loop; `Self` is a load balancer's own id.
+const CARRIED: [(&[u8], &[u8]); 2] = [(b"lineage=", b";Lineage="), (b"self=", b";Self=")];
+const MAX_CARRIED_LEN: usize = 128;
+const CARRIED_BYTES: AsciiSet = AsciiSet::of(b":|.-_")
+    .and_range(b'0', b'9')
+    .and_range(b'A', b'Z')
+    .and_range(b'a', b'z');
 
 /// The context and the decision; `None` for the decision where the sender asks (`Sampled=?`) or says nothing.
 ///
-/// A load balancer sends `Root` without `Parent`; the parent id is zero then. Fields we do not know (`Self`,
-/// `Lineage`, …) are passed over.
+/// A load balancer sends `Root` without `Parent`; the parent id is zero then. Fields of other names are
+/// passed over.
 pub fn extract(headers: &Headers) -> Option<(TraceContext, Option<bool>)> {
     let mut lines = headers.get_all(HEADER);
     let line = lines.next()?;
@@ -42,6 +51,32 @@ pub fn extract(headers: &Headers) -> Option<(TraceContext, Option<bool>)> {
         tracestate: TraceState::default(),
     };
     Some((context, sampled))
+}
+
+/// `;Lineage=…` and `;Self=…` of the only line, each once, in their order; none that is longer or other than AWS makes them.
+pub fn fields_beside(headers: &Headers) -> Vec<u8> {
+    let mut lines = headers.get_all(HEADER);
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return Vec::new();
+    };
+    let mut fields = Vec::new();
+    let mut missing = CARRIED.map(Some);
+    for field in line.split(|byte| *byte == b';').map(trim_ows) {
+        for carried in &mut missing {
+            let Some((name, written)) = *carried else {
+                continue;
+            };
+            let Some(value) = value(field, name) else {
+                continue;
+            };
+            if (1..=MAX_CARRIED_LEN).contains(&value.len()) && CARRIED_BYTES.has_all(value) {
+                fields.extend_from_slice(written);
+                fields.extend_from_slice(value);
+                *carried = None;
+            }
+        }
+    }
+    fields
 }
 
 fn value<'a>(field: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {

@@ -88,3 +88,93 @@ fn a_users_priority_beside_another_format_is_kept_if_it_says_the_same() {
     ];
     assert_eq!(sent(&both, &lines, PRIORITY), "1", "two lines say nothing");
 }
+
+const XRAY: &str = "x-amzn-trace-id";
+const ROOT: &str = "Root=1-5759e988-bd862e3fe1be46a994272793";
+
+/// `x-amzn-trace-id` as the upstream gets it, behind its three fields of ours.
+fn behind_ours(settings: &Value, line: &str) -> String {
+    let sent = sent(settings, &[(XRAY, line)], XRAY);
+    let fields: Vec<&str> = sent.splitn(4, ';').collect();
+    let names = ["Root=1-", "Parent=", "Sampled="];
+    for (field, name) in fields.iter().zip(names) {
+        assert!(field.starts_with(name), "{sent}");
+    }
+    fields.get(3).copied().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn lineage_and_self_of_x_ray_go_on_and_other_fields_do_not() {
+    let xray = between(&["xray"], &["xray"]);
+    for (behind, expected) in [
+        (
+            "Parent=53995c3f42cd8ad8;Sampled=0;Lineage=12326a9d:0",
+            "Lineage=12326a9d:0",
+        ),
+        (
+            "Lineage=255:a87bd80c:32767;Parent=53995c3f42cd8ad8",
+            "Lineage=255:a87bd80c:32767",
+        ),
+        (
+            "Lineage=a87bd80c:1|68fd508a:5",
+            "Lineage=a87bd80c:1|68fd508a:5",
+        ),
+        (
+            "Self=1-67891234-12456789abcdef012345678",
+            "Self=1-67891234-12456789abcdef012345678",
+        ),
+        (
+            "lineage= 12326a9d:0 ; SELF=1-a-b",
+            "Lineage=12326a9d:0;Self=1-a-b",
+        ),
+        ("Lineage=1:2:3;Lineage=4:5:6", "Lineage=1:2:3"),
+        ("CalledFrom=app;Sampled=1", ""),
+        ("Lineage=", ""),
+        ("Lineage=a b", ""),
+        ("Lineage=a,b", ""),
+        ("Lineage=\u{e9}", ""),
+        ("Sampled=?", ""),
+    ] {
+        assert_eq!(
+            behind_ours(&xray, &format!("{ROOT};{behind}")),
+            expected,
+            "{behind}"
+        );
+    }
+    let longest = format!("Lineage={}", "a".repeat(128));
+    assert_eq!(behind_ours(&xray, &format!("{ROOT};{longest}")), longest);
+    assert_eq!(behind_ours(&xray, &format!("{ROOT};{longest}a")), "");
+}
+
+#[test]
+fn lineage_goes_on_beside_another_format_and_not_from_those_who_are_not_trusted() {
+    let lineage = format!("{ROOT};Lineage=12326a9d:0");
+    let both = between(&["w3c", "xray"], &["w3c", "xray"]);
+    let sent = sent(
+        &both,
+        &[("traceparent", TRACEPARENT), (XRAY, &lineage)],
+        XRAY,
+    );
+    assert!(
+        sent.starts_with("Root=1-0af76519-") && sent.ends_with(";Lineage=12326a9d:0"),
+        "{sent}"
+    );
+    let edge = json!({"propagation": {"inject": ["xray"]}});
+    assert_eq!(behind_ours(&edge, &lineage), "");
+    // Without a root it is no tracing header, and a loop may still be one.
+    assert_eq!(
+        behind_ours(&both, "Lineage=12326a9d:0"),
+        "Lineage=12326a9d:0"
+    );
+}
+
+#[test]
+fn two_lines_of_x_ray_say_nothing() {
+    let line = format!("{ROOT};Lineage=12326a9d:0");
+    let sent = sent(
+        &between(&["xray"], &["xray"]),
+        &[(XRAY, &line), (XRAY, &line)],
+        XRAY,
+    );
+    assert!(!sent.contains("Lineage") && !sent.contains('|'), "{sent}");
+}
