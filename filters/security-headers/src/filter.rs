@@ -7,8 +7,9 @@ use portcullis_kit::{Callbacks, ConfigError, Exchange, Filter, Flow, property};
 use crate::csrf::{self, Decision, Reason};
 use crate::nonce::{self, Nonce};
 use crate::profile::{Csrf, Profile};
-use crate::response::{Edit, Plan, Seen, Situation, TlsReading, tls_reading};
+use crate::response::{Edit, Plan, Seen, Situation};
 use crate::settings::{Settings, Tls};
+use crate::tls::{TlsReading, tls_reading};
 use crate::{compile, refusal};
 
 /// What access logs show as `%FILTER_STATE(wasm.portcullis.csrf:PLAIN)%`: `refused_<reason>` or `shadow_<reason>`.

@@ -35,6 +35,7 @@ mod refusal;
 mod reporting;
 pub mod response;
 pub mod settings;
+mod tls;
 mod values;
 
 pub use filter::{SecurityHeaders, Stream};
