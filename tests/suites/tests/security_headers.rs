@@ -34,6 +34,7 @@ fn main() -> ExitCode {
             codec_errors_are_the_proxys_alone,
             http2_responses_are_hardened,
             hsts_is_sent_on_tls_only,
+            http2_over_tls_gets_hsts_and_secure_cookies,
             a_trusted_forwarded_proto_counts_as_tls_where_the_settings_say_so,
             bodies_of_every_framing_pass_unchanged,
             the_filter_applied_twice_changes_nothing_more,
@@ -250,6 +251,34 @@ fn hsts_is_sent_on_tls_only(shared: &Shared) {
         .header("x-forwarded-proto", "https")
         .send(shared.port("plain"));
     assert_eq!(claimed.header("strict-transport-security"), None);
+}
+
+fn http2_over_tls_gets_hsts_and_secure_cookies(shared: &Shared) {
+    let target = "/text?header=Set-Cookie:a=1&header=Set-Cookie:b=2;%20SameSite=None;%20Secure&header=Set-Cookie:c=3";
+    let response = http2::send_tls(
+        shared.port("tls"),
+        &shared.certificate,
+        &Request::get(target),
+    );
+    assert_eq!(
+        response.header("strict-transport-security").as_deref(),
+        Some("max-age=63072000; includeSubDomains")
+    );
+    assert_eq!(
+        response.lines("set-cookie"),
+        [
+            &b"a=1; Secure; HttpOnly; SameSite=Lax"[..],
+            b"b=2; SameSite=None; Secure",
+            b"c=3; Secure; HttpOnly; SameSite=Lax",
+        ]
+    );
+    assert_hardened(&response);
+    let cleartext = http2::send(shared.port("plain"), &Request::get(target));
+    assert_eq!(cleartext.header("strict-transport-security"), None);
+    assert_eq!(
+        cleartext.lines("set-cookie")[0],
+        b"a=1; HttpOnly; SameSite=Lax"
+    );
 }
 
 fn a_trusted_forwarded_proto_counts_as_tls_where_the_settings_say_so(shared: &Shared) {
