@@ -14,6 +14,20 @@ pub fn is_tls(host: &impl Properties) -> bool {
         .is_some_and(|version| !version.is_empty())
 }
 
+/// The filter state in which the request id stands. Later modules read it as a property, access logs show it as
+/// `%FILTER_STATE(wasm.portcullis.request_id:PLAIN)%`.
+pub const REQUEST_ID: &str = "portcullis.request_id";
+
+/// The request id: what a filter of this plugin made of it, or else what an earlier module published. The latter costs a
+/// host call, so this is for refusals.
+pub fn request_id(exchange: &mut impl Exchange) -> Option<Rc<str>> {
+    if let Some(id) = &exchange.facts().request_id {
+        return Some(Rc::clone(id));
+    }
+    let id = String::from_utf8(exchange.property(&[REQUEST_ID])?).ok()?;
+    (!id.is_empty()).then(|| id.into())
+}
+
 /// The client's address as the listener's `use_remote_address` and `xff_num_trusted_hops` see it, without the port.
 pub fn source_address(host: &impl Properties) -> Option<IpAddr> {
     address(&host.property(&["source", "address"])?)

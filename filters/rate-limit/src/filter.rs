@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::rc::Rc;
 
 use portcullis_kit::config::log_line;
 use portcullis_kit::exchange::Exchange;
-use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow};
+use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow, property};
 
 use crate::assignment;
 use crate::compile;
@@ -111,7 +110,7 @@ impl<S: Store> RateLimit<S> {
         match profile.on_error {
             OnError::Allow => Flow::Continue,
             OnError::Deny => {
-                let id = request_id(exchange);
+                let id = property::request_id(exchange);
                 let client = Client {
                     grpc,
                     request_id: id.as_deref(),
@@ -196,7 +195,7 @@ impl<S: Store> RateLimit<S> {
             // The gate lets nothing through; do not write what nobody reads.
             return Flow::Replied;
         }
-        let id = request_id(exchange);
+        let id = property::request_id(exchange);
         let client = Client {
             grpc: limited.grpc,
             request_id: id.as_deref(),
@@ -244,10 +243,6 @@ fn state<X: Exchange>(profile: &Profile, key: &str, value: &str, exchange: &mut 
     if profile.filter_state {
         exchange.set_filter_state(key, value.as_bytes());
     }
-}
-
-fn request_id<X: Exchange>(exchange: &mut X) -> Option<Rc<str>> {
-    exchange.facts().request_id.clone()
 }
 
 /// The tier's rules for this request.
@@ -352,7 +347,7 @@ impl<S: Store> Filter for RateLimit<S> {
                 exchange.increment(profile.metrics.unknown_tier, 1);
                 if profile.assignment.refuse_unknown {
                     state(profile, DECISION_STATE, "denied:unknown_tier", exchange);
-                    let id = request_id(exchange);
+                    let id = property::request_id(exchange);
                     exchange.reply(refusal::unknown_tier(Client {
                         grpc,
                         request_id: id.as_deref(),

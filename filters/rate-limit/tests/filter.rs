@@ -99,6 +99,21 @@ fn only(limits: Value) -> Value {
 }
 
 #[test]
+fn a_refusal_names_the_request_as_an_earlier_module_did() {
+    let once = json!({"tiers": {"t": {"limits": [{"name": "hour", "count": 1, "window": "1h"}]}},
+        "plans": "none", "tier": {"default": "t"}, "identity": [{"client_address": {}}]});
+    let proxy = Proxy::new(once);
+    let call = || {
+        Fake::get("/")
+            .with_property("source.address", "203.0.113.7:1")
+            .with_property("portcullis.request_id", "r-1")
+    };
+    assert!(proxy.send(call()).admitted);
+    let told = proxy.send(call());
+    assert_eq!(told.problem()["request_id"], "r-1");
+}
+
+#[test]
 fn the_standard_plan_holds_what_it_says_and_the_429_says_the_rest() {
     let mut proxy = Proxy::new(by_key(
         json!({"upgrade": {"url": "https://example.com/plans", "text": "More for more."}}),

@@ -193,7 +193,7 @@ impl<S: SpanSink + Default> Filter for RequestTracing<S> {
         let traceparent = traceparent::write(&context.trace_id, &context.parent_id, context.flags);
         apply(profile, &plan, &traceparent, exchange);
 
-        exchange.set_filter_state(request_id::STATE, plan.id.as_bytes());
+        exchange.set_filter_state(property::REQUEST_ID, plan.id.as_bytes());
         let facts = exchange.facts();
         facts.request_id = Some(Rc::clone(&plan.id));
         facts.trace_id = traceparent

@@ -159,7 +159,7 @@ fn check<X: Exchange>(csrf: &Csrf, tls: Tls, is_tls: Option<bool>, exchange: &mu
             if !csrf.enforce {
                 return Flow::Continue;
             }
-            let request_id = exchange.facts().request_id.clone();
+            let request_id = property::request_id(exchange);
             exchange.reply(refusal::refusal(reason, request_id.as_deref()));
             Flow::Replied
         }

@@ -72,6 +72,25 @@ fn the_problem_document_names_the_request() {
 }
 
 #[test]
+fn the_problem_document_names_the_request_as_an_earlier_module_did() {
+    let named = |id: &str| {
+        let request =
+            post(&[("origin", "https://evil.example")]).with_property("portcullis.request_id", id);
+        let got = answer(json!({"csrf": {}}), request, &[OK]);
+        let body: serde_json::Value = serde_json::from_slice(&got.replies[0].body).unwrap();
+        body["request_id"].clone()
+    };
+    assert_eq!(named("r-1"), "r-1");
+    assert!(named("").is_null());
+    // A request that passes is not asked for it.
+    let passes = post(&[]).with_property("portcullis.request_id", "r-1");
+    assert_eq!(
+        answer(json!({"csrf": {}}), passes, &[OK]).byte_reads.get(),
+        1
+    );
+}
+
+#[test]
 fn csrf_protection_is_on_where_cookies_are_used_or_it_is_named() {
     for (settings, refused) in [
         (json!({}), false),
