@@ -321,3 +321,30 @@ fn shadow_changes_neither_request_nor_response() {
     assert_eq!(got.response.len(), 3);
     assert!(!got.request.contains("x-csp-nonce"));
 }
+
+#[test]
+fn once_a_worker_saw_tls_it_is_told_without_bytes() {
+    let loaded = load(json!({}));
+    let version = "connection.tls_version";
+    // Empty on TLS without a client's certificate, and absent without TLS.
+    let subject = "connection.subject_peer_certificate";
+    let hsts = |request: Fake| {
+        let got = loaded.exchange(request, &[OK]);
+        let sent = got.response.contains("strict-transport-security");
+        (sent, got.byte_reads.get())
+    };
+    let plain = || Fake::get("/");
+    let tls = || over_tls().with_property(subject, "");
+    assert_eq!(hsts(plain()), (false, 1));
+    assert_eq!(hsts(tls()), (true, 2), "the first one");
+    assert_eq!(hsts(tls()), (true, 1));
+    assert_eq!(hsts(plain()), (false, 1), "without TLS nothing is assumed");
+    assert_eq!(hsts(tls()), (true, 2));
+    // A client that shows a certificate costs what it did, and so does a host that does not know the property.
+    assert_eq!(
+        hsts(over_tls().with_property(subject, "CN=client")),
+        (true, 2)
+    );
+    assert_eq!(hsts(over_tls()), (true, 2));
+    assert_eq!(hsts(plain().with_property(version, "")), (false, 1));
+}

@@ -12,6 +12,7 @@
 
 pub mod everything;
 pub mod expect;
+pub mod hardened;
 pub mod mistakes;
 pub mod native;
 pub mod plans;
