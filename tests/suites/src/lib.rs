@@ -20,3 +20,4 @@ pub mod scenario;
 pub mod standing;
 pub mod trace;
 pub mod traffic;
+pub mod w3c;
