@@ -38,6 +38,7 @@ fn main() -> ExitCode {
             every_nonce_is_new_and_the_upstream_has_it,
             a_refusal_tells_why_in_the_access_log,
             a_refusal_of_a_grpc_call_is_a_grpc_status,
+            no_leaking_header_of_the_list_passes,
             hundreds_of_cookies_stay_apart_and_in_order,
         ],
     )
@@ -287,6 +288,23 @@ fn a_refusal_of_a_grpc_call_is_a_grpc_status(shared: &Shared) {
         Some("7"),
         "{response}"
     );
+}
+
+fn no_leaking_header_of_the_list_passes(shared: &Shared) {
+    let names: Vec<&str> = security_headers::leaks::all().collect();
+    assert!(names.len() >= 87, "{}", names.len());
+    let query: Vec<String> = names
+        .iter()
+        .map(|name| format!("header={name}:leak"))
+        .collect();
+    let request = Request::get(format!("/text?{}&header=x-kept:1", query.join("&")));
+    let direct = request.send(shared.upstream.port());
+    let through = request.send(shared.port("plain"));
+    for name in names {
+        assert_eq!(direct.lines(name), [b"leak"], "{name} is not sent");
+        assert!(through.lines(name).is_empty(), "{name}:\n{through}");
+    }
+    assert_eq!(through.header("x-kept").as_deref(), Some("1"));
 }
 
 fn hundreds_of_cookies_stay_apart_and_in_order(shared: &Shared) {
