@@ -9,7 +9,7 @@ use crate::tracestate::TraceState;
 
 const TRACE_ID: &str = "x-datadog-trace-id";
 const PARENT_ID: &str = "x-datadog-parent-id";
-pub const PRIORITY: &str = "x-datadog-sampling-priority";
+const PRIORITY: &str = "x-datadog-sampling-priority";
 pub const TAGS: &str = "x-datadog-tags";
 const HIGH_HALF: &[u8] = b"_dd.p.tid=";
 
@@ -70,8 +70,15 @@ fn high_half(tags: &[u8]) -> Option<u64> {
         .map(u64::from_be_bytes)
 }
 
-/// Writes ids, priority and, for a 128-bit trace id, the tags: any others must be put in by [`tags`].
-pub fn inject(ctx: &TraceContext, sampled: bool, put: &mut impl FnMut(&'static str, &[u8])) {
+/// Writes ids, priority and tags. `users_priority` takes the place of the one that says no more than the decision; `given`
+/// are the caller's tags.
+pub fn inject(
+    ctx: &TraceContext,
+    sampled: bool,
+    users_priority: Option<&[u8]>,
+    given: Option<&[u8]>,
+    put: &mut impl FnMut(&'static str, &[u8]),
+) {
     let id = u128::from_be_bytes(ctx.trace_id);
     let mut digits = [0; 20];
     // The right half, on purpose.
@@ -80,14 +87,15 @@ pub fn inject(ctx: &TraceContext, sampled: bool, put: &mut impl FnMut(&'static s
         PARENT_ID,
         write_decimal(u64::from_be_bytes(ctx.parent_id), &mut digits),
     );
-    put(PRIORITY, if sampled { b"1" } else { b"0" });
-    if let Some(tags) = tags(None, &ctx.trace_id) {
+    let plain: &[u8] = if sampled { b"1" } else { b"0" };
+    put(PRIORITY, users_priority.unwrap_or(plain));
+    if let Some(tags) = tags(given, &ctx.trace_id) {
         put(TAGS, &tags);
     }
 }
 
 /// The tags a sender gave with the left half of this trace id in place of any other; `None` if nothing is left.
-pub fn tags(given: Option<&[u8]>, trace_id: &[u8; 16]) -> Option<Vec<u8>> {
+fn tags(given: Option<&[u8]>, trace_id: &[u8; 16]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let (high, _) = trace_id.split_at(8);
     if high.iter().any(|byte| *byte != 0) {
