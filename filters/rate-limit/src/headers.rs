@@ -6,13 +6,19 @@
 
 use crate::counter::Algorithm;
 use crate::decide::Standing;
-use crate::plan::{Limit, Style};
+use crate::plan::{Limit, Style, Tier};
 
 /// One limit as it stands for a client.
 #[derive(Clone, Copy)]
 pub struct Told<'a> {
     pub limit: &'a Limit,
     pub standing: &'a Standing,
+}
+
+/// The tier's limits as they stand.
+pub fn told<'a>(tier: &'a Tier, standings: &'a [Standing]) -> impl Iterator<Item = Told<'a>> {
+    let limits = tier.limits.iter().zip(standings);
+    limits.map(|(limit, standing)| Told { limit, standing })
 }
 
 /// Whole seconds, rounded up: who waits them has waited enough.
@@ -121,7 +127,7 @@ fn remaining(told: &[Told<'_>], partition: Option<u64>) -> String {
 }
 
 /// Appends a number. `write!` takes several times as many instructions, on every response.
-fn number(value: &mut String, mut number: u64) {
+pub fn number(value: &mut String, mut number: u64) {
     let mut digits = [b'0'; 20];
     let mut begin = digits.len();
     for digit in digits.iter_mut().rev() {
