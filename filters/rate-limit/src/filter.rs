@@ -410,17 +410,15 @@ impl<S: Store> Filter for RateLimit<S> {
             return Flow::Continue;
         };
         // What does not bind the client is none of its business.
-        let told: Vec<Told<'_>> = headers::told(tier, &limited.standings)
-            .filter(|told| told.standing.enforced)
-            .collect();
-        if told.is_empty() {
+        let told = headers::told(tier, &limited.standings).filter(|told| told.standing.enforced);
+        if told.clone().next().is_none() {
             return Flow::Continue;
         }
         let partition = limited.fingerprint.short();
         for style in &profile.styles {
             headers::write(
                 *style,
-                &told,
+                told.clone(),
                 tier.policy.as_deref(),
                 partition,
                 limited.now,

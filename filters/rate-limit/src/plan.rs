@@ -126,6 +126,8 @@ pub struct Limit {
     pub enforce_percent: u8,
     /// A property path of verified metadata that tells the count, as a number or as `count/unit`.
     pub dynamic: Option<Dynamic>,
+    /// `, "minute";r=`: how the limit's part of `RateLimit` begins, but for the first.
+    pub remaining: String,
     /// What filter state says of a request that it refuses, or would.
     pub denied_state: String,
     pub shadow_denied_state: String,

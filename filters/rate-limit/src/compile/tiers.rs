@@ -205,6 +205,7 @@ impl Draft {
             },
             enforce_percent: self.enforce_percent,
             dynamic: self.dynamic,
+            remaining: format!(", \"{name}\";r="),
             denied_state: format!("denied:{name}"),
             shadow_denied_state: format!("shadow_denied:{name}"),
             near: compiling.counter("near_limit", &labels),
