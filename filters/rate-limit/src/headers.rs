@@ -85,10 +85,9 @@ pub fn write<'a>(
                     "x-ratelimit-limit",
                     draft_03(tightest, told, now).as_bytes(),
                 );
-                let left = tightest.standing.remaining.to_string();
-                set("x-ratelimit-remaining", left.as_bytes());
-                let reset = seconds(tightest.standing.reset_ms).to_string();
-                set("x-ratelimit-reset", reset.as_bytes());
+                for (name, value) in triple(tightest, false, now).skip(1) {
+                    set(&format!("x-ratelimit-{name}"), value.to_string().as_bytes());
+                }
             }
         }
     }
@@ -186,7 +185,13 @@ fn tightest<'a>(told: impl Iterator<Item = Told<'a>>) -> Option<Told<'a>> {
     told.min_by_key(|told| (told.standing.remaining, u64::MAX - told.standing.reset_ms))
 }
 
-fn triple(told: Told<'_>, epoch: bool, now: u64) -> [(&'static str, u64); 3] {
+/// Names and values. Nobody knows when a request in flight ends, so there a reset would be a promise.
+fn triple(
+    told: Told<'_>,
+    epoch: bool,
+    now: u64,
+) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+    let in_flight = matches!(told.limit.rule.algorithm, Algorithm::Concurrency { .. });
     let reset = if epoch {
         seconds(
             crate::counter::EPOCH_MS
@@ -197,10 +202,12 @@ fn triple(told: Told<'_>, epoch: bool, now: u64) -> [(&'static str, u64); 3] {
         seconds(told.standing.reset_ms)
     };
     [
-        ("limit", told.standing.limit),
-        ("remaining", told.standing.remaining),
-        ("reset", reset),
+        Some(("limit", told.standing.limit)),
+        Some(("remaining", told.standing.remaining)),
+        (!in_flight).then_some(("reset", reset)),
     ]
+    .into_iter()
+    .flatten()
 }
 
 /// `10, 10;w=60;name="minute", 1000;w=86400;name="day"`

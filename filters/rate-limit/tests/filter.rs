@@ -423,6 +423,38 @@ fn each_style_of_headers_can_be_had() {
 }
 
 #[test]
+fn no_header_tells_when_a_request_in_flight_will_end() {
+    for (style, on) in [
+        ("x_ratelimit", json!("delta")),
+        ("x_ratelimit", json!("epoch")),
+        ("x_ratelimit_window", json!("delta")),
+        ("envoy", json!(true)),
+    ] {
+        let proxy = Proxy::new(by_key(json!({
+            "plans": "none",
+            "tier": {"default": "t"},
+            "tiers": {"t": {
+                "concurrency": {"max": 1},
+                "limits": [{"name": "minute", "count": 10, "window": "1m"}],
+            }},
+            "headers": {"ietf": false, style: on},
+        })));
+        let told = proxy.key("k");
+        let headers = told.fake.response.iter();
+        let resets: Vec<&[u8]> = headers
+            .filter(|(name, _)| name.starts_with(b"x-ratelimit-reset"))
+            .map(|(name, _)| name)
+            .collect();
+        if style == "x_ratelimit_window" {
+            assert_eq!(resets, [b"x-ratelimit-reset-minute"]);
+        } else {
+            assert!(resets.is_empty(), "{style}: {resets:?}");
+            assert_eq!(told.header("x-ratelimit-remaining").unwrap(), "0");
+        }
+    }
+}
+
+#[test]
 fn an_upstreams_error_tells_too() {
     let proxy = Proxy::new(by_key(json!({})));
     let mut fake = Fake::get("/");
