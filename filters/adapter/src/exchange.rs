@@ -7,7 +7,7 @@ use portcullis_kit::exchange::{
     Clock, Exchange, Facts, Log, Metrics, NotWritten, Properties, Randomness, Reply, SharedData,
     Version,
 };
-use portcullis_kit::headers::is_safe_value;
+use portcullis_kit::headers::{is_safe_value, serialize};
 use portcullis_kit::metrics::MetricId;
 
 use crate::host::{self, Buffer, Map, Refused};
@@ -266,17 +266,13 @@ impl Exchange for HostExchange<'_> {
             self.increment(self.refused, 1);
             return;
         }
-        let headers = Headers::from_lines(
-            reply
-                .headers
-                .iter()
-                .filter(|(_, value)| is_safe_value(value))
-                .map(|(name, value)| (name, value)),
-        );
+        let headers = reply.headers.iter();
+        let headers = headers.filter(|(_, value)| is_safe_value(value));
+        let headers = headers.map(|(name, value)| (name.as_bytes(), value.as_slice()));
         let done = host::reply(
             reply.status,
             reply.details,
-            &headers.to_serialized(),
+            &serialize(headers),
             &reply.body,
             reply.grpc_status.map_or(-1, i32::from),
         );

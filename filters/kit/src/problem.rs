@@ -54,9 +54,7 @@ impl Problem {
     #[inline]
     pub fn request_id(mut self, id: Option<&str>) -> Self {
         if let Some(id) = id {
-            if is_uuid(id) {
-                self.instance = Some(format!("urn:uuid:{}", id.to_ascii_lowercase()));
-            }
+            self.instance = instance(id);
             self = self.extension("request_id", id);
         }
         self
@@ -115,6 +113,23 @@ impl Problem {
     }
 }
 
+/// Appends the members that [`Problem::request_id`] adds, each after a comma: for a document that was mostly written
+/// when the settings were loaded.
+#[inline(never)]
+pub fn put_request_id(document: &mut String, id: &str) {
+    if let Some(instance) = instance(id) {
+        document.push_str(",\"instance\":");
+        document.push_str(&json_text(&instance));
+    }
+    document.push_str(",\"request_id\":");
+    document.push_str(&json_text(id));
+}
+
+#[inline]
+fn instance(id: &str) -> Option<String> {
+    is_uuid(id).then(|| format!("urn:uuid:{}", id.to_ascii_lowercase()))
+}
+
 #[inline]
 fn is_uuid(id: &str) -> bool {
     id.len() == 36
@@ -143,6 +158,17 @@ mod tests {
                 "request_id": "0F8FAD5B-D9CB-469F-A165-70867728950E"
             })
         );
+    }
+
+    #[test]
+    fn a_document_written_by_hand_names_the_request_alike() {
+        for id in ["0F8FAD5B-D9CB-469F-A165-70867728950E", "a\"\n"] {
+            let mut text = String::from("{\"type\":\"about:blank\",\"title\":\"t\",\"status\":403");
+            put_request_id(&mut text, id);
+            text.push('}');
+            let problem = Problem::new(403, "t").request_id(Some(id));
+            assert_eq!(text, problem.to_json());
+        }
     }
 
     #[test]

@@ -229,7 +229,11 @@ impl Paths {
     }
 
     /// Whether one of them matches a request target.
+    #[inline]
     pub fn match_target(&self, target: &[u8]) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
         let path = path_only(target);
         self.0.iter().any(|pattern| pattern.matches(path))
     }
