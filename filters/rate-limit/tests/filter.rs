@@ -300,6 +300,41 @@ fn what_is_in_flight_is_given_back_at_the_end_or_by_its_lease() {
 }
 
 #[test]
+fn a_refusal_names_every_limit_and_a_month_as_long_as_it_is() {
+    let mut proxy = Proxy::new(by_key(json!({
+        "plans": "none",
+        "tier": {"default": "t"},
+        "tiers": {
+            "t": {
+                "limits": [
+                    {"name": "minute", "count": 1, "window": "1m"},
+                    {"name": "hour", "count": 1, "window": "1h"},
+                ],
+                "upgrade_to": "more",
+            },
+            "more": {"limits": [{"name": "month", "count": 9, "window": "month"}]},
+        },
+        "upgrade": {"text": "Say \"more\"."},
+    })));
+    const DAY: u64 = 86_400 * SECOND;
+    for days in [30, 31] {
+        assert!(proxy.key("k").admitted);
+        let problem = proxy.key("k").problem();
+        assert_eq!(problem["violated-policies"], json!(["minute", "hour"]));
+        assert_eq!(
+            problem["upgrade"],
+            json!({
+                "tier": "more",
+                "limits": [{"policy": "month", "quota": 9, "window": days * 86_400}],
+                "text": "Say \"more\".",
+            })
+        );
+        // From November into December.
+        proxy.now += 20 * DAY;
+    }
+}
+
+#[test]
 fn a_grpc_client_is_told_in_its_own_way() {
     let proxy = Proxy::new(only(
         json!([{"name": "minute", "count": 1, "window": "1m"}]),
