@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use portcullis_harness::{Filter, Listener, Route, load};
+use portcullis_harness::{Filter, Listener, Request, Response, Route, load};
 use serde_json::{Value, json};
 
 /// Clients are known by this header.
@@ -21,6 +21,30 @@ pub fn settings(limits: &Value) -> Value {
         "tier": {"default": "t"},
         "tiers": {"t": {"limits": limits}},
     })
+}
+
+/// Requests of clients by their [`KEY`], to a proxy whose tier [`filter`] makes.
+pub trait Clients {
+    /// The port of a listener.
+    fn port(&self, listener: &str) -> u16;
+
+    #[track_caller]
+    fn send(&self, listener: &str, client: &str, request: Request) -> Response {
+        request.header(KEY, client).send(self.port(listener))
+    }
+
+    #[track_caller]
+    fn get(&self, listener: &str, client: &str) -> Response {
+        self.send(listener, client, Request::get("/text"))
+    }
+
+    /// A client that has used all of its three requests.
+    #[track_caller]
+    fn spent(&self, listener: &str, client: &str) {
+        for _ in 0..3 {
+            assert_eq!(self.get(listener, client).status, 200);
+        }
+    }
 }
 
 /// Where refusals say that there is more.

@@ -15,7 +15,7 @@ use portcullis_harness::upstream::Upstream;
 use portcullis_harness::{
     Config, Connection, Envoy, Filter, Listener, Request, Response, cases, http2, suite,
 };
-use portcullis_suites::plans::{self, KEY};
+use portcullis_suites::plans::{self, Clients, KEY};
 use portcullis_suites::standing::{field, members};
 use serde_json::{Value, json};
 
@@ -94,23 +94,9 @@ fn start() -> Shared {
     }
 }
 
-impl Shared {
-    #[track_caller]
-    fn send(&self, listener: &str, client: &str, request: Request) -> Response {
-        request.header(KEY, client).send(self.envoy.port(listener))
-    }
-
-    #[track_caller]
-    fn get(&self, listener: &str, client: &str) -> Response {
-        self.send(listener, client, Request::get("/text"))
-    }
-
-    /// A client that has used all of its three requests.
-    #[track_caller]
-    fn spent(&self, listener: &str, client: &str) {
-        for _ in 0..3 {
-            assert_eq!(self.get(listener, client).status, 200);
-        }
+impl Clients for Shared {
+    fn port(&self, listener: &str) -> u16 {
+        self.envoy.port(listener)
     }
 }
 

@@ -11,10 +11,9 @@ use std::process::ExitCode;
 
 use portcullis_harness::upstream::Upstream;
 use portcullis_harness::{
-    Config, Connection, Envoy, Listener, Request, Response, Template, artifacts, cases, compare,
-    suite,
+    Config, Connection, Envoy, Listener, Request, Template, artifacts, cases, compare, suite,
 };
-use portcullis_suites::plans::{self, KEY};
+use portcullis_suites::plans::{self, Clients};
 use portcullis_suites::traffic;
 use serde_json::{Value, json};
 
@@ -77,23 +76,9 @@ fn start() -> Shared {
     Shared { upstream, envoy }
 }
 
-impl Shared {
-    #[track_caller]
-    fn send(&self, listener: &str, client: &str, request: Request) -> Response {
-        request.header(KEY, client).send(self.envoy.port(listener))
-    }
-
-    #[track_caller]
-    fn get(&self, listener: &str, client: &str) -> Response {
-        self.send(listener, client, Request::get("/text"))
-    }
-
-    /// A client that has used all of its three requests.
-    #[track_caller]
-    fn spent(&self, listener: &str, client: &str) {
-        for _ in 0..3 {
-            assert_eq!(self.get(listener, client).status, 200);
-        }
+impl Clients for Shared {
+    fn port(&self, listener: &str) -> u16 {
+        self.envoy.port(listener)
     }
 }
 
