@@ -29,6 +29,8 @@ pub struct State {
     phase: Phase,
     request: Option<Rc<Headers>>,
     response: Option<Rc<Headers>>,
+    /// A reply that takes the response's place when the callback ends; its headers are then `response`.
+    replacement: Option<Reply>,
     facts: Facts,
 }
 
@@ -40,11 +42,19 @@ impl State {
         self.request = None;
         self.response = None;
     }
+
+    /// The reply that is to take the response's place, with what the filters made of its headers.
+    pub fn take_replacement(&mut self) -> Option<(Reply, Rc<Headers>)> {
+        let reply = self.replacement.take()?;
+        Some((reply, self.response.take().unwrap_or_default()))
+    }
 }
 
 /// A request on the host.
 pub struct HostExchange<'a> {
     pub state: &'a mut State,
+    /// See [`portcullis_kit::chain::Bundle::SHARES_RESPONSE`].
+    pub shares_response: bool,
     /// Counts effects that the host refused.
     pub refused: MetricId,
 }
@@ -113,6 +123,13 @@ impl HostExchange<'_> {
             self.increment(self.refused, 1);
             return;
         }
+        if self.state.replacement.is_some() {
+            // The response on the host goes nowhere.
+            if let Some(headers) = &mut self.state.response {
+                in_cache(Rc::make_mut(headers));
+            }
+            return;
+        }
         let done = on_host();
         if !self.note(done) {
             return;
@@ -145,6 +162,19 @@ impl HostExchange<'_> {
             || host::add_header(map, name, value),
             |headers| headers.add(name, value),
         );
+    }
+
+    /// Answers on the host; the status is not among the headers there.
+    pub fn send(&mut self, reply: &Reply, headers: &Headers) {
+        let lines = headers.iter().filter(|(name, _)| *name != b":status");
+        let done = host::reply(
+            reply.status,
+            reply.details,
+            &Headers::from_lines(lines).to_serialized(),
+            &reply.body,
+            reply.grpc_status.map_or(-1, i32::from),
+        );
+        self.note(done);
     }
 
     fn remove(&mut self, map: Map, name: &str) {
@@ -232,6 +262,15 @@ impl Exchange for HostExchange<'_> {
         self.remove(Map::Request, name);
     }
 
+    fn response_status(&mut self) -> Option<u16> {
+        let value = if self.shares_response {
+            self.response().get(":status")?.to_vec()
+        } else {
+            self.response_header(":status")?
+        };
+        std::str::from_utf8(&value).ok()?.parse().ok()
+    }
+
     fn response(&mut self) -> Rc<Headers> {
         self.all(Map::Response)
     }
@@ -262,25 +301,17 @@ impl Exchange for HostExchange<'_> {
     }
 
     fn reply(&mut self, reply: Reply) {
-        if self.state.phase != Phase::Request {
-            self.increment(self.refused, 1);
-            return;
+        match self.state.phase {
+            Phase::Request => {
+                let headers = reply.to_response();
+                self.send(&reply, &headers);
+            }
+            Phase::Response => {
+                self.state.response = Some(Rc::new(reply.to_response()));
+                self.state.replacement = Some(reply);
+            }
+            Phase::Finished => self.increment(self.refused, 1),
         }
-        let headers = Headers::from_lines(
-            reply
-                .headers
-                .iter()
-                .filter(|(_, value)| is_safe_value(value))
-                .map(|(name, value)| (name, value)),
-        );
-        let done = host::reply(
-            reply.status,
-            reply.details,
-            &headers.to_serialized(),
-            &reply.body,
-            reply.grpc_status.map_or(-1, i32::from),
-        );
-        self.note(done);
     }
 
     fn set_filter_state(&mut self, key: &str, value: &[u8]) {

@@ -34,9 +34,13 @@ impl<B: Bundle> Http<B> {
         self.state.enter(phase);
         let mut exchange = HostExchange {
             state: &mut self.state,
+            shares_response: B::SHARES_RESPONSE,
             refused: self.loaded.refused,
         };
         let result = callback(&self.loaded.bundle, &mut self.stream, &mut exchange);
+        if let Some((reply, headers)) = exchange.state.take_replacement() {
+            exchange.send(&reply, &headers);
+        }
         // Whatever was read is not held until the next callback.
         self.state.enter(phase);
         result
@@ -74,6 +78,12 @@ impl<B: Bundle> HttpContext for Http<B> {
     fn response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         response_action(self.run(Phase::Response, |bundle, stream, exchange| {
             bundle.response_body(stream, exchange, size, end_of_stream)
+        }))
+    }
+
+    fn response_trailers(&mut self) -> Action {
+        response_action(self.run(Phase::Response, |bundle, stream, exchange| {
+            bundle.response_trailers(stream, exchange)
         }))
     }
 

@@ -300,6 +300,7 @@ pub(crate) fn wrong(found: &Value, path: Path) -> ConfigError {
 impl<F: Filter> Bundle for Plugin<F> {
     const NAME: &'static str = F::NAME;
     const CALLBACKS: Callbacks = F::CALLBACKS;
+    const SHARES_RESPONSE: bool = false;
     type Stream = Stream<F>;
 
     fn load(
@@ -343,6 +344,13 @@ impl<F: Filter> Bundle for Plugin<F> {
     ) -> Flow {
         self.run(stream, exchange, |filter, profile, own, gate| {
             let flow = filter.response_body(profile, own, gate, size, end_of_stream);
+            gate.allow(flow)
+        })
+    }
+
+    fn response_trailers<X: Exchange>(&self, stream: &mut Self::Stream, exchange: &mut X) -> Flow {
+        self.run(stream, exchange, |filter, profile, own, gate| {
+            let flow = filter.response_trailers(profile, own, gate);
             gate.allow(flow)
         })
     }

@@ -361,6 +361,10 @@ impl Exchange for Fake {
     }
 
     fn reply(&mut self, reply: Reply) {
+        if self.phase == Phase::Response {
+            self.response = reply.to_response();
+            self.body.clone_from(&reply.body);
+        }
         self.replies.push(reply);
     }
 
@@ -432,12 +436,7 @@ impl<B: Bundle> Bench<B> {
         match self.request(&mut fake, &mut stream) {
             Flow::Replied => {
                 if let Some(reply) = fake.replies.last() {
-                    let status = reply.status.to_string();
-                    let mut response = Headers::from_lines([(":status", status)]);
-                    for (name, value) in &reply.headers {
-                        response.add(name, value);
-                    }
-                    fake.response = response;
+                    fake.response = reply.to_response();
                 }
             }
             _ => {
