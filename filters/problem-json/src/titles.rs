@@ -82,6 +82,13 @@ impl Language {
     }
 }
 
+/// Whether a text is no more than a status phrase.
+pub fn is_phrase(text: &str) -> bool {
+    ENGLISH
+        .iter()
+        .any(|entry| entry.1.eq_ignore_ascii_case(text))
+}
+
 #[rustfmt::skip]
 const ENGLISH: &[Entry] = &[
     (400, "Bad Request", "The request is malformed or incomplete. Correct it before sending it again."),
