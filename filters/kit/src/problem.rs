@@ -54,9 +54,7 @@ impl Problem {
     #[inline]
     pub fn request_id(mut self, id: Option<&str>) -> Self {
         if let Some(id) = id {
-            if is_uuid(id) {
-                self.instance = Some(format!("urn:uuid:{}", id.to_ascii_lowercase()));
-            }
+            self.instance = urn(id);
             self = self.extension("request_id", id);
         }
         self
@@ -113,6 +111,11 @@ impl Problem {
             details,
         }
     }
+}
+
+/// `urn:uuid:` and the id in lower case (RFC 9562 §4), if it is a UUID.
+pub fn urn(id: &str) -> Option<String> {
+    is_uuid(id).then(|| ["urn:uuid:", &id.to_ascii_lowercase()].concat())
 }
 
 #[inline]

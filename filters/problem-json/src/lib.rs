@@ -1,10 +1,24 @@
 //! Every error leaves as problem details (RFC 9457) and leaks nothing.
 //!
-//! The pure part: what a client asked for ([`negotiate`]), what an upstream said ([`upstream`]), what of it may pass
-//! ([`redact`]), our own words ([`titles`]) and the document in each format ([`document`]).
+//! What a client asked for ([`negotiate`]), what an upstream said ([`upstream`]), what of it may pass ([`redact`]), our own
+//! words ([`titles`]) and the document in each format ([`document`]) know no host; the filter applies them to an exchange.
 
+mod answer;
+mod asked;
+mod compile;
 pub mod document;
+mod filter;
+mod headers;
 pub mod negotiate;
+mod profile;
 pub mod redact;
+pub mod settings;
 pub mod titles;
 pub mod upstream;
+
+pub use filter::{ProblemJson, Stream};
+pub use profile::Profile;
+pub use settings::Settings;
+
+#[cfg(all(target_os = "wasi", feature = "module"))]
+portcullis_adapter::export!(portcullis_kit::plugin::Plugin<ProblemJson>);

@@ -31,9 +31,10 @@ impl Format {
     }
 }
 
-/// The formats that are offered beside JSON and XML.
+/// The formats that are offered beside JSON.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Offers {
+    pub xml: bool,
     pub html: bool,
     pub markdown: bool,
 }
@@ -136,7 +137,7 @@ pub fn format<'a>(
     }
     let json = wishes.json.quality;
     let xml_by_name = wishes.xml.specificity > KIN;
-    let xml = if json == 0 || xml_by_name {
+    let xml = if offers.xml && (json == 0 || xml_by_name) {
         wishes.xml.quality
     } else {
         0

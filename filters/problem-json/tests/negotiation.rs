@@ -138,6 +138,7 @@ fn chosen(lines: &[&str], browser: bool, offers: Offers) -> Format {
 }
 
 const ALL: Offers = Offers {
+    xml: true,
     html: true,
     markdown: true,
 };
@@ -159,6 +160,7 @@ fn what_is_not_offered_is_never_chosen() {
     }
     assert_eq!(chosen(&["text/html"], true, Offers::default()), Json);
     let markdown = Offers {
+        xml: true,
         html: false,
         markdown: true,
     };

@@ -210,11 +210,11 @@ impl Plugin {
             }
         }
         if response.trailers {
-            let action = self.run(Phase::ResponseTrailers, |store, callbacks| {
-                match &callbacks.response_trailers {
-                    Some(callback) => callback.call(store, (context, 1)),
-                    None => Ok(CONTINUE),
-                }
+            let action = self.run(Phase::ResponseTrailers, |store, callbacks| match &callbacks
+                .response_trailers
+            {
+                Some(callback) => callback.call(store, (context, 1)),
+                None => Ok(CONTINUE),
             })?;
             if action == CONTINUE {
                 let held = self.stream().response_body.take();
