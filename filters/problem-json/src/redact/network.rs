@@ -54,7 +54,7 @@ const INSIDE: [&str; 34] = [
     "ssh",
 ];
 
-/// Addresses of databases and brokers, addresses with a user, JDBC's and Go's, and `Server=…;…` chains.
+/// Addresses of databases and brokers, addresses with a user, JDBC's, Go's and AWS's, and `Server=…;…` chains.
 pub fn connections(text: &Text<'_>, spans: &mut Spans) {
     let mut at = 0;
     while let Some(found) = text.find(at, "://") {
@@ -79,7 +79,12 @@ pub fn connections(text: &Text<'_>, spans: &mut Spans) {
             at = authority;
         }
     }
-    for (literal, back) in [("jdbc:", false), ("@tcp(", true), ("@unix(", true)] {
+    for (literal, back) in [
+        ("jdbc:", false),
+        ("arn:aws", false),
+        ("@tcp(", true),
+        ("@unix(", true),
+    ] {
         let mut at = 0;
         while let Some(found) = text.find(at, literal) {
             let from = if back {
