@@ -1,126 +1,9 @@
-//! What real frameworks and services say when they fail, and the document that comes of it.
-//!
-//! `golden/NAME.in` is a response (status, Content-Type, an empty line, the body), `golden/NAME.json` the document.
-//! `UPDATE_GOLDEN=1` writes the documents anew.
+//! The tables: what is read of each shape, and what is not.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // A test may fail by panic.
 
-mod schema;
-
-use std::borrow::Cow;
-use std::path::PathBuf;
-
-use problem_json::document::Document;
 use problem_json::redact::{Kinds, Mode, Redaction};
-use problem_json::titles::Language;
 use problem_json::upstream::{Found, Place, Said, error_type, read};
-use proptest::prelude::*;
-use serde_json::{Map, Value, json};
-
-/// The document of an error, merged as by default: an upstream's text only below 500, all of it redacted.
-fn document(status: u16, content_type: &str, body: &[u8]) -> String {
-    let english = Language::english();
-    let redaction = Redaction::new(Kinds::ALL, Mode::DenyList, &[]).unwrap();
-    let mut extensions = Map::new();
-    let mut detail = Cow::Borrowed(english.detail(status));
-    match read(body, content_type.as_bytes(), true) {
-        Found::Known(mut said) | Found::OAuth(mut said) => {
-            said.redact(&redaction);
-            if status < 500 {
-                extensions.extend(said.errors().map(|errors| ("errors".to_owned(), errors)));
-                detail = said.message.map_or(detail, Cow::Owned);
-            }
-            extensions.extend(said.code.map(|code| ("code".to_owned(), code.into())));
-        }
-        Found::Problem | Found::Unknown => {}
-    }
-    Document {
-        title: english.title(status).into(),
-        status,
-        detail: Some(detail),
-        request_id: Some("r-1".into()),
-        extensions,
-        ..Document::default()
-    }
-    .to_json()
-}
-
-fn golden() -> Vec<(PathBuf, u16, String, Vec<u8>)> {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
-    let mut found: Vec<_> = std::fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "in"))
-        .map(|path| {
-            let text = std::fs::read_to_string(&path).unwrap();
-            let (head, body) = text.split_once("\n\n").unwrap();
-            let (status, content_type) = head.split_once('\n').unwrap();
-            let status = status.strip_prefix("status: ").unwrap().parse().unwrap();
-            let content_type = content_type.strip_prefix("content-type: ").unwrap();
-            (
-                path,
-                status,
-                content_type.to_owned(),
-                body.trim_end().as_bytes().to_vec(),
-            )
-        })
-        .collect();
-    found.sort();
-    found
-}
-
-#[test]
-fn each_shape_becomes_the_document_beside_it() {
-    let golden = golden();
-    assert!(golden.len() >= 10);
-    for (path, status, content_type, body) in golden {
-        let found = document(status, &content_type, &body);
-        schema::assert_valid(&found);
-        let expected = path.with_extension("json");
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            std::fs::write(&expected, format!("{found}\n")).unwrap();
-        }
-        let expected = std::fs::read_to_string(&expected).unwrap();
-        assert_eq!(found, expected.trim_end(), "{}", path.display());
-    }
-}
-
-#[test]
-fn no_document_holds_what_must_not_leave() {
-    for (path, status, content_type, body) in golden() {
-        let found = document(status, &content_type, &body);
-        for secret in [
-            "Pool",
-            "java",
-            "IllegalState",
-            "internal",
-            "bob",
-            "rejected",
-            "hunter2",
-            "pydantic",
-            "ActiveRecord",
-            "users_controller",
-            "Illuminate",
-            "/var/www",
-            "SQLSTATE",
-            "System.Int32",
-            "projects/",
-            "client_secret",
-            "pi_1",
-            "dashboard",
-            "secret-bucket",
-            "Uuag1Lu",
-            "node_modules",
-            "app-7",
-            "index_uuid",
-        ] {
-            assert!(
-                !found.contains(secret),
-                "{secret} of {} in {found}",
-                path.display()
-            );
-        }
-    }
-}
+use serde_json::{Value, json};
 
 fn shape_of(body: &str) -> (&'static str, Option<String>, Option<String>) {
     match read(body.as_bytes(), b"application/json", true) {
@@ -305,12 +188,7 @@ fn each_shape_is_known_by_its_members() {
             None,
             Some("with a mark"),
         ),
-        (
-            r#"{"message":"a","message":"b"}"#,
-            "message",
-            None,
-            Some("b"),
-        ),
+        (r#"{"message":"a","message":"b"}"#, "unknown", None, None),
         (r#"{"ok":false}"#, "unknown", None, None),
         (r#"{"orders":[1,2]}"#, "unknown", None, None),
         ("{}", "unknown", None, None),
@@ -506,90 +384,5 @@ fn a_wait_of_google_is_whole_seconds() {
             ]}}),
         );
         assert_eq!(said.retry_after_s, expected, "{delay}");
-    }
-}
-
-/// JSON as upstreams write it, with the names that are looked at.
-fn any_json() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        ".{0,40}".prop_map(Value::from),
-        "(password=|at a\\.b\\(|Bearer |/etc/|SELECT a FROM |\\\\\\\\|::|@)[ -~]{0,20}"
-            .prop_map(Value::from),
-    ];
-    let names = "(error|errors|message|code|detail|details|status|title|type|timestamp|path|kind|loc|source|field|__type|Message|error_description|@type|[^a-z]{0,3})";
-    leaf.prop_recursive(5, 40, 5, move |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            prop::collection::vec((names, inner), 0..5)
-                .prop_map(|members| Value::Object(members.into_iter().collect())),
-        ]
-    })
-}
-
-const CONTENT_TYPES: [&str; 6] = [
-    "application/json",
-    "application/xml",
-    "text/html",
-    "",
-    "application/graphql-response+json",
-    "application/problem+json",
-];
-
-/// Every format of it parses or is balanced, and its status is the one sent.
-fn assert_sound(status: u16, content_type: &str, body: &[u8]) {
-    let text = document(status, content_type, body);
-    schema::assert_valid(&text);
-    let value: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(value["status"], status);
-}
-
-proptest! {
-    #[test]
-    fn any_bytes_give_a_valid_document(body in prop::collection::vec(any::<u8>(), 0..300), status in 400u16..600, at in 0usize..6) {
-        assert_sound(status, CONTENT_TYPES[at], &body);
-    }
-
-    #[test]
-    fn any_json_gives_a_valid_document(body in any_json(), status in 400u16..600, cut in 0usize..200) {
-        let text = body.to_string();
-        assert_sound(status, "application/json", text.as_bytes());
-        assert_sound(status, "application/json", text.as_bytes().get(..cut).unwrap_or_default());
-    }
-
-    #[test]
-    fn any_xml_gives_a_valid_document(body in "(<Error>|<Code>|</Code>|<Message>|</Message>|&|;|#x|[a-z0-9 ]|é){0,40}", status in 400u16..600) {
-        assert_sound(status, "application/xml", body.as_bytes());
-    }
-
-    #[test]
-    fn any_extension_is_safe_in_every_format(value in any_json(), name in ".{0,12}") {
-        let document = Document {
-            title: "Bad Request".into(),
-            status: 400,
-            request_id: Some("r-1".into()),
-            extensions: Map::from_iter([(name, value)]),
-            ..Document::default()
-        };
-        let json: Value = serde_json::from_str(&document.to_json()).unwrap();
-        let names = json.as_object().unwrap().keys();
-        assert!(names.clone().all(|name| name.len() >= 3 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')));
-        let page = document.to_html("en");
-        assert_eq!((page.matches("<script").count(), page.matches("</script").count(), page.matches("<!--").count()), (1, 1, 0));
-        let xml = document.to_xml();
-        assert!(!xml.contains(|character| matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')));
-        assert_eq!(xml.matches("</").count() + 1, xml.matches('<').count() - xml.matches("</").count(), "every element ends");
-        document.to_markdown();
-    }
-
-    #[test]
-    fn redaction_is_stable_on_any_text(text in ".{0,200}") {
-        let redaction = Redaction::new(Kinds::ALL, Mode::DenyList, &[]).unwrap();
-        let (once, marks) = redaction.text(&text);
-        assert_eq!(marks.found == 0, once == text);
-        assert_eq!(redaction.found_in(&text), marks.found);
     }
 }

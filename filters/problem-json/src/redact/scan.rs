@@ -162,30 +162,30 @@ impl Make {
     }
 }
 
-/// The pieces found.
+/// The pieces found, in order.
 #[derive(Default)]
 pub struct Spans(Vec<(usize, usize)>);
 
 impl Spans {
+    /// Pieces are few and mostly come in order, so they are put where they belong at once.
     pub fn add(&mut self, from: usize, to: usize) {
         if from < to {
-            self.0.push((from, to));
+            let behind = self.0.iter().rev().position(|span| *span <= (from, to));
+            let at = self.0.len() - behind.unwrap_or(self.0.len());
+            self.0.insert(at, (from, to));
         }
     }
 
-    /// In order; those that overlap or touch are one.
+    /// Those that overlap or touch are one.
     pub fn merged(self) -> Vec<(usize, usize)> {
         let mut all = self.0;
-        if all.len() > 1 {
-            all.sort_unstable();
-            all.dedup_by(|next, before| {
-                let one = next.0 <= before.1;
-                if one {
-                    before.1 = before.1.max(next.1);
-                }
-                one
-            });
-        }
+        all.dedup_by(|next, before| {
+            let one = next.0 <= before.1;
+            if one {
+                before.1 = before.1.max(next.1);
+            }
+            one
+        });
         all
     }
 }
