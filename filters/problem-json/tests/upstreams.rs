@@ -264,6 +264,8 @@ fn xml_of_aws_is_read_and_no_other() {
     );
     for nothing in [
         "<!DOCTYPE x [<!ENTITY a \"b\">]><Error><Code>A</Code></Error>",
+        "<!DOCTYPE Error><Error><Code>A</Code></Error>",
+        "<!ENTITY a \"b\"><Error><Code>A</Code></Error>",
         "<html><Code>A</Code></html>",
         "<Error><Code>",
         "<Error>",
@@ -365,6 +367,20 @@ fn secrets_in_codes_and_fields_take_these_away() {
     let closed = Redaction::new(Kinds::ALL, Mode::AllowList, &["m"]).unwrap();
     said.redact(&closed);
     assert_eq!((said.message, said.details.len()), (None, 1));
+}
+
+#[test]
+fn what_google_says_for_others_stays_behind() {
+    let said = said(
+        json!({"error": {"code": 400, "message": "m", "status": "INVALID_ARGUMENT", "details": [
+            {"@type": "type.googleapis.com/google.rpc.DebugInfo", "stackEntries": ["frame"], "detail": "inside"},
+            {"@type": "type.googleapis.com/google.rpc.Help", "links": [{"description": "d", "url": "u"}]},
+            {"@type": "type.googleapis.com/google.rpc.ResourceInfo", "description": "d", "owner": "o"},
+            {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_DISABLED", "metadata": {"a": "b"}}
+        ]}}),
+    );
+    assert_eq!(said.details, []);
+    assert_eq!(said.code.as_deref(), Some("API_DISABLED"));
 }
 
 #[test]

@@ -298,6 +298,8 @@ pub const HARMLESS: &[&str] = &[
     "resource_exhausted",
     "#/data/attributes/age",
     "#/items/0/name",
+    "#/home/address",
+    "Reference 4111111111111112 is unknown",
     "The order has 3 items: a, b and c",
     "I/O timeout: try again",
     "4 of 5 seats (80 %) are taken",
