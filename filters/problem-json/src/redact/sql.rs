@@ -26,7 +26,11 @@ const OBJECTS: [&str; 9] = [
 ];
 
 /// What drivers and databases write about a statement; the line goes from there.
-const MESSAGES: [&str; 36] = [
+const MESSAGES: [&str; 40] = [
+    "access denied for user",
+    "password authentication failed",
+    "could not connect to server",
+    "role \"",
     "sqlstate",
     "ora-0",
     "ora-1",

@@ -111,6 +111,8 @@ pub const SECRETS: &[(&str, &[&str])] = &[
     ("{\"otp\": \"998877\"}", &["998877"]),
     ("aws_secret_access_key = abcd/efgh", &["abcd/efgh"]),
     ("Passwort: geheim", &["geheim"]),
+    ("secret_key_base: 9f2c1ab0", &["9f2c"]),
+    ("JWT_SECRET is \"supersecret\"", &["supersecret"]),
     // Connections.
     (
         "postgres://app:s3cr3t@db.example.com:5432/orders refused",
@@ -169,7 +171,16 @@ pub const SECRETS: &[(&str, &[&str])] = &[
     ("~/.ssh/id_rsa", &["id_rsa"]),
     ("file:///srv/www/index.php", &["srv"]),
     ("/app/node_modules/express/lib/router", &["express"]),
+    ("open '/app/config/prod.json'", &["prod"]),
     // SQL.
+    (
+        "Access denied for user 'root'@'db' (using password: YES)",
+        &["root"],
+    ),
+    (
+        "FATAL: password authentication failed for user \"app_rw\"",
+        &["app_rw"],
+    ),
     (
         "failed: SELECT id, email FROM users WHERE id = 1",
         &["email", "users"],
@@ -264,6 +275,9 @@ pub const HARMLESS: &[&str] = &[
     "password: must be at least 8 characters long",
     "Password is too short (minimum is 8 characters)",
     "Invalid token",
+    "Your password is too short",
+    "The token is \"\"",
+    "No route for /app/orders",
     "The access token expired",
     "token: expired",
     "Bearer token is missing",
