@@ -15,7 +15,7 @@ mod xml;
 
 use serde_json::{Map, Value};
 
-use crate::redact::Redaction;
+use crate::redact::{REDACTED, Redaction};
 
 pub use xml::error_type;
 
@@ -148,7 +148,8 @@ impl Said {
         }
     }
 
-    /// Redacts every text; a code, a type or a place that holds something to redact goes whole. Says how much was found.
+    /// Redacts every text; one of which nothing is left goes, and so does a code, a type or a place that holds something
+    /// to redact. Says how much was found.
     pub fn redact(&mut self, redaction: &Redaction) -> u32 {
         let mut found = redact_text(&mut self.message, redaction);
         found += redact_whole(&mut self.code, redaction);
@@ -156,10 +157,10 @@ impl Said {
         for detail in &mut self.details {
             found += redact_text(&mut detail.message, redaction);
             found += redact_whole(&mut detail.code, redaction);
-            let place = detail.place.as_ref().map_or(0, |place| {
-                let (_, value) = place.member();
-                redaction.found_in(value)
-            });
+            let place = detail
+                .place
+                .as_ref()
+                .map_or(0, |place| place.found(redaction));
             if place > 0 {
                 detail.place = None;
             }
@@ -185,11 +186,11 @@ impl Said {
 fn redact_text(text: &mut Option<String>, redaction: &Redaction) -> u32 {
     let Some(before) = text else { return 0 };
     let (after, marks) = redaction.text(before);
-    if marks.refused {
-        *text = None;
-    } else if marks.found > 0 {
-        let after = after.into_owned();
-        *text = Some(after);
+    if marks.found > 0 {
+        let left = after.replace(REDACTED, "");
+        let says_something = !marks.refused && left.contains(char::is_alphabetic);
+        let after = says_something.then(|| after.into_owned());
+        *text = after;
     }
     marks.found
 }
@@ -221,6 +222,18 @@ impl Detail {
 }
 
 impl Place {
+    /// How much of it would be redacted. A pointer has taken its field's name apart: both ways to put it together count.
+    fn found(&self, redaction: &Redaction) -> u32 {
+        match self {
+            Self::Pointer(pointer) => {
+                let path = pointer.trim_start_matches('#');
+                let dotted = path.trim_start_matches('/').replace('/', ".");
+                redaction.found_in(path).max(redaction.found_in(&dotted))
+            }
+            Self::Parameter(name) | Self::Header(name) => redaction.found_in(name),
+        }
+    }
+
     fn member(&self) -> (&'static str, &str) {
         match self {
             Self::Pointer(pointer) => ("pointer", pointer),

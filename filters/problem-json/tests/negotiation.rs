@@ -81,6 +81,17 @@ const CASES: &[(&[&str], bool, Format)] = &[
         Json,
     ),
     (&["text/html;level=1"], false, Html),
+    // Of two as specific the better counts, whichever comes first.
+    (
+        &["application/json;q=0.2, application/hal+json;q=0.9, text/html;q=0.5"],
+        false,
+        Json,
+    ),
+    (
+        &["application/hal+json;q=0.9, application/json;q=0.2, text/html;q=0.5"],
+        false,
+        Json,
+    ),
     // A page for whom asks for one.
     (&["text/html"], false, Html),
     (&["text/html"], true, Html),

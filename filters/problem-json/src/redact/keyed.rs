@@ -48,7 +48,7 @@ const SUFFIXES: [&str; 41] = [
     "securitycode",
 ];
 /// Names that contain one of these are secrets' too.
-const WITHIN: [&str; 3] = ["password", "passwd", "secretaccess"];
+const WITHIN: [&str; 4] = ["password", "passwd", "secretaccess", "secretkey"];
 /// Short names, which count alone and before `=` or as a member of JSON only.
 const SHORT: [&str; 16] = [
     "otp", "pin", "cvv", "cvc", "ssn", "sid", "sig", "auth", "session", "pass", "pw", "dsn", "pat",
@@ -152,8 +152,10 @@ fn value(text: &Text<'_>, end: usize, name: &Name) -> Option<(usize, usize)> {
     (!sentence && !literal && !is_redacted(text, from)).then_some((from, to))
 }
 
-/// `password 'hunter2'`, `token abc123`: a value without a separator is quoted, or plainly no word.
+/// `password 'hunter2'`, `token abc123`, `secret is "x"`: a value without a separator is quoted, or plainly no word.
 fn beside(text: &Text<'_>, from: usize) -> Option<(usize, usize)> {
+    let verb = ["is ", "was "].iter().find(|verb| text.is_at(from, verb));
+    let from = from + verb.map_or(0, |verb| verb.len());
     if matches!(text.at(from), b'"' | b'\'' | b'`') {
         let (from, to) = quoted(text, from)?;
         // A parser's "unexpected token '<'" is none.

@@ -54,7 +54,16 @@ const INSIDE: [&str; 34] = [
     "ssh",
 ];
 
-/// Addresses of databases and brokers, addresses with a user, JDBC's and Go's, and `Server=…;…` chains.
+/// What a chain of `key=value;` begins with that says where a database is.
+const CHAINS: [&str; 5] = [
+    "server=",
+    "data source=",
+    "host=",
+    "defaultendpointsprotocol=",
+    "endpoint=sb",
+];
+
+/// Addresses of databases and brokers, addresses with a user, JDBC's, Go's and AWS's, and `Server=…;…` chains.
 pub fn connections(text: &Text<'_>, spans: &mut Spans) {
     let mut at = 0;
     while let Some(found) = text.find(at, "://") {
@@ -79,7 +88,12 @@ pub fn connections(text: &Text<'_>, spans: &mut Spans) {
             at = authority;
         }
     }
-    for (literal, back) in [("jdbc:", false), ("@tcp(", true), ("@unix(", true)] {
+    for (literal, back) in [
+        ("jdbc:", false),
+        ("arn:aws", false),
+        ("@tcp(", true),
+        ("@unix(", true),
+    ] {
         let mut at = 0;
         while let Some(found) = text.find(at, literal) {
             let from = if back {
@@ -92,22 +106,11 @@ pub fn connections(text: &Text<'_>, spans: &mut Spans) {
             at = to;
         }
     }
-    for start in [
-        "server=",
-        "data source=",
-        "host=",
-        "defaultendpointsprotocol=",
-        "endpoint=sb",
-    ] {
-        let mut at = 0;
-        while let Some(found) = text.find(at, start) {
-            let to = text.run_while(found, |byte| !matches!(byte, b'\n' | b'\r' | b'"' | b'\''));
-            let chain = text.slice(found, to);
-            let keys = chain.iter().filter(|byte| **byte == b'=').count();
-            if keys > 1 && !ALPHANUMERIC.has(text.before(found)) {
-                spans.add(found, to);
-            }
-            at = to.max(found + 1);
+    for (found, _) in text.starts(&CHAINS, |start| start) {
+        let to = text.run_while(found, |byte| !matches!(byte, b'\n' | b'\r' | b'"' | b'\''));
+        let keys = text.slice(found, to).iter().filter(|byte| **byte == b'=');
+        if keys.count() > 1 {
+            spans.add(found, to);
         }
     }
 }
@@ -219,10 +222,11 @@ pub fn hosts(text: &Text<'_>, spans: &mut Spans) {
     for (from, end) in text.runs(DOTTED) {
         let to = text.run_back(from, end, |byte| matches!(byte, b'.' | b'-'));
         let host = text.slice(from, to);
-        let ends = |suffix: &str| {
+        let ends = |suffix: &&str| {
             let at = host.len().saturating_sub(suffix.len());
             at > 0 && text.is_at(from + at, suffix)
         };
+        let dotted = host.contains(&b'.');
         let has_port = text.at(to) == b':' && text.at(to + 1).is_ascii_digit();
         let port_end = if has_port {
             text.run(to + 1, &DIGITS)
@@ -236,8 +240,8 @@ pub fn hosts(text: &Text<'_>, spans: &mut Spans) {
                 .split(' ')
                 .any(|known| known.as_bytes() == port && !port.is_empty());
         let is_inside = host.eq_ignore_ascii_case(b"localhost")
-            || SUFFIXES.iter().any(|suffix| ends(suffix))
-            || text.slice(from, to).windows(5).any(|part| part == b".svc.")
+            || dotted && SUFFIXES.iter().any(ends)
+            || dotted && host.windows(5).any(|part| part == b".svc.")
             || (text.is_at(from, "ip-") && host.iter().filter(|byte| **byte == b'-').count() >= 4)
             || known_port;
         if is_inside {

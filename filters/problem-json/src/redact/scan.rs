@@ -100,6 +100,35 @@ impl<'a> Text<'a> {
             .find(|at| self.is_at(*at, needle))
     }
 
+    /// Wherever one of these begins, in any case, that does not begin within a word; in one walk over the text. `name` gives
+    /// what to look for, in lower case.
+    pub fn starts<'n, T>(
+        &self,
+        needles: &'n [T],
+        name: fn(&T) -> &str,
+    ) -> impl Iterator<Item = (usize, &'n T)> {
+        let firsts = needles.iter().fold(0u128, |firsts, needle| {
+            let first = name(needle).as_bytes().first().copied().unwrap_or(0);
+            firsts | 1 << (first & 127)
+        });
+        let begins = move |at: usize, byte: u8| {
+            byte.is_ascii()
+                && firsts >> byte.to_ascii_lowercase() & 1 == 1
+                && !(ALPHANUMERIC.has(byte) && ALPHANUMERIC.has(self.before(at)))
+        };
+        let places = self.bytes.iter().enumerate();
+        places
+            .filter(move |(at, byte)| begins(*at, **byte))
+            .flat_map(move |(at, byte)| {
+                let is_it = move |needle: &&T| {
+                    let name = name(needle);
+                    name.as_bytes().first() == Some(&byte.to_ascii_lowercase())
+                        && self.is_at(at, name)
+                };
+                needles.iter().filter(is_it).map(move |needle| (at, needle))
+            })
+    }
+
     /// Every run of the characters of the set.
     pub fn runs(&self, set: AsciiSet) -> impl Iterator<Item = (usize, usize)> {
         let mut at = 0;
@@ -156,36 +185,41 @@ impl Make {
         make
     }
 
+    /// Upper and lower case and a digit.
+    pub fn is_mixed(&self) -> bool {
+        self.upper && self.lower && self.digits > 0
+    }
+
     /// Upper and lower case and digits all through.
     pub fn is_random(&self) -> bool {
         self.upper && self.lower && self.turns >= 4
     }
 }
 
-/// The pieces found.
+/// The pieces found, in order.
 #[derive(Default)]
 pub struct Spans(Vec<(usize, usize)>);
 
 impl Spans {
+    /// Pieces are few and mostly come in order, so they are put where they belong at once.
     pub fn add(&mut self, from: usize, to: usize) {
         if from < to {
-            self.0.push((from, to));
+            let behind = self.0.iter().rev().position(|span| *span <= (from, to));
+            let at = self.0.len() - behind.unwrap_or(self.0.len());
+            self.0.insert(at, (from, to));
         }
     }
 
-    /// In order; those that overlap or touch are one.
+    /// Those that overlap or touch are one.
     pub fn merged(self) -> Vec<(usize, usize)> {
         let mut all = self.0;
-        if all.len() > 1 {
-            all.sort_unstable();
-            all.dedup_by(|next, before| {
-                let one = next.0 <= before.1;
-                if one {
-                    before.1 = before.1.max(next.1);
-                }
-                one
-            });
-        }
+        all.dedup_by(|next, before| {
+            let one = next.0 <= before.1;
+            if one {
+                before.1 = before.1.max(next.1);
+            }
+            one
+        });
         all
     }
 }

@@ -30,27 +30,20 @@ const SCHEMES: [&str; 7] = [
 
 /// `Bearer eyJ…`: the scheme stays, what follows goes. `basic authentication` is no credential.
 pub fn authorization(text: &Text<'_>, spans: &mut Spans) {
-    for scheme in SCHEMES {
-        let mut at = 0;
-        while let Some(found) = text.find(at, scheme) {
-            at = found + scheme.len();
-            if ALPHANUMERIC.has(text.before(found)) {
-                continue;
-            }
-            let from = text.run_while(at, |byte| byte == b' ');
-            let end = text.run(from, &TOKEN68);
-            let to = text.run_back(from, end, |byte| byte == b'.');
-            let value = text.slice(from, to);
-            let make = Make::of(value);
-            let random = make.digits > 0
-                || value.contains(&b'=')
-                || make.upper && value.iter().skip(1).any(u8::is_ascii_uppercase);
-            if value.len() >= 20 || (value.len() >= 6 && random) {
-                // What follows a digest's first parameter belongs to it.
-                let digest = scheme == "digest " && value.contains(&b'=');
-                spans.add(from, if digest { text.line_end(to) } else { to });
-            }
-            at = at.max(to);
+    for (found, scheme) in text.starts(&SCHEMES, |scheme| scheme) {
+        let at = found + scheme.len();
+        let from = text.run_while(at, |byte| byte == b' ');
+        let end = text.run(from, &TOKEN68);
+        let to = text.run_back(from, end, |byte| byte == b'.');
+        let value = text.slice(from, to);
+        let make = Make::of(value);
+        let random = make.digits > 0
+            || value.contains(&b'=')
+            || make.upper && value.iter().skip(1).any(u8::is_ascii_uppercase);
+        if value.len() >= 20 || (value.len() >= 6 && random) {
+            // What follows a digest's first parameter belongs to it.
+            let digest = *scheme == "digest " && value.contains(&b'=');
+            spans.add(from, if digest { text.line_end(to) } else { to });
         }
     }
 }
@@ -132,6 +125,8 @@ const PREFIXES: [(&str, usize); 56] = [
     ("tfp_", 30),
 ];
 
+/// No key of the table is shorter.
+const MIN_ISSUED_BYTES: usize = 12;
 /// Twilio's: these, then 32 hexadecimal digits.
 const TWILIO: [&str; 2] = ["AC", "SK"];
 /// Identifiers of AWS access keys: these, then letters and digits to 20.
@@ -148,10 +143,9 @@ pub fn api_keys(text: &Text<'_>, spans: &mut Spans) {
     }
     for (from, to) in text.runs(BASE64_WORD) {
         let word = text.slice(from, to);
-        let make = Make::of(word);
         let telegram =
             text.before(from) == b':' && word.starts_with(b"AA") && (32..=40).contains(&word.len());
-        if telegram || (word.len() >= 32 && make.is_random()) {
+        if telegram || (word.len() >= 32 && Make::of(word).is_random()) {
             let from = if telegram {
                 text.run_back(0, from, |byte| byte == b':' || byte.is_ascii_digit())
             } else {
@@ -163,16 +157,21 @@ pub fn api_keys(text: &Text<'_>, spans: &mut Spans) {
     // An AWS secret: 40 characters of base64, and no path.
     for (from, to) in text.runs(BASE64) {
         let word = text.slice(from, to);
-        let slashes = word.iter().filter(|byte| **byte == b'/').count();
-        let make = Make::of(word);
-        let mixed = make.upper && make.lower && make.digits > 0;
-        if word.len() == 40 && slashes <= 4 && !word.starts_with(b"/") && mixed {
+        let slashes = || word.iter().filter(|byte| **byte == b'/').count();
+        if word.len() == 40
+            && !word.starts_with(b"/")
+            && slashes() <= 4
+            && Make::of(word).is_mixed()
+        {
             spans.add(from, to);
         }
     }
 }
 
 fn is_issued(word: &[u8]) -> bool {
+    if word.len() < MIN_ISSUED_BYTES {
+        return false;
+    }
     let is_rest = |prefix: &str, least: usize| {
         word.strip_prefix(prefix.as_bytes())
             .filter(|rest| rest.len() >= least)
@@ -206,8 +205,7 @@ pub fn pem(text: &Text<'_>, spans: &mut Spans) {
     }
     for (from, to) in text.runs(BASE64) {
         let word = text.slice(from, to);
-        let make = Make::of(word);
-        if word.len() >= 56 && make.upper && make.lower && make.digits > 0 {
+        if word.len() >= 56 && Make::of(word).is_mixed() {
             spans.add(from, text.run(to, &WORD));
         }
     }

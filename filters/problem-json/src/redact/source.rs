@@ -82,7 +82,9 @@ fn is_unix(text: &Text<'_>, from: usize, to: usize) -> bool {
     let name = file.split(|byte| *byte == b':').next().unwrap_or_default();
     let dot = name.iter().rposition(|byte| *byte == b'.');
     let extension = dot.and_then(|dot| name.get(dot + 1..)).unwrap_or_default();
-    rooted || upward || tree || one_of(EXTENSIONS, extension)
+    // Containers keep a program in `/app`, which APIs use as well: there only files count.
+    let in_app = token.starts_with(b"/app/") && !extension.is_empty();
+    rooted || upward || tree || in_app || one_of(EXTENSIONS, extension)
 }
 
 /// Where `C:\…`, `\\server\share` or a relative path with an extension begins.

@@ -1,6 +1,6 @@
 //! SQL, and what databases say about it.
 
-use super::scan::{ALPHANUMERIC, Spans, Text};
+use super::scan::{Spans, Text};
 
 /// A statement's first word, a word that must follow (a space before and after it), and what one of must follow that
 /// where they are not written in capitals: English knows these words too.
@@ -26,7 +26,11 @@ const OBJECTS: [&str; 9] = [
 ];
 
 /// What drivers and databases write about a statement; the line goes from there.
-const MESSAGES: [&str; 36] = [
+const MESSAGES: [&str; 40] = [
+    "access denied for user",
+    "password authentication failed",
+    "could not connect to server",
+    "role \"",
     "sqlstate",
     "ora-0",
     "ora-1",
@@ -66,48 +70,32 @@ const MESSAGES: [&str; 36] = [
 ];
 
 pub fn statements(text: &Text<'_>, spans: &mut Spans) {
-    let starts_word = |at: usize| !ALPHANUMERIC.has(text.before(at)) && text.before(at) != b'_';
-    for (first, second, evidence) in STATEMENTS {
-        let mut at = 0;
-        while let Some(from) = text.find(at, first) {
-            at = from + first.len();
-            // The two may share the space between them.
-            let Some(next) = text.find_within(at - 1, at + WINDOW, second) else {
-                continue;
-            };
-            let to = text.line_end(from);
-            let capitals = is_upper(text, from, first) && is_upper(text, next, second);
-            let shown = || {
-                let window = to.min(next + WINDOW);
-                let shows = |sign: &&str| text.find_within(from, window, sign).is_some();
-                evidence.iter().any(shows)
-            };
-            if next < to && starts_word(from) && (capitals || shown()) {
-                spans.add(from, to);
-                at = to;
-            }
+    for (from, (first, second, evidence)) in text.starts(&STATEMENTS, |statement| statement.0) {
+        // The two may share the space between them.
+        let at = from + first.len() - 1;
+        let Some(next) = text.find_within(at, at + WINDOW, second) else {
+            continue;
+        };
+        let to = text.line_end(from);
+        let capitals = is_upper(text, from, first) && is_upper(text, next, second);
+        let shown = || {
+            let window = to.min(next + WINDOW);
+            let shows = |sign: &&str| text.find_within(from, window, sign).is_some();
+            evidence.iter().any(shows)
+        };
+        if next < to && (capitals || shown()) {
+            spans.add(from, to);
         }
     }
-    for verb in SCHEMA {
-        let mut at = 0;
-        while let Some(from) = text.find(at, verb) {
-            at = from + verb.len();
-            let object = OBJECTS.iter().find(|object| text.is_at(at, object));
-            if object.is_some_and(|object| is_upper(text, at, object))
-                && is_upper(text, from, verb)
-                && starts_word(from)
-            {
-                at = text.line_end(from);
-                spans.add(from, at);
-            }
-        }
-    }
-    for message in MESSAGES {
-        if let Some(from) = text.find(0, message)
-            && starts_word(from)
-        {
+    for (from, verb) in text.starts(&SCHEMA, |verb| verb) {
+        let at = from + verb.len();
+        let object = OBJECTS.iter().find(|object| text.is_at(at, object));
+        if object.is_some_and(|object| is_upper(text, at, object)) && is_upper(text, from, verb) {
             spans.add(from, text.line_end(from));
         }
+    }
+    for (from, _) in text.starts(&MESSAGES, |message| message) {
+        spans.add(from, text.line_end(from));
     }
 }
 

@@ -60,42 +60,32 @@ const FILES: [&str; 24] = [
 ];
 
 pub fn frames(text: &Text<'_>, spans: &mut Spans) {
-    let marker = MARKERS.iter().filter_map(|marker| {
-        let found = text.find(0, marker)?;
+    let marker = text.starts(&MARKERS, |marker| marker).find(|(at, marker)| {
         // "goroutine 1" is one, "goroutine pool" is not.
-        let numbered = *marker != "goroutine " || text.at(found + 10).is_ascii_digit();
-        numbered.then_some(found)
+        **marker != "goroutine " || text.at(at + 10).is_ascii_digit()
     });
-    let file = FILES.iter().filter_map(|file| located(text, file));
-    let first = marker.chain(file).chain(at_frame(text)).min();
+    let marker = marker.map(|(at, _)| at);
+    let file = text
+        .starts(&FILES, |file| file)
+        .find_map(|(at, file)| located(text, at, file));
+    let first = marker.into_iter().chain(file).chain(at_frame(text)).min();
     if let Some(from) = first {
         spans.add(from, text.len());
     }
 }
 
-/// Where the word begins that names a source file and a line in it.
-fn located(text: &Text<'_>, file: &str) -> Option<usize> {
-    let mut at = 0;
-    while let Some(found) = text.find(at, file) {
-        at = found + file.len();
-        let next = text.run_while(at, |byte| byte == b' ');
-        let line = text.at(next).is_ascii_digit() || text.is_at(next, "line ");
-        if line && ALPHANUMERIC.has(text.before(found)) {
-            let start = text.run_back(0, found, |byte| !is_token_end(byte) && byte != b'(');
-            return Some(start);
-        }
-    }
-    None
+/// Where the word begins that names a source file, of which the extension stands here, and a line in it.
+fn located(text: &Text<'_>, at: usize, file: &str) -> Option<usize> {
+    let next = text.run_while(at + file.len(), |byte| byte == b' ');
+    let line = text.at(next).is_ascii_digit() || text.is_at(next, "line ");
+    let start = text.run_back(0, at, |byte| !is_token_end(byte) && byte != b'(');
+    (line && ALPHANUMERIC.has(text.before(at))).then_some(start)
 }
 
 /// `at com.example.Foo.bar(Foo.java:12)`, `at fn (/app/x.js:1:2)`, `at App.Service.Run(String s) in C:\x.cs:line 1`.
 fn at_frame(text: &Text<'_>) -> Option<usize> {
-    let mut at = 0;
-    while let Some(found) = text.find(at, "at ") {
-        at = found + 3;
-        if ALPHANUMERIC.has(text.before(found)) {
-            continue;
-        }
+    for (found, _) in text.starts(&["at "], |at| at) {
+        let at = found + 3;
         let end = text.run_while(at, |byte| !byte.is_ascii_whitespace());
         let word = text.slice(at, end);
         let call = word.iter().position(|byte| *byte == b'(');

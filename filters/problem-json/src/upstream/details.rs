@@ -69,10 +69,16 @@ fn one(members: &Map<String, Value>) -> Detail {
         let extensions = members.get("extensions")?;
         extensions.get("code").and_then(code)
     };
+    // What express-validator calls a type tells nothing.
+    let kinds: &[&str] = if members.contains_key("location") {
+        &[]
+    } else {
+        &["type", "keyword", "rule", "error"]
+    };
     let code = find(&["code", "errorCode"], code)
         .or_else(nested_code)
         .or(reason)
-        .or_else(|| find(&["type", "keyword", "rule", "error"], code));
+        .or_else(|| find(kinds, code));
     Detail {
         message,
         code,
@@ -169,7 +175,9 @@ pub fn map(said: &mut Said, at: &str, fields: &Map<String, Value>, depth: u8) {
                 for (index, item) in items.iter().enumerate() {
                     match item {
                         Value::String(_) => add(said, as_text(item)),
-                        Value::Object(members) if members.values().all(Value::is_string) => {
+                        Value::Object(members)
+                            if !members.is_empty() && members.values().all(Value::is_string) =>
+                        {
                             add(said, one(members));
                         }
                         Value::Object(members) => {

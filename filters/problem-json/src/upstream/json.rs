@@ -4,16 +4,16 @@ use serde_json::{Map, Value};
 
 use super::{Found, Said, details, nested, shapes};
 
-/// Reads JSON: a byte order mark is skipped, bytes that are no UTF-8 are replaced, of duplicate names the last counts.
-/// What nests deeper than serde_json's limit (128) fails, and says nothing.
+/// Reads JSON: a byte order mark is skipped, and bytes that are no UTF-8 are replaced. What gives a name twice could mean
+/// either, and what nests deeper than 128 means to harm: both say nothing.
 pub fn read(body: &[u8], graphql: bool) -> Found {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     if !matches!(body.trim_ascii_start(), [b'{' | b'[', ..]) {
         return Found::Unknown;
     }
-    match serde_json::from_str(&String::from_utf8_lossy(body)) {
-        Ok(Value::Object(members)) => object(&members, graphql),
-        Ok(Value::Array(items)) => {
+    match portcullis_kit::config::parse(String::from_utf8_lossy(body).as_bytes()) {
+        Some(Value::Object(members)) => object(&members, graphql),
+        Some(Value::Array(items)) => {
             let mut said = Said::new("list");
             details::list(&mut said, &items);
             details::speak_for_one(&mut said);
