@@ -37,6 +37,18 @@ pub struct Found {
 pub struct Scope {
     pub file: usize,
     pub number: usize,
+    pub ids: RequestIds,
+}
+
+/// What a connection manager does about `x-request-id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestIds {
+    /// Only then it knows which requests come from outside.
+    pub use_remote_address: bool,
+    /// Whether it makes ids at all.
+    pub generate: bool,
+    /// Whether it keeps the ids of requests from outside.
+    pub preserve_external: bool,
 }
 
 /// The environment of a plugin's VM.
@@ -65,6 +77,8 @@ impl Environment for Variables {
 #[derive(Debug, Default)]
 pub struct FilterList {
     pub file: usize,
+    /// The connection manager it belongs to.
+    pub scope: Option<Scope>,
     pub items: Vec<Item>,
 }
 

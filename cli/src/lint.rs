@@ -5,8 +5,8 @@
 //! it should see, credentials for every origin, a held message the host is not told of. A **warning** works, and is most
 //! likely not what is wanted: metadata where no plugin reads it, a profile whose plugin is in none of the files, a native
 //! filter that answers before ours see it, a host that cannot be asked for FAIL_RELOAD, a tier or a resource that nothing
-//! tells or counts. Warnings leave the exit status
-//! at 0 unless `--deny-warnings` is given.
+//! tells or counts, a proxy's request id that is the client's. Warnings leave the exit status at 0 unless
+//! `--deny-warnings` is given.
 
 mod cors;
 pub mod failure;
@@ -14,6 +14,7 @@ mod order;
 mod pause;
 mod profiles;
 mod rate_limit;
+mod request_id;
 
 use crate::diagnostic::Diagnostic;
 use crate::find::Findings;
@@ -25,5 +26,6 @@ pub fn all(findings: &Findings) -> Vec<Diagnostic> {
     found.extend(pause::check(findings));
     found.extend(cors::check(findings));
     found.extend(rate_limit::check(findings));
+    found.extend(request_id::check(findings));
     found
 }

@@ -108,6 +108,12 @@ impl Node {
         self.text_at(way)
             .is_some_and(|text| super::scalar::boolean(text) == Some(true))
     }
+
+    /// Whether a protobuf bool at the end of the way is there and not set.
+    pub fn is_false(&self, way: &[&str]) -> bool {
+        self.text_at(way)
+            .is_some_and(|text| super::scalar::boolean(text) == Some(false))
+    }
 }
 
 fn camel(name: &str) -> String {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::{
     CorsPolicy, Document, FilterList, Findings, Found, Identity, Item, NamedProfile, Recognised,
-    Scope, Settings, Variables, What, gateway, istio, strings, unknown_root_id,
+    RequestIds, Scope, Settings, Variables, What, gateway, istio, strings, unknown_root_id,
 };
 use crate::document::{Node, Span};
 use crate::lint;
@@ -44,7 +44,7 @@ pub fn walk(
         return;
     }
     let scope = if kind.ends_with(".HttpConnectionManager") {
-        Some(findings.new_scope(document))
+        Some(findings.new_scope(document, message))
     } else {
         scope
     };
@@ -77,11 +77,16 @@ pub fn walk(
 }
 
 impl Findings {
-    fn new_scope(&mut self, document: Document<'_>) -> Scope {
+    fn new_scope(&mut self, document: Document<'_>, manager: &Node) -> Scope {
         self.scopes = self.scopes.saturating_add(1);
         Scope {
             file: document.file,
             number: self.scopes,
+            ids: RequestIds {
+                use_remote_address: manager.is_true(&["use_remote_address"]),
+                generate: !manager.is_false(&["generate_request_id"]),
+                preserve_external: manager.is_true(&["preserve_external_request_id"]),
+            },
         }
     }
 }
@@ -109,6 +114,7 @@ fn type_name(url: Option<&Rc<Node>>) -> &str {
 fn filters(findings: &mut Findings, document: Document<'_>, list: &Rc<Node>, scope: Option<Scope>) {
     let mut found = FilterList {
         file: document.file,
+        scope,
         items: Vec::new(),
     };
     for item in list.items() {

@@ -13,6 +13,7 @@ use crate::lint;
 pub fn policy(findings: &mut Findings, document: Document<'_>, resource: &Rc<Node>) {
     let mut list = FilterList {
         file: document.file,
+        scope: None,
         items: Vec::new(),
     };
     for wasm in resource

@@ -7,7 +7,7 @@ use portcullis_kit::exchange::{
     Clock, Exchange, Facts, Log, Metrics, NotWritten, Properties, Randomness, Reply, SharedData,
     Version,
 };
-use portcullis_kit::headers::is_safe_value;
+use portcullis_kit::headers::{is_safe_value, serialize};
 use portcullis_kit::metrics::MetricId;
 
 use crate::host::{self, Buffer, Map, Refused};
@@ -164,13 +164,18 @@ impl HostExchange<'_> {
         );
     }
 
-    /// Answers on the host; the status is not among the headers there.
-    pub fn send(&mut self, reply: &Reply, headers: &Headers) {
+    /// Sends the reply that took the response's place.
+    pub fn send_replacement(&mut self, reply: &Reply, headers: &Headers) {
+        // The status is an argument of its own.
         let lines = headers.iter().filter(|(name, _)| *name != b":status");
+        self.send(reply, &serialize(lines));
+    }
+
+    fn send(&self, reply: &Reply, headers: &[u8]) {
         let done = host::reply(
             reply.status,
             reply.details,
-            &Headers::from_lines(lines).to_serialized(),
+            headers,
             &reply.body,
             reply.grpc_status.map_or(-1, i32::from),
         );
@@ -303,8 +308,10 @@ impl Exchange for HostExchange<'_> {
     fn reply(&mut self, reply: Reply) {
         match self.state.phase {
             Phase::Request => {
-                let headers = reply.to_response();
-                self.send(&reply, &headers);
+                let headers = reply.headers.iter();
+                let headers = headers.filter(|(_, value)| is_safe_value(value));
+                let headers = headers.map(|(name, value)| (name.as_bytes(), value.as_slice()));
+                self.send(&reply, &serialize(headers));
             }
             Phase::Response => {
                 self.state.response = Some(Rc::new(reply.to_response()));

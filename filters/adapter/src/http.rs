@@ -39,7 +39,7 @@ impl<B: Bundle> Http<B> {
         };
         let result = callback(&self.loaded.bundle, &mut self.stream, &mut exchange);
         if let Some((reply, headers)) = exchange.state.take_replacement() {
-            exchange.send(&reply, &headers);
+            exchange.send_replacement(&reply, &headers);
         }
         // Whatever was read is not held until the next callback.
         self.state.enter(phase);

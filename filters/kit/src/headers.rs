@@ -93,20 +93,7 @@ impl Headers {
     /// The form that [`Headers::from_serialized`] reads.
     #[inline]
     pub fn to_serialized(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(4 + self.lines.len() * 10 + self.bytes.len());
-        let count = u32::try_from(self.lines.len()).unwrap_or(u32::MAX);
-        out.extend_from_slice(&count.to_le_bytes());
-        for line in &self.lines {
-            out.extend_from_slice(&line.name.len.to_le_bytes());
-            out.extend_from_slice(&line.value.len.to_le_bytes());
-        }
-        for (name, value) in self.iter() {
-            out.extend_from_slice(name);
-            out.push(0);
-            out.extend_from_slice(value);
-            out.push(0);
-        }
-        out
+        serialize(self.iter())
     }
 
     /// The lines as given, in order.
@@ -129,7 +116,7 @@ impl Headers {
     }
 
     /// All lines as `(name, value)`, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
         self.lines
             .iter()
             .map(|line| (line.name.of(&self.bytes), line.value.of(&self.bytes)))
@@ -234,6 +221,31 @@ impl Headers {
         self.bytes.extend_from_slice(text);
         Span { start, len }
     }
+}
+
+/// Lines in the form that [`Headers::from_serialized`] reads.
+#[inline]
+pub fn serialize<'a>(lines: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Vec<u8> {
+    let (count, bytes) = lines.clone().fold((0_u32, 4), |(count, bytes), line| {
+        (
+            count.saturating_add(1),
+            bytes + line.0.len() + line.1.len() + 10,
+        )
+    });
+    let size = |text: &[u8]| u32::try_from(text.len()).unwrap_or(0).to_le_bytes();
+    let mut out = Vec::with_capacity(bytes);
+    out.extend_from_slice(&count.to_le_bytes());
+    for (name, value) in lines.clone() {
+        out.extend_from_slice(&size(name));
+        out.extend_from_slice(&size(value));
+    }
+    for (name, value) in lines {
+        out.extend_from_slice(name);
+        out.push(0);
+        out.extend_from_slice(value);
+        out.push(0);
+    }
+    out
 }
 
 #[inline]

@@ -113,7 +113,20 @@ impl Problem {
     }
 }
 
+/// Appends the members that [`Problem::request_id`] adds, each after a comma: for a document that was mostly written
+/// when the settings were loaded.
+#[inline(never)]
+pub fn put_request_id(document: &mut String, id: &str) {
+    if let Some(instance) = urn(id) {
+        document.push_str(",\"instance\":");
+        document.push_str(&json_text(&instance));
+    }
+    document.push_str(",\"request_id\":");
+    document.push_str(&json_text(id));
+}
+
 /// `urn:uuid:` and the id in lower case (RFC 9562 §4), if it is a UUID.
+#[inline]
 pub fn urn(id: &str) -> Option<String> {
     is_uuid(id).then(|| ["urn:uuid:", &id.to_ascii_lowercase()].concat())
 }
@@ -146,6 +159,17 @@ mod tests {
                 "request_id": "0F8FAD5B-D9CB-469F-A165-70867728950E"
             })
         );
+    }
+
+    #[test]
+    fn a_document_written_by_hand_names_the_request_alike() {
+        for id in ["0F8FAD5B-D9CB-469F-A165-70867728950E", "a\"\n"] {
+            let mut text = String::from("{\"type\":\"about:blank\",\"title\":\"t\",\"status\":403");
+            put_request_id(&mut text, id);
+            text.push('}');
+            let problem = Problem::new(403, "t").request_id(Some(id));
+            assert_eq!(text, problem.to_json());
+        }
     }
 
     #[test]

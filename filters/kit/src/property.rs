@@ -2,16 +2,48 @@
 //!
 //! Each present property costs a host call that returns bytes; never ask for what a header says.
 
+use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use crate::exchange::{Exchange, Properties};
 use crate::headers::Headers;
 
-/// Whether the client's own connection to the proxy is TLS (`connection.tls_version`).
-pub fn is_tls(host: &impl Properties) -> bool {
-    host.property(&["connection", "tls_version"])
-        .is_some_and(|version| !version.is_empty())
+/// Tells whether the client's own connection to the proxy is TLS (`connection.tls_version`).
+///
+/// A version is bytes, and bytes are what host calls cost. On TLS Envoy also has the subject of the client's certificate,
+/// which is empty where the client shows none, and without TLS it has no such property. A worker's connections are nearly
+/// always alike, so after one with TLS the subject is asked for first; where it is not there, the version decides.
+#[derive(Debug, Default)]
+pub struct TlsReader {
+    was_tls: Cell<bool>,
+}
+
+impl TlsReader {
+    pub fn is_tls(&self, host: &impl Properties) -> bool {
+        let subject = ["connection", "subject_peer_certificate"];
+        if self.was_tls.get() && host.property(&subject).is_some() {
+            return true;
+        }
+        let version = host.property(&["connection", "tls_version"]);
+        let is_tls = version.is_some_and(|version| !version.is_empty());
+        self.was_tls.set(is_tls);
+        is_tls
+    }
+}
+
+/// The filter state in which the request id stands. Later modules read it as a property, access logs show it as
+/// `%FILTER_STATE(wasm.portcullis.request_id:PLAIN)%`.
+pub const REQUEST_ID: &str = "portcullis.request_id";
+
+/// The request id: what a filter of this plugin made of it, or else what an earlier module published. The latter costs a
+/// host call, so this is for refusals.
+pub fn request_id(exchange: &mut impl Exchange) -> Option<Rc<str>> {
+    if let Some(id) = &exchange.facts().request_id {
+        return Some(Rc::clone(id));
+    }
+    let id = String::from_utf8(exchange.property(&[REQUEST_ID])?).ok()?;
+    (!id.is_empty()).then(|| id.into())
 }
 
 /// The client's address as the listener's `use_remote_address` and `xff_num_trusted_hops` see it, without the port.

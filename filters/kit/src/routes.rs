@@ -153,9 +153,8 @@ impl RouteTable {
 
 impl Entry {
     fn compile(route: &Route, profile: usize) -> Result<Self, ConfigError> {
-        let refuse = |list: &str, at: usize, mistake: RouteMistake| {
-            ConfigError::rule(Path::top().key(list).index(at), mistake)
-        };
+        let here = |list: &str, at: usize| Path::top().key(list).index(at);
+        let refuse = |list, at, mistake: RouteMistake| ConfigError::rule(here(list, at), mistake);
         let mut hosts = Vec::with_capacity(route.hosts.len());
         for (at, host) in route.hosts.iter().enumerate() {
             let parsed = HostPattern::parse(host);
@@ -164,7 +163,7 @@ impl Entry {
         let mut paths = Vec::with_capacity(route.paths.len());
         for (at, path) in route.paths.iter().enumerate() {
             let compiled = CompiledPath::compile(path);
-            paths.push(compiled.map_err(|mistake| refuse("paths", at, mistake))?);
+            paths.push(compiled.map_err(|error| error.below(here("paths", at)))?);
         }
         for (at, method) in route.methods.iter().enumerate() {
             if !is_token(method.as_bytes()) || method.bytes().any(|b| b.is_ascii_lowercase()) {
@@ -174,7 +173,8 @@ impl Entry {
         for (at, header) in route.headers.iter().enumerate() {
             let name = header.name.strip_prefix(':').unwrap_or(&header.name);
             if !is_token(name.as_bytes()) {
-                return Err(refuse("headers", at, RouteMistake::HeaderName));
+                let path = here("headers", at).key("name");
+                return Err(ConfigError::rule(path, RouteMistake::HeaderName));
             }
         }
         Ok(Self {
@@ -219,8 +219,7 @@ impl Paths {
         let mut compiled = Vec::with_capacity(paths.len());
         for (at, path) in paths.iter().enumerate() {
             let path = CompiledPath::compile(path);
-            compiled
-                .push(path.map_err(|mistake| ConfigError::rule(Path::top().index(at), mistake))?);
+            compiled.push(path.map_err(|error| error.below(Path::top().index(at)))?);
         }
         Ok(Self(compiled))
     }
@@ -230,23 +229,31 @@ impl Paths {
     }
 
     /// Whether one of them matches a request target.
+    #[inline]
     pub fn match_target(&self, target: &[u8]) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
         let path = path_only(target);
         self.0.iter().any(|pattern| pattern.matches(path))
     }
 }
 
 impl CompiledPath {
-    fn compile(path: &PathMatch) -> Result<Self, RouteMistake> {
+    /// The path of an error starts at the kind: `template`.
+    fn compile(path: &PathMatch) -> Result<Self, ConfigError> {
         let legal = |path: &String| path.starts_with('/') && !path.contains(['?', '#']);
-        match path {
-            PathMatch::Exact(path) if legal(path) => Ok(Self::Exact(path.clone())),
-            PathMatch::Prefix(path) if legal(path) => Ok(Self::Prefix(path.clone())),
-            PathMatch::Exact(_) | PathMatch::Prefix(_) => Err(RouteMistake::Path),
-            PathMatch::Template(template) => PathTemplate::parse(template)
-                .map(Self::Template)
-                .ok_or(RouteMistake::Template),
-        }
+        let (kind, mistake) = match path {
+            PathMatch::Exact(path) if legal(path) => return Ok(Self::Exact(path.clone())),
+            PathMatch::Prefix(path) if legal(path) => return Ok(Self::Prefix(path.clone())),
+            PathMatch::Exact(_) => ("exact", RouteMistake::Path),
+            PathMatch::Prefix(_) => ("prefix", RouteMistake::Path),
+            PathMatch::Template(template) => match PathTemplate::parse(template) {
+                Some(template) => return Ok(Self::Template(template)),
+                None => ("template", RouteMistake::Template),
+            },
+        };
+        Err(ConfigError::rule(Path::top().key(kind), mistake))
     }
 
     #[inline]

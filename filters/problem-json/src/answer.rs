@@ -11,7 +11,7 @@ use crate::negotiate::Format;
 use crate::profile::{Code, Profile};
 use crate::settings::{Category, Instance};
 use crate::titles::Language;
-use crate::upstream::Said;
+use crate::upstream::{Said, error_type};
 
 /// What is known of an error when its headers are.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub struct Draft {
     category: Category,
     retryable: bool,
     timestamp: Option<String>,
+    /// The code that AWS tells in a header.
+    code: Option<String>,
 }
 
 /// What the upstream's body came to.
@@ -69,6 +71,7 @@ impl Draft {
             ids: Ids::of(request, exchange),
             category: category(profile, upstream, exchange),
             retryable: waits || retryable.unwrap_or_else(|| is_retryable(upstream)),
+            code: response.get("x-amzn-errortype").and_then(error_type),
             timestamp: profile.timestamp.then(|| exchange.now()).and_then(rfc_3339),
         }
     }
@@ -116,6 +119,9 @@ impl Draft {
             Outcome::Said(said) => (said, false),
             Outcome::OAuth(said) => (said, true),
         };
+        if said.code.is_none() {
+            said.code.clone_from(&self.code);
+        }
         let code = said.code.as_ref();
         let meant = code.and_then(|name| profile.codes.get(name));
         let allowed = code.is_some_and(|name| profile.allow_server_text.contains(name));

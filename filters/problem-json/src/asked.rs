@@ -1,6 +1,6 @@
 //! What of a request decides how its error looks.
 
-use portcullis_kit::{Exchange, Headers};
+use portcullis_kit::{Exchange, Headers, property};
 
 use crate::negotiate::{self, Format};
 use crate::profile::Profile;
@@ -74,13 +74,13 @@ pub struct Ids {
 
 impl Ids {
     pub fn of<X: Exchange>(request: &Headers, exchange: &mut X) -> Self {
-        let facts = exchange.facts();
-        let (request_id, trace_id) = (facts.request_id.clone(), facts.trace_id.clone());
-        let request_id = request_id.map(|id| id.to_string()).or_else(|| {
-            let published = exchange.property(&["portcullis.request_id"]);
-            let named = published.or_else(|| request.get("x-request-id").map(<[u8]>::to_vec))?;
-            String::from_utf8(named).ok().filter(|id| is_id(id))
+        let request_id = property::request_id(exchange).map(|id| id.to_string());
+        let request_id = request_id.or_else(|| {
+            let id = request.get("x-request-id")?;
+            String::from_utf8(id.to_vec()).ok()
         });
+        let request_id = request_id.filter(|id| is_id(id));
+        let trace_id = exchange.facts().trace_id.clone();
         let trace_id = trace_id
             .map(|id| id.to_string())
             .or_else(|| trace_id_of(request.get("traceparent")?));

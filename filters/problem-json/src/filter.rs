@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use portcullis_kit::exchange::Reply;
 use portcullis_kit::filter::Compiling;
-use portcullis_kit::{Callbacks, ConfigError, Exchange, Filter, Flow, Headers, property};
+use portcullis_kit::property::TlsReader;
+use portcullis_kit::{Callbacks, ConfigError, Exchange, Filter, Flow, Headers};
 
 use crate::answer::{Answer, Draft, Outcome};
 use crate::asked::{self, has_own_errors, is_protocol, media_type};
@@ -205,7 +206,7 @@ fn rewrite<X: Exchange>(
         return left(Left::Empty, exchange);
     }
     let draft = Draft::new(profile, status, request, &response, exchange);
-    let readable = enrich || (profile.json == MergeOrDrop::Merge && is_readable(&kind));
+    let readable = enrich || (profile.json == MergeOrDrop::Merge && upstream::is_readable(&kind));
     let reads = readable && !is_encoded(&response) && fits(&response, profile.max_bytes);
 
     if end_of_stream && !head {
@@ -270,9 +271,11 @@ fn settle<X: Exchange>(
         return body;
     }
     let found = upstream::read(&reading.body, &reading.content_type, complete);
-    if let Found::OAuth(_) = found
+    // Nobody else looks at what stays as it is, so nothing may be in it that would be taken out.
+    if let Found::OAuth(said) = &found
         && profile.oauth == KeepOrMerge::Keep
         && reading.held
+        && said.clone().redact(&profile.redaction) == 0
     {
         exchange.increment(profile.counters.left(Left::OAuth), 1);
         return reading.body.clone();
@@ -384,7 +387,7 @@ fn reply<X: Exchange>(
             headers.set(name, policy);
         }
         let hsts = "strict-transport-security";
-        if !headers.contains(hsts) && property::is_tls(exchange) {
+        if !headers.contains(hsts) && TlsReader::default().is_tls(exchange) {
             headers.set(hsts, "max-age=63072000; includeSubDomains");
         }
         if let Some(id) = draft
@@ -417,11 +420,6 @@ fn count<X: Exchange>(profile: &Profile, source: Source, answer: &Answer, exchan
 fn tell<X: Exchange>(profile: &Profile, source: Source, exchange: &mut X) {
     exchange.increment(profile.counters.rewritten(source), 1);
     exchange.set_filter_state(STATE, source.label().as_bytes());
-}
-
-/// JSON in one of its names, and the XML in which some say errors.
-fn is_readable(kind: &[u8]) -> bool {
-    kind.ends_with(b"/json") || kind.ends_with(b"+json") || kind.ends_with(b"/xml")
 }
 
 /// Whether the body is compressed: reading it would take more than errors are worth.

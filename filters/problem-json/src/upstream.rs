@@ -97,6 +97,14 @@ pub fn read(body: &[u8], content_type: &[u8], complete: bool) -> Found {
     }
 }
 
+/// Whether a body of this type may be of a known shape.
+pub fn is_readable(content_type: &[u8]) -> bool {
+    !matches!(
+        MediaType::of(content_type),
+        MediaType::Problem | MediaType::Other
+    )
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum MediaType {
     Problem,

@@ -196,6 +196,26 @@ fn json_of_a_known_shape_gives_code_and_message_of_a_4xx_and_only_the_code_of_a_
 }
 
 #[test]
+fn the_code_of_aws_may_stand_in_a_header() {
+    let response = [
+        (":status", "400"),
+        ("content-type", "application/x-amz-json-1.1"),
+        (
+            "x-amzn-errortype",
+            "ThrottlingException:http://internal.amazon.com/coral/",
+        ),
+    ];
+    let sent = pass(
+        &bench(json!({})),
+        get(&[]),
+        &response,
+        &[br#"{"message":"Slow down."}"#],
+    );
+    assert_eq!(sent.json()["code"], "ThrottlingException");
+    assert_eq!(sent.json()["detail"], "Slow down.");
+}
+
+#[test]
 fn a_body_with_trailers_is_settled_when_they_come() {
     let bench = bench(json!({}));
     let mut fake = get(&[]);

@@ -108,8 +108,23 @@ pub fn put_counter(out: &mut Vec<u8>, tag: u16, write: impl FnOnce(&mut Vec<u8>)
 
 /// A value, read.
 pub struct Bucket<'a> {
-    slots: Vec<Slot<'a>>,
-    own: Option<usize>,
+    slots: Slots<'a>,
+    len: usize,
+    own: Option<(usize, Slot<'a>)>,
+}
+
+/// The slots of a value, one after the other. Walked again where they are needed again: a list of them would cost more
+/// than the walk.
+#[derive(Clone, Copy, Debug)]
+struct Slots<'a>(&'a [u8]);
+
+impl<'a> Iterator for Slots<'a> {
+    type Item = Slot<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Slot<'a>> {
+        Slot::take(&mut self.0)
+    }
 }
 
 /// What a write did to others.
@@ -124,20 +139,22 @@ pub struct Displaced {
 impl<'a> Bucket<'a> {
     /// Reads a value. What is not of this version or not of this form counts as empty.
     pub fn read(value: &'a [u8], fingerprint: u64) -> Self {
-        let mut slots = Vec::with_capacity(SLOTS);
-        if let Some((&VERSION, mut rest)) = value.split_first() {
-            while let Some(slot) = Slot::take(&mut rest) {
-                slots.push(slot);
+        let slots = Slots(match value.split_first() {
+            Some((&VERSION, rest)) => rest,
+            _ => &[],
+        });
+        let (mut len, mut own) = (0, None);
+        for slot in slots {
+            if slot.fingerprint == fingerprint && own.is_none() {
+                own = Some((len, slot));
             }
+            len += 1;
         }
-        let own = slots
-            .iter()
-            .position(|slot| slot.fingerprint == fingerprint);
-        Self { slots, own }
+        Self { slots, len, own }
     }
 
     fn own(&self) -> Option<Content<'a>> {
-        self.slots.get(self.own?).map(Slot::content)
+        self.own.map(|(_, slot)| slot.content())
     }
 
     /// The identity's counters; none if it is not here or they all have lapsed.
@@ -168,10 +185,12 @@ impl<'a> Bucket<'a> {
         now_s: u64,
     ) -> (Vec<u8>, Displaced) {
         let mut displaced = Displaced::default();
-        let mut leaves = self.own;
-        if leaves.is_none() && self.slots.len() >= SLOTS {
+        let mut leaves = self.own.map(|(at, _)| at);
+        if leaves.is_none() && self.len >= SLOTS {
             let last = |wanted: &dyn Fn(&Content<'_>) -> bool| {
-                self.slots.iter().rposition(|slot| wanted(&slot.content()))
+                let slots = self.slots.enumerate();
+                let wanted = slots.filter(|(_, slot)| wanted(&slot.content()));
+                wanted.last().map(|(at, _)| at)
             };
             leaves = last(&|slot| slot.expires <= now_s);
             if leaves.is_none() {
@@ -180,19 +199,17 @@ impl<'a> Bucket<'a> {
             }
             if leaves.is_none() {
                 displaced.full = true;
-                leaves = self.slots.len().checked_sub(1);
+                leaves = self.len.checked_sub(1);
             }
         }
         let others = self
             .slots
-            .iter()
             .enumerate()
             .filter(|(at, _)| Some(*at) != leaves)
             .map(|(_, slot)| slot.bytes);
         let enters = if self.own.is_some() { 0 } else { NEWCOMER };
 
-        let others_size: usize = self.slots.iter().map(|slot| slot.bytes.len()).sum();
-        let mut value = Vec::with_capacity(others_size + counters.len() + 24);
+        let mut value = Vec::with_capacity(self.slots.0.len() + counters.len() + 40);
         value.push(VERSION);
         let mut entered = false;
         for (at, bytes) in others.enumerate() {

@@ -53,7 +53,12 @@ pub fn compile(settings: Settings, compiling: &Compiling<'_>) -> Result<Profile>
     let Some(offset_ms) = offset_ms(&settings.utc_offset) else {
         return refuse(top().key("utc_offset"), Mistake::Offset);
     };
-    let (tiers, declared) = tiers::compile(&settings, offset_ms, compiling)?;
+    let upgrade = Upgrade {
+        url: settings.upgrade.url.clone(),
+        text: settings.upgrade.text.clone(),
+    };
+    let (mut tiers, declared) = tiers::compile(&settings, offset_ms, compiling)?;
+    tiers::render(&mut tiers, &upgrade);
     let identity = sources(&settings)?;
     let assignment = assignment(&settings, &tiers, &identity)?;
     let counter = |what| compiling.counter(what, &[]);
@@ -61,10 +66,7 @@ pub fn compile(settings: Settings, compiling: &Compiling<'_>) -> Result<Profile>
         assignment,
         exempt: exempt(&settings.exempt)?,
         styles: styles(&settings.headers)?,
-        upgrade: Upgrade {
-            url: settings.upgrade.url.clone(),
-            text: settings.upgrade.text.clone(),
-        },
+        upgrade,
         on_error: match settings.on_error {
             settings::OnError::Allow => OnError::Allow,
             settings::OnError::Deny => OnError::Deny,

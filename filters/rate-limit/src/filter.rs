@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::rc::Rc;
 
 use portcullis_kit::config::log_line;
 use portcullis_kit::exchange::Exchange;
-use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow};
+use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow, property};
 
 use crate::assignment;
 use crate::compile;
@@ -78,13 +77,13 @@ impl<S: Store> RateLimit<S> {
         &self,
         quiet: &Quiet,
         event: &str,
-        fields: &[(&str, serde_json::Value)],
         exchange: &X,
+        fields: impl FnOnce() -> Vec<(&'static str, serde_json::Value)>,
     ) {
         if let Some(passed_over) = quiet.due(exchange.now()) {
-            let mut all = fields.to_vec();
-            all.push(("passed_over", passed_over.into()));
-            exchange.log(log::Level::Warn, &log_line(event, &all));
+            let mut fields = fields();
+            fields.push(("passed_over", passed_over.into()));
+            exchange.log(log::Level::Warn, &log_line(event, &fields));
         }
     }
 
@@ -104,14 +103,14 @@ impl<S: Store> RateLimit<S> {
         self.log(
             &self.store_log,
             "rate_limit_store_trouble",
-            &[("reason", reason.into())],
             exchange,
+            || vec![("reason", reason.into())],
         );
         state(profile, DECISION_STATE, "error", exchange);
         match profile.on_error {
             OnError::Allow => Flow::Continue,
             OnError::Deny => {
-                let id = request_id(exchange);
+                let id = property::request_id(exchange);
                 let client = Client {
                     grpc,
                     request_id: id.as_deref(),
@@ -132,7 +131,7 @@ impl<S: Store> RateLimit<S> {
         }
         if outcome.displaced.full {
             exchange.increment(metrics.table_full, 1);
-            self.log(&self.full_log, "rate_limit_table_full", &[], exchange);
+            self.log(&self.full_log, "rate_limit_table_full", exchange, Vec::new);
         }
     }
 
@@ -144,40 +143,36 @@ impl<S: Store> RateLimit<S> {
         limited: &Limited,
         exchange: &mut X,
     ) -> Flow {
-        let told = told(tier, &limited.standings);
+        let told = || headers::told(tier, &limited.standings);
         // A refused request counts for one limit, the one that is met the longest.
         let violated = |enforced: bool| {
-            told.iter()
+            told()
                 .filter(|told| told.standing.violated && told.standing.enforced == enforced)
                 .max_by_key(|told| told.standing.wait_ms)
                 .map(|told| told.limit)
         };
-        for Told { limit, standing } in &told {
+        let mut shadowed = false;
+        for Told { limit, standing } in told() {
             if standing.violated && !standing.enforced {
                 exchange.increment(limit.shadow_denied, 1);
+                shadowed = true;
             } else if limited.admitted && is_near(standing, profile.near_percent) {
                 exchange.increment(limit.near, 1);
             }
         }
-        let decided = |word: &str, limit: Option<&crate::plan::Limit>| match limit {
-            Some(limit) => format!("{word}:{}", limit.name),
-            None => word.to_owned(),
-        };
         if limited.admitted {
             exchange.increment(tier.allowed, 1);
-            let shadowed = violated(false);
-            if profile.filter_state {
-                match shadowed {
-                    None => state(profile, DECISION_STATE, "allowed", exchange),
-                    limit => {
-                        let text = decided("shadow_denied", limit);
-                        state(profile, DECISION_STATE, &text, exchange);
-                    }
-                }
-            }
-            if let Some(limit) = shadowed {
-                self.log_shadow(tier, &limit.name, limited.fingerprint, exchange);
-            }
+            let Some(limit) = shadowed.then(|| violated(false)).flatten() else {
+                state(profile, DECISION_STATE, "allowed", exchange);
+                return Flow::Continue;
+            };
+            state(
+                profile,
+                DECISION_STATE,
+                &limit.shadow_denied_state,
+                exchange,
+            );
+            self.log_shadow(tier, &limit.name, limited.fingerprint, exchange);
             return Flow::Continue;
         }
         let limit = violated(true);
@@ -189,19 +184,20 @@ impl<S: Store> RateLimit<S> {
             };
             exchange.increment(metric, 1);
         }
-        state(profile, DECISION_STATE, &decided("denied", limit), exchange);
         if profile.shadow {
             let name = limit.map_or("", |limit| limit.name.as_str());
             self.log_shadow(tier, name, limited.fingerprint, exchange);
             // The gate lets nothing through; do not write what nobody reads.
             return Flow::Replied;
         }
-        let id = request_id(exchange);
+        let decision = limit.map_or("denied", |limit| limit.denied_state.as_str());
+        state(profile, DECISION_STATE, decision, exchange);
+        let id = property::request_id(exchange);
         let client = Client {
             grpc: limited.grpc,
             request_id: id.as_deref(),
         };
-        let reply = refusal::quota_exceeded(profile, tier, &told, limited.now, client);
+        let reply = refusal::quota_exceeded(profile, tier, &limited.standings, limited.now, client);
         exchange.reply(reply);
         Flow::Replied
     }
@@ -213,26 +209,19 @@ impl<S: Store> RateLimit<S> {
         identity: Fingerprint,
         exchange: &X,
     ) {
-        let identity = format!("{:016x}", identity.short());
         self.log(
             &self.shadow_log,
             "rate_limit_shadow_denied",
-            &[
-                ("tier", tier.name.as_str().into()),
-                ("limit", limit.into()),
-                ("identity", identity.into()),
-            ],
             exchange,
+            || {
+                vec![
+                    ("tier", tier.name.as_str().into()),
+                    ("limit", limit.into()),
+                    ("identity", format!("{:016x}", identity.short()).into()),
+                ]
+            },
         );
     }
-}
-
-fn told<'a>(tier: &'a Tier, standings: &'a [Standing]) -> Vec<Told<'a>> {
-    tier.limits
-        .iter()
-        .zip(standings)
-        .map(|(limit, standing)| Told { limit, standing })
-        .collect()
 }
 
 fn is_near(standing: &Standing, percent: u64) -> bool {
@@ -244,10 +233,6 @@ fn state<X: Exchange>(profile: &Profile, key: &str, value: &str, exchange: &mut 
     if profile.filter_state {
         exchange.set_filter_state(key, value.as_bytes());
     }
-}
-
-fn request_id<X: Exchange>(exchange: &mut X) -> Option<Rc<str>> {
-    exchange.facts().request_id.clone()
 }
 
 /// The tier's rules for this request.
@@ -352,7 +337,7 @@ impl<S: Store> Filter for RateLimit<S> {
                 exchange.increment(profile.metrics.unknown_tier, 1);
                 if profile.assignment.refuse_unknown {
                     state(profile, DECISION_STATE, "denied:unknown_tier", exchange);
-                    let id = request_id(exchange);
+                    let id = property::request_id(exchange);
                     exchange.reply(refusal::unknown_tier(Client {
                         grpc,
                         request_id: id.as_deref(),
@@ -419,17 +404,16 @@ impl<S: Store> Filter for RateLimit<S> {
         let Some(tier) = profile.tiers.get(limited.tier) else {
             return Flow::Continue;
         };
-        let mut told = told(tier, &limited.standings);
         // What does not bind the client is none of its business.
-        told.retain(|told| told.standing.enforced);
-        if told.is_empty() {
+        let told = headers::told(tier, &limited.standings).filter(|told| told.standing.enforced);
+        if told.clone().next().is_none() {
             return Flow::Continue;
         }
         let partition = limited.fingerprint.short();
         for style in &profile.styles {
             headers::write(
                 *style,
-                &told,
+                told.clone(),
                 tier.policy.as_deref(),
                 partition,
                 limited.now,

@@ -6,13 +6,22 @@
 
 use crate::counter::Algorithm;
 use crate::decide::Standing;
-use crate::plan::{Limit, Style};
+use crate::plan::{Limit, Style, Tier};
 
 /// One limit as it stands for a client.
 #[derive(Clone, Copy)]
 pub struct Told<'a> {
     pub limit: &'a Limit,
     pub standing: &'a Standing,
+}
+
+/// The tier's limits as they stand.
+pub fn told<'a>(
+    tier: &'a Tier,
+    standings: &'a [Standing],
+) -> impl Iterator<Item = Told<'a>> + Clone {
+    let limits = tier.limits.iter().zip(standings);
+    limits.map(|(limit, standing)| Told { limit, standing })
 }
 
 /// Whole seconds, rounded up: who waits them has waited enough.
@@ -32,9 +41,9 @@ pub fn window_s(algorithm: &Algorithm, now: u64) -> Option<u64> {
 }
 
 /// Writes the headers of one style.
-pub fn write(
+pub fn write<'a>(
     style: Style,
-    told: &[Told<'_>],
+    told: impl Iterator<Item = Told<'a>> + Clone,
     policy: Option<&str>,
     partition: u64,
     now: u64,
@@ -46,7 +55,7 @@ pub fn write(
             match policy.filter(|_| partition.is_none()) {
                 Some(policy) => set("ratelimit-policy", policy.as_bytes()),
                 None => {
-                    let limits = told.iter().map(|told| (told.limit, told.standing.limit));
+                    let limits = told.clone().map(|told| (told.limit, told.standing.limit));
                     set(
                         "ratelimit-policy",
                         policies(limits, partition, now).as_bytes(),
@@ -64,22 +73,21 @@ pub fn write(
         }
         Style::XRateLimitWindow { epoch } => {
             for one in told {
-                for (name, value) in triple(*one, epoch, now) {
+                for (name, value) in triple(one, epoch, now) {
                     let name = format!("x-ratelimit-{name}-{}", one.limit.name);
                     set(&name, value.to_string().as_bytes());
                 }
             }
         }
         Style::Envoy => {
-            if let Some(tightest) = tightest(told) {
+            if let Some(tightest) = tightest(told.clone()) {
                 set(
                     "x-ratelimit-limit",
                     draft_03(tightest, told, now).as_bytes(),
                 );
-                let left = tightest.standing.remaining.to_string();
-                set("x-ratelimit-remaining", left.as_bytes());
-                let reset = seconds(tightest.standing.reset_ms).to_string();
-                set("x-ratelimit-reset", reset.as_bytes());
+                for (name, value) in triple(tightest, false, now).skip(1) {
+                    set(&format!("x-ratelimit-{name}"), value.to_string().as_bytes());
+                }
             }
         }
     }
@@ -107,10 +115,12 @@ pub fn policies<'a>(
 }
 
 /// `"minute";r=3;t=21`
-fn remaining(told: &[Told<'_>], partition: Option<u64>) -> String {
-    let mut value = String::with_capacity(128);
+fn remaining<'a>(told: impl Iterator<Item = Told<'a>>, partition: Option<u64>) -> String {
+    let mut value = String::with_capacity(160);
     for Told { limit, standing } in told {
-        item(&mut value, &limit.name, "\";r=", standing.remaining);
+        let begin = if value.is_empty() { 2 } else { 0 };
+        value.push_str(limit.remaining.get(begin..).unwrap_or_default());
+        number(&mut value, standing.remaining);
         if standing.reset_ms > 0 {
             value.push_str(";t=");
             number(&mut value, seconds(standing.reset_ms));
@@ -121,19 +131,26 @@ fn remaining(told: &[Told<'_>], partition: Option<u64>) -> String {
 }
 
 /// Appends a number. `write!` takes several times as many instructions, on every response.
-fn number(value: &mut String, mut number: u64) {
-    let mut digits = [b'0'; 20];
-    let mut begin = digits.len();
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-        begin -= 1;
-        if number == 0 {
-            break;
-        }
+pub fn number(value: &mut String, number: u64) {
+    let digit = |number: u64| char::from(b'0' + (number % 10) as u8);
+    if number < 10 {
+        value.push(digit(number));
+        return;
     }
-    let digits = digits.get(begin..).unwrap_or_default();
-    value.push_str(std::str::from_utf8(digits).unwrap_or_default());
+    // Nearly all are of four bytes: dividing those is the cheaper kind.
+    let Ok(mut rest) = u32::try_from(number) else {
+        value.push_str(&number.to_string());
+        return;
+    };
+    let mut place = 1;
+    while rest / place >= 10 {
+        place *= 10;
+    }
+    while place > 0 {
+        value.push(digit(u64::from(rest / place)));
+        rest %= place;
+        place /= 10;
+    }
 }
 
 /// Appends a quoted name and a parameter: `"minute";q=10`.
@@ -164,13 +181,17 @@ fn partition_key(value: &mut String, partition: Option<u64>) {
 }
 
 /// The limit that will be met first: least left, then the longest to wait.
-fn tightest<'a>(told: &[Told<'a>]) -> Option<Told<'a>> {
-    told.iter()
-        .min_by_key(|told| (told.standing.remaining, u64::MAX - told.standing.reset_ms))
-        .copied()
+fn tightest<'a>(told: impl Iterator<Item = Told<'a>>) -> Option<Told<'a>> {
+    told.min_by_key(|told| (told.standing.remaining, u64::MAX - told.standing.reset_ms))
 }
 
-fn triple(told: Told<'_>, epoch: bool, now: u64) -> [(&'static str, u64); 3] {
+/// Names and values. Nobody knows when a request in flight ends, so there a reset would be a promise.
+fn triple(
+    told: Told<'_>,
+    epoch: bool,
+    now: u64,
+) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+    let in_flight = matches!(told.limit.rule.algorithm, Algorithm::Concurrency { .. });
     let reset = if epoch {
         seconds(
             crate::counter::EPOCH_MS
@@ -181,14 +202,16 @@ fn triple(told: Told<'_>, epoch: bool, now: u64) -> [(&'static str, u64); 3] {
         seconds(told.standing.reset_ms)
     };
     [
-        ("limit", told.standing.limit),
-        ("remaining", told.standing.remaining),
-        ("reset", reset),
+        Some(("limit", told.standing.limit)),
+        Some(("remaining", told.standing.remaining)),
+        (!in_flight).then_some(("reset", reset)),
     ]
+    .into_iter()
+    .flatten()
 }
 
 /// `10, 10;w=60;name="minute", 1000;w=86400;name="day"`
-fn draft_03(tightest: Told<'_>, told: &[Told<'_>], now: u64) -> String {
+fn draft_03<'a>(tightest: Told<'_>, told: impl Iterator<Item = Told<'a>>, now: u64) -> String {
     let mut value = tightest.standing.limit.to_string();
     for Told { limit, standing } in told {
         value.push_str(", ");

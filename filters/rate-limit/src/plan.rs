@@ -38,6 +38,13 @@ pub struct Profile {
     pub declared: Vec<Declared>,
 }
 
+impl Profile {
+    /// The tier to advise a client of this one.
+    pub fn next(&self, tier: &Tier) -> Option<&Tier> {
+        self.tiers.get(tier.next?)
+    }
+}
+
 /// A limit as it was declared, to compare it with others.
 #[derive(Clone, Debug)]
 pub struct Declared {
@@ -103,6 +110,8 @@ pub struct Tier {
     pub rules: Option<Vec<Rule>>,
     /// The value of `RateLimit-Policy` where it is the same for every request.
     pub policy: Option<String>,
+    /// The end of a refusal's document (see [`crate::refusal::rest`]) where it is the same at every time.
+    pub refusal: Option<String>,
     /// The tier to advise.
     pub next: Option<usize>,
     pub allowed: MetricId,
@@ -117,6 +126,11 @@ pub struct Limit {
     pub enforce_percent: u8,
     /// A property path of verified metadata that tells the count, as a number or as `count/unit`.
     pub dynamic: Option<Dynamic>,
+    /// `, "minute";r=`: how the limit's part of `RateLimit` begins, but for the first.
+    pub remaining: String,
+    /// What filter state says of a request that it refuses, or would.
+    pub denied_state: String,
+    pub shadow_denied_state: String,
     pub near: MetricId,
     pub denied: MetricId,
     /// Would have been denied.

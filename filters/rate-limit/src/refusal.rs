@@ -1,15 +1,22 @@
 //! The answers that take the place of the upstream's.
 
+use std::borrow::Cow;
+
+use portcullis_kit::config::json_text;
 use portcullis_kit::exchange::Reply;
-use portcullis_kit::problem::Problem;
-use serde_json::{Map, Value};
+use portcullis_kit::problem::{self, Problem};
 
 use crate::counter::NEVER;
-use crate::headers::{Told, seconds, window_s};
-use crate::plan::{Profile, Tier};
+use crate::decide::Standing;
+use crate::headers::{self, Told, number, seconds, window_s};
+use crate::plan::{Profile, Tier, Upgrade};
 
 /// Problem types of draft-ietf-httpapi-ratelimit-headers-11, section "Problem Types".
-const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+///
+/// A refused request is answered from what was written at load: this beginning, [`rest`], and between them what only
+/// the request tells.
+const HEAD: &str = "{\"type\":\"https://iana.org/assignments/http-problem-types#quota-exceeded\",\
+    \"title\":\"Quota exceeded\",\"status\":429,\"detail\":\"";
 const REDUCED_CAPACITY: &str =
     "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity";
 
@@ -26,8 +33,7 @@ pub struct Client<'a> {
 }
 
 /// When a client that waits is admitted again, in seconds, at least one; none where waiting does not help.
-pub fn retry_after(told: &[Told<'_>]) -> Option<u64> {
-    let violated = told.iter().filter(|told| told.standing.violated);
+fn retry_after<'a>(violated: impl Iterator<Item = Told<'a>>) -> Option<u64> {
     let longest = violated
         .map(|told| told.standing.wait_ms.max(told.standing.reset_ms))
         .max()?;
@@ -38,98 +44,141 @@ pub fn retry_after(told: &[Told<'_>]) -> Option<u64> {
 pub fn quota_exceeded(
     profile: &Profile,
     tier: &Tier,
-    told: &[Told<'_>],
+    standings: &[Standing],
     now: u64,
     client: Client<'_>,
 ) -> Reply {
-    let violated: Vec<Told<'_>> = told
-        .iter()
-        .filter(|told| told.standing.violated && told.standing.enforced)
-        .copied()
-        .collect();
-    let wait = retry_after(&violated);
-    let detail = detail(tier, &violated, wait, now);
-    let names: Vec<&str> = violated
-        .iter()
-        .map(|told| told.limit.name.as_str())
-        .collect();
-    let mut problem = Problem::new(429, "Quota exceeded")
-        .kind(QUOTA_EXCEEDED)
-        .detail(detail.as_str())
-        .request_id(client.request_id)
-        .extension("violated-policies", names)
-        .extension("tier", tier.name.as_str());
-    if let Some(upgrade) = upgrade(profile, tier, now) {
-        problem = problem.extension("upgrade", upgrade);
+    let violated = || violated(tier, standings);
+    let wait = retry_after(violated());
+    if client.grpc {
+        let mut message = String::with_capacity(256);
+        detail(&mut message, "\"", tier, violated(), wait, now);
+        return reply(message.into_bytes(), Vec::new(), Some(RESOURCE_EXHAUSTED));
     }
-    let mut reply = answer(
-        &problem,
-        &detail,
-        "rate_limited",
-        RESOURCE_EXHAUSTED,
-        client,
-    );
+    let rest = match &tier.refusal {
+        Some(rest) => Cow::Borrowed(rest),
+        None => Cow::Owned(rest(tier, profile.next(tier), &profile.upgrade, now)),
+    };
+    let mut body = String::with_capacity(512 + rest.len());
+    body.push_str(HEAD);
+    detail(&mut body, "\\\"", tier, violated(), wait, now);
+    body.push('"');
+    if let Some(id) = client.request_id {
+        problem::put_request_id(&mut body, id);
+    }
+    body.push_str(",\"violated-policies\":[");
+    for (at, Told { limit, .. }) in violated().enumerate() {
+        if at > 0 {
+            body.push(',');
+        }
+        body.push('"');
+        body.push_str(&limit.name);
+        body.push('"');
+    }
+    body.push_str(&rest);
+    let mut headers = Vec::with_capacity(3);
+    headers.push(("content-type".to_owned(), problem::CONTENT_TYPE.into()));
+    headers.push(("cache-control".to_owned(), b"no-store".to_vec()));
     if let Some(wait) = wait {
-        reply
-            .headers
-            .push(("retry-after".to_owned(), wait.to_string().into_bytes()));
+        let mut value = String::with_capacity(20);
+        number(&mut value, wait);
+        headers.push(("retry-after".to_owned(), value.into_bytes()));
     }
-    reply
+    reply(body.into_bytes(), headers, None)
 }
 
-/// `Limit "minute" of plan "free" is used up (10 requests in 60 seconds). Try again in 21 seconds.`
-fn detail(tier: &Tier, violated: &[Told<'_>], wait: Option<u64>, now: u64) -> String {
-    let mut text = String::new();
-    for told in violated {
-        let name = &told.limit.name;
-        let quota = told.standing.limit;
-        let of = match window_s(&told.limit.rule.algorithm, now) {
-            Some(window) => format!("{quota} in {window} seconds"),
-            None => format!("{quota} at the same time"),
-        };
-        text.push_str(&format!(
-            "Limit \"{name}\" of plan \"{}\" is used up ({of}). ",
-            tier.name
-        ));
+fn reply(body: Vec<u8>, headers: Vec<(String, Vec<u8>)>, grpc_status: Option<u8>) -> Reply {
+    Reply {
+        status: 429,
+        headers,
+        body,
+        grpc_status,
+        details: "rate_limited",
+    }
+}
+
+/// What this client is refused for.
+fn violated<'a>(tier: &'a Tier, standings: &'a [Standing]) -> impl Iterator<Item = Told<'a>> {
+    headers::told(tier, standings).filter(|told| told.standing.violated && told.standing.enforced)
+}
+
+/// `Limit "minute" of plan "free" is used up (10 in 60 seconds). Try again in 21 seconds.`
+///
+/// `quote` is what stands for a quotation mark; names hold nothing else that JSON would escape.
+fn detail<'a>(
+    text: &mut String,
+    quote: &str,
+    tier: &Tier,
+    violated: impl Iterator<Item = Told<'a>>,
+    wait: Option<u64>,
+    now: u64,
+) {
+    for Told { limit, standing } in violated {
+        for part in ["Limit ", quote, &limit.name, quote, " of plan ", quote] {
+            text.push_str(part);
+        }
+        text.push_str(&tier.name);
+        text.push_str(quote);
+        text.push_str(" is used up (");
+        number(text, standing.limit);
+        match window_s(&limit.rule.algorithm, now) {
+            Some(window) => {
+                text.push_str(" in ");
+                number(text, window);
+                text.push_str(" seconds). ");
+            }
+            None => text.push_str(" at the same time). "),
+        }
     }
     match wait {
         Some(1) => text.push_str("Try again in 1 second."),
-        Some(wait) => text.push_str(&format!("Try again in {wait} seconds.")),
+        Some(wait) => {
+            text.push_str("Try again in ");
+            number(text, wait);
+            text.push_str(" seconds.");
+        }
         None => text.push_str("This request costs more than the plan ever allows at once."),
     }
-    text
 }
 
-/// The next tier, what it allows, and where to get it.
-fn upgrade(profile: &Profile, tier: &Tier, now: u64) -> Option<Value> {
-    let next = profile.tiers.get(tier.next?)?;
-    let limits: Vec<Value> = next
-        .limits
-        .iter()
-        .filter(|limit| limit.rule.enforced)
-        .map(|limit| {
-            let mut told = Map::new();
-            told.insert("policy".to_owned(), limit.name.as_str().into());
-            told.insert("quota".to_owned(), limit.rule.limit.into());
+/// The end of the document, from the violated policies on: this tier, the next one, what that allows, and where to get
+/// it.
+#[inline(never)]
+pub fn rest(tier: &Tier, next: Option<&Tier>, upgrade: &Upgrade, now: u64) -> String {
+    let mut text = format!("],\"tier\":{}", json_text(&tier.name));
+    if let Some(next) = next {
+        text.push_str(",\"upgrade\":{\"tier\":");
+        text.push_str(&json_text(&next.name));
+        text.push_str(",\"limits\":[");
+        let told = next.limits.iter().filter(|limit| limit.rule.enforced);
+        for (at, limit) in told.enumerate() {
+            text.push_str(if at > 0 {
+                ",{\"policy\":"
+            } else {
+                "{\"policy\":"
+            });
+            text.push_str(&json_text(&limit.name));
+            text.push_str(",\"quota\":");
+            number(&mut text, limit.rule.limit);
             if let Some(window) = window_s(&limit.rule.algorithm, now) {
-                told.insert("window".to_owned(), window.into());
+                text.push_str(",\"window\":");
+                number(&mut text, window);
             }
-            Value::Object(told)
-        })
-        .collect();
-    let mut upgrade = Map::new();
-    upgrade.insert("tier".to_owned(), next.name.as_str().into());
-    upgrade.insert("limits".to_owned(), limits.into());
-    let told = [
-        ("url", &profile.upgrade.url),
-        ("text", &profile.upgrade.text),
-    ];
-    for (name, value) in told {
-        if let Some(value) = value {
-            upgrade.insert(name.to_owned(), value.as_str().into());
+            text.push('}');
         }
+        text.push(']');
+        for (name, value) in [("url", &upgrade.url), ("text", &upgrade.text)] {
+            if let Some(value) = value {
+                text.push_str(",\"");
+                text.push_str(name);
+                text.push_str("\":");
+                text.push_str(&json_text(value));
+            }
+        }
+        text.push('}');
     }
-    Some(Value::Object(upgrade))
+    text.push('}');
+    text
 }
 
 /// 503: the store failed and the settings say that then nobody passes.

@@ -10,7 +10,16 @@ pub fn put(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Takes a number from the front. `None` if there is none.
+#[inline]
 pub fn take(bytes: &mut &[u8]) -> Option<u64> {
+    if let Some((&byte @ ..0x80, rest)) = bytes.split_first() {
+        *bytes = rest;
+        return Some(u64::from(byte));
+    }
+    take_long(bytes)
+}
+
+fn take_long(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let (byte, rest) = bytes.split_first()?;

@@ -1,101 +1,28 @@
-//! The filter in memory: who is limited, by what, and what the client is told.
+//! The filter in memory: what is counted and refused, and what the client is told.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // A test may fail by panic.
 
+mod common;
+
+use common::{Proxy, SECOND, by_key, only};
 use portcullis_kit::Flow;
-use portcullis_kit::plugin::Plugin;
-use portcullis_kit::testing::{Bench, Dialect, Fake, Shared};
-use rate_limit::RateLimit;
+use portcullis_kit::testing::{Dialect, Fake, Shared};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-/// 2026-11-21T08:00:00Z in nanoseconds.
-const NOW: u64 = 1_795_248_000_000_000_000;
-const SECOND: u64 = 1_000_000_000;
-
-struct Proxy {
-    bench: Bench<Plugin<RateLimit>>,
-    shared: Shared,
-    now: u64,
-}
-
-/// What came of one request.
-struct Told {
-    fake: Fake,
-    admitted: bool,
-}
-
-impl Told {
-    fn header(&self, name: &str) -> Option<String> {
-        let value = self.fake.response.get(name)?;
-        Some(String::from_utf8(value.to_vec()).unwrap())
-    }
-
-    fn problem(&self) -> Value {
-        serde_json::from_slice(&self.fake.replies[0].body).unwrap()
-    }
-
-    fn status(&self) -> Option<u16> {
-        Some(self.fake.replies.first()?.status)
-    }
-
-    fn state(&self, key: &str) -> Option<String> {
-        let value = self.fake.filter_state.get(key)?;
-        Some(String::from_utf8(value.clone()).unwrap())
-    }
-}
-
-fn hash(text: &str) -> String {
-    let digest = Sha256::digest(text);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-impl Proxy {
-    fn new(settings: Value) -> Self {
-        Self::on(Shared::default(), settings)
-    }
-
-    fn on(shared: Shared, settings: Value) -> Self {
-        let bench = Bench::load(&settings).unwrap_or_else(|error| panic!("{error}"));
-        Self {
-            bench,
-            shared,
-            now: NOW,
-        }
-    }
-
-    fn send(&self, fake: Fake) -> Told {
-        self.send_to(fake, &[(":status", "200")])
-    }
-
-    fn send_to(&self, mut fake: Fake, upstream: &[(&str, &str)]) -> Told {
-        fake.now.set(self.now);
-        fake.shared = self.shared.clone();
-        let fake = self.bench.exchange(fake, upstream);
-        let admitted = fake.replies.is_empty();
-        Told { fake, admitted }
-    }
-
-    /// A request with an API key.
-    fn key(&self, key: &str) -> Told {
-        let mut fake = Fake::get("/v1/orders");
-        fake.request.add("x-api-key", key.as_bytes());
-        self.send(fake)
-    }
-}
-
-fn by_key(over: Value) -> Value {
-    let mut settings = json!({"identity": [{"header": {"name": "x-api-key", "hash": true}}, {"client_address": {}}]});
-    for (key, value) in over.as_object().unwrap() {
-        settings[key] = value.clone();
-    }
-    settings
-}
-
-/// One tier with these limits.
-fn only(limits: Value) -> Value {
-    by_key(json!({"plans": "none", "tier": {"default": "t"}, "tiers": {"t": {"limits": limits}}}))
+#[test]
+fn a_refusal_names_the_request_as_an_earlier_module_did() {
+    let once = json!({"tiers": {"t": {"limits": [{"name": "hour", "count": 1, "window": "1h"}]}},
+        "plans": "none", "tier": {"default": "t"}, "identity": [{"client_address": {}}]});
+    let proxy = Proxy::new(once);
+    let call = || {
+        Fake::get("/")
+            .with_property("source.address", "203.0.113.7:1")
+            .with_property("portcullis.request_id", "r-1")
+    };
+    assert!(proxy.send(call()).admitted);
+    let told = proxy.send(call());
+    assert_eq!(told.problem()["request_id"], "r-1");
 }
 
 #[test]
@@ -196,173 +123,6 @@ fn calls_of_a_resource_count_for_its_limit_and_for_those_of_all() {
         proxy.key("k").problem()["violated-policies"],
         json!(["minute"])
     );
-}
-
-#[test]
-fn tiers_come_from_overrides_claims_trusted_headers_and_keys() {
-    let proxy = Proxy::new(by_key(json!({
-        "tier": {
-            "from": [
-                {"jwt_claim": {"path": ["payload", "plan"]}},
-                {"header": {"name": "X-Plan", "trusted": true}},
-                {"header": {"name": "X-Tier"}},
-                {"api_keys": {"header": "x-api-key", "keys": {hash("gold-key"): "enterprise"}}},
-            ],
-            "anonymous": "starter",
-        },
-        "overrides": {hash("header:x-api-key:boss"): {"tier": "enterprise"}},
-    })));
-    let claim = "metadata.filter_metadata.envoy.filters.http.jwt_authn.payload.plan";
-    let keyed = |key: &str, more: &[(&str, &str)]| {
-        let mut fake = Fake::get("/");
-        fake.request.add("x-api-key", key.as_bytes());
-        for (name, value) in more {
-            fake.request.add(name, value.as_bytes());
-        }
-        fake
-    };
-    let tier = |fake: Fake| proxy.send(fake).state("portcullis.tier").unwrap();
-    assert_eq!(
-        tier(keyed("a", &[]).with_property(claim, "PROFESSIONAL")),
-        "professional"
-    );
-    assert_eq!(tier(keyed("a", &[("x-plan", "Starter")])), "starter");
-    assert_eq!(tier(keyed("boss", &[("x-plan", "starter")])), "enterprise");
-    assert_eq!(tier(keyed("gold-key", &[])), "enterprise");
-    assert_eq!(tier(keyed("a", &[])), "free");
-    let address = Fake::get("/").with_property("source.address", "203.0.113.7:1234");
-    assert_eq!(tier(address), "starter");
-
-    let forged = proxy.send(keyed("a", &[("x-tier", "enterprise")]));
-    assert_eq!(forged.state("portcullis.tier").unwrap(), "free");
-    assert!(
-        !forged.fake.request.contains("x-tier"),
-        "nobody behind believes it either"
-    );
-}
-
-#[test]
-fn an_unknown_tier_gets_the_default_or_is_refused() {
-    let plan = |fake: Fake| fake.with_property("metadata.filter_metadata.ns.plan", "platinum");
-    let from = json!([{"jwt_claim": {"metadata": "ns", "path": ["plan"]}}]);
-    let lenient = Proxy::new(json!({"tier": {"from": from}}));
-    let told = lenient.send(plan(Fake::get("/")));
-    assert!(told.admitted);
-    assert_eq!(told.state("portcullis.tier").unwrap(), "free");
-    assert_eq!(
-        told.fake
-            .count("portcullis_rate_limit_unknown_tier_total.profile=default"),
-        1
-    );
-    let strict = Proxy::new(json!({"tier": {"from": from, "unknown": "deny"}}));
-    let told = strict.send(plan(Fake::get("/")));
-    assert_eq!(told.status(), Some(403));
-    assert!(!told.problem().to_string().contains("platinum"));
-}
-
-#[test]
-fn addresses_count_by_network_and_unknown_clients_share_one_identity() {
-    let proxy = Proxy::new(
-        json!({"plans": "none", "tier": {"default": "t"}, "tiers": {"t": {"limits": [
-        {"name": "minute", "count": 1, "window": "1m"}]}}}),
-    );
-    let from = |address: &str| {
-        let fake = Fake::get("/").with_property("source.address", address);
-        proxy.send(fake).admitted
-    };
-    assert!(from("[2001:db8:1:2::1]:5"));
-    assert!(!from("[2001:db8:1:2:ffff::9]:6"), "one /64");
-    assert!(from("[2001:db8:1:3::1]:5"));
-    assert!(from("203.0.113.7:1"));
-    assert!(!from("203.0.113.7:2"));
-    assert!(from("203.0.113.8:1"));
-    assert!(proxy.send(Fake::get("/")).admitted);
-    assert!(!proxy.send(Fake::get("/")).admitted);
-}
-
-#[test]
-fn only_listed_keys_are_identities_where_the_settings_say_so() {
-    let proxy = Proxy::new(json!({
-        "identity": [{"header": {"name": "X-Api-Key", "hash": true, "listed_only": true}}, {"client_address": {}}],
-        "tier": {
-            "from": [{"api_keys": {"header": "x-api-key", "keys": {hash("known"): "enterprise"}}}],
-            "anonymous": "free",
-        },
-    }));
-    assert_eq!(
-        proxy.key("known").state("portcullis.tier").unwrap(),
-        "enterprise"
-    );
-    // Made-up keys do not get around the address's limit.
-    let admitted = (0..20)
-        .filter(|n| proxy.key(&format!("made-up-{n}")).admitted)
-        .count();
-    assert_eq!(admitted, 10);
-}
-
-#[test]
-fn two_lines_of_an_identity_header_are_none() {
-    let proxy = Proxy::new(by_key(json!({})));
-    let mut fake = Fake::get("/").with_property("source.address", "203.0.113.7:1");
-    fake.request.add("x-api-key", b"a");
-    fake.request.add("x-api-key", b"b");
-    assert!(proxy.send(fake).admitted);
-    assert_eq!(
-        proxy
-            .key("a")
-            .header("ratelimit")
-            .unwrap()
-            .split(';')
-            .nth(1),
-        Some("r=9")
-    );
-}
-
-#[test]
-fn two_lines_of_a_key_do_not_carry_its_tier_to_every_address() {
-    let proxy = Proxy::new(by_key(json!({"tier": {"from": [
-        {"api_keys": {"header": "x-api-key", "keys": {hash("gold-key"): "enterprise"}}},
-        {"header": {"name": "x-plan", "trusted": true}},
-    ]}})));
-    let mut fake = Fake::get("/").with_property("source.address", "203.0.113.7:1");
-    for (name, value) in [
-        ("x-api-key", "gold-key"),
-        ("x-api-key", "b"),
-        ("x-plan", "starter"),
-        ("x-plan", "x"),
-    ] {
-        fake.request.add(name, value.as_bytes());
-    }
-    assert_eq!(proxy.send(fake).state("portcullis.tier").unwrap(), "free");
-}
-
-#[test]
-fn exempt_is_what_the_settings_say_and_preflights() {
-    let mut settings = only(json!([{"name": "minute", "count": 1, "window": "1m"}]));
-    settings["exempt"] = json!({
-        "cidrs": ["10.0.0.0/8"],
-        "paths": [{"exact": "/healthz"}],
-        "identities": [hash("header:x-api-key:monitor")],
-    });
-    let proxy = Proxy::new(settings);
-    for _ in 0..3 {
-        assert!(proxy.key("monitor").admitted);
-        assert!(proxy.send(Fake::get("/healthz?x=1")).admitted);
-        let inside = Fake::get("/").with_property("source.address", "10.1.2.3:4");
-        let told = proxy.send(inside);
-        assert!(told.admitted && told.header("ratelimit").is_none());
-        assert_eq!(told.state("portcullis.ratelimit").unwrap(), "exempt");
-        let preflight = Fake::request([
-            (":method", "OPTIONS"),
-            (":path", "/v1"),
-            ("origin", "https://a.example"),
-            ("access-control-request-method", "PUT"),
-        ]);
-        assert!(proxy.send(preflight).admitted);
-    }
-    let options = || Fake::request([(":method", "OPTIONS"), (":path", "/v1")]);
-    assert!(proxy.send(options()).admitted);
-    assert!(!proxy.send(options()).admitted, "not a preflight");
 }
 
 #[test]
@@ -540,6 +300,41 @@ fn what_is_in_flight_is_given_back_at_the_end_or_by_its_lease() {
 }
 
 #[test]
+fn a_refusal_names_every_limit_and_a_month_as_long_as_it_is() {
+    let mut proxy = Proxy::new(by_key(json!({
+        "plans": "none",
+        "tier": {"default": "t"},
+        "tiers": {
+            "t": {
+                "limits": [
+                    {"name": "minute", "count": 1, "window": "1m"},
+                    {"name": "hour", "count": 1, "window": "1h"},
+                ],
+                "upgrade_to": "more",
+            },
+            "more": {"limits": [{"name": "month", "count": 9, "window": "month"}]},
+        },
+        "upgrade": {"text": "Say \"more\"."},
+    })));
+    const DAY: u64 = 86_400 * SECOND;
+    for days in [30, 31] {
+        assert!(proxy.key("k").admitted);
+        let problem = proxy.key("k").problem();
+        assert_eq!(problem["violated-policies"], json!(["minute", "hour"]));
+        assert_eq!(
+            problem["upgrade"],
+            json!({
+                "tier": "more",
+                "limits": [{"policy": "month", "quota": 9, "window": days * 86_400}],
+                "text": "Say \"more\".",
+            })
+        );
+        // From November into December.
+        proxy.now += 20 * DAY;
+    }
+}
+
+#[test]
 fn a_grpc_client_is_told_in_its_own_way() {
     let proxy = Proxy::new(only(
         json!([{"name": "minute", "count": 1, "window": "1m"}]),
@@ -675,6 +470,38 @@ fn each_style_of_headers_can_be_had() {
         .header("ratelimit")
         .unwrap();
     assert!(keyed.contains(";pk=:"), "{keyed}");
+}
+
+#[test]
+fn no_header_tells_when_a_request_in_flight_will_end() {
+    for (style, on) in [
+        ("x_ratelimit", json!("delta")),
+        ("x_ratelimit", json!("epoch")),
+        ("x_ratelimit_window", json!("delta")),
+        ("envoy", json!(true)),
+    ] {
+        let proxy = Proxy::new(by_key(json!({
+            "plans": "none",
+            "tier": {"default": "t"},
+            "tiers": {"t": {
+                "concurrency": {"max": 1},
+                "limits": [{"name": "minute", "count": 10, "window": "1m"}],
+            }},
+            "headers": {"ietf": false, style: on},
+        })));
+        let told = proxy.key("k");
+        let headers = told.fake.response.iter();
+        let resets: Vec<&[u8]> = headers
+            .filter(|(name, _)| name.starts_with(b"x-ratelimit-reset"))
+            .map(|(name, _)| name)
+            .collect();
+        if style == "x_ratelimit_window" {
+            assert_eq!(resets, [b"x-ratelimit-reset-minute"]);
+        } else {
+            assert!(resets.is_empty(), "{style}: {resets:?}");
+            assert_eq!(told.header("x-ratelimit-remaining").unwrap(), "0");
+        }
+    }
 }
 
 #[test]

@@ -85,11 +85,11 @@ impl std::fmt::Display for Mistake {
         f.write_str(match self {
             Self::Cidr => "not a range of addresses; write `10.0.0.0/8`, `2001:db8::/32` or one address, without bits beside the network",
             Self::NoCidrs => "the list is empty, so nobody is trusted; name a range, or write `trust: edge`",
-            Self::BaggageAtTheEdge => "with `trust: edge` all baggage is dropped; take `baggage` out, or name whom to trust",
+            Self::BaggageAtTheEdge => "with `trust: edge` all baggage is dropped; name whom to trust, or take `baggage` out (where a profile inherits it, by `baggage: null`)",
             Self::BaggageKey => "not a baggage key (RFC 9110 section 5.6.2, a token)",
             Self::NoBaggageKeys => "the list is empty; write `drop` to pass none",
             Self::Ratio => "a ratio is above 0 and at most 1; write `never` for none",
-            Self::CapOfNone => "nothing is sampled by `never`, so there is nothing to cap; take `max_per_second` out",
+            Self::CapOfNone => "nothing is sampled by `never`, so there is nothing to cap; take `max_per_second` out (where a profile inherits it, by `max_per_second: null`)",
             Self::TimingName => "not a metric's name (RFC 9110 section 5.6.2, a token)",
             Self::FormatTwice => "this format is in the list already; keep one",
             Self::NoInject => "the list is empty, so upstreams would not learn of the trace; name a format, or set `mode: off`",

@@ -54,6 +54,15 @@ fn keep(priority: &[u8]) -> Option<bool> {
     }
 }
 
+/// A priority that a user set (`2` keeps, `-1` drops), where the decision is its own.
+pub fn users_priority(headers: &Headers, sampled: bool) -> Option<&'static [u8]> {
+    match (only_line(headers, PRIORITY)?, sampled) {
+        (b"2", true) => Some(b"2"),
+        (b"-1", false) => Some(b"-1"),
+        _ => None,
+    }
+}
+
 fn high_half(tags: &[u8]) -> Option<u64> {
     tags.split(|byte| *byte == b',')
         .find_map(|tag| trim_ows(tag).strip_prefix(HIGH_HALF))
@@ -61,8 +70,15 @@ fn high_half(tags: &[u8]) -> Option<u64> {
         .map(u64::from_be_bytes)
 }
 
-/// Writes ids, priority and, for a 128-bit trace id, the tags: any others must be put in by [`tags`].
-pub fn inject(ctx: &TraceContext, sampled: bool, put: &mut impl FnMut(&'static str, &[u8])) {
+/// Writes ids, priority and tags. `users_priority` takes the place of the one that says no more than the decision; `given`
+/// are the caller's tags.
+pub fn inject(
+    ctx: &TraceContext,
+    sampled: bool,
+    users_priority: Option<&[u8]>,
+    given: Option<&[u8]>,
+    put: &mut impl FnMut(&'static str, &[u8]),
+) {
     let id = u128::from_be_bytes(ctx.trace_id);
     let mut digits = [0; 20];
     // The right half, on purpose.
@@ -71,14 +87,15 @@ pub fn inject(ctx: &TraceContext, sampled: bool, put: &mut impl FnMut(&'static s
         PARENT_ID,
         write_decimal(u64::from_be_bytes(ctx.parent_id), &mut digits),
     );
-    put(PRIORITY, if sampled { b"1" } else { b"0" });
-    if let Some(tags) = tags(None, &ctx.trace_id) {
+    let plain: &[u8] = if sampled { b"1" } else { b"0" };
+    put(PRIORITY, users_priority.unwrap_or(plain));
+    if let Some(tags) = tags(given, &ctx.trace_id) {
         put(TAGS, &tags);
     }
 }
 
 /// The tags a sender gave with the left half of this trace id in place of any other; `None` if nothing is left.
-pub fn tags(given: Option<&[u8]>, trace_id: &[u8; 16]) -> Option<Vec<u8>> {
+fn tags(given: Option<&[u8]>, trace_id: &[u8; 16]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let (high, _) = trace_id.split_at(8);
     if high.iter().any(|byte| *byte != 0) {

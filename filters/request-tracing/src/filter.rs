@@ -12,10 +12,10 @@ use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow};
 use crate::baggage::Decision;
 use crate::compile::{self, Profile};
 use crate::duration::write_milliseconds;
-use crate::formats::{self, Format};
+use crate::formats::Format;
 use crate::plan::{Plan, plan};
 use crate::settings::{Audience, Settings};
-use crate::{datadog, hex, request_id, spans, traceparent};
+use crate::{b3, datadog, hex, request_id, spans, traceparent, xray};
 
 /// Where the trace id stands in a `traceparent`.
 const TRACE_ID: std::ops::Range<usize> = 3..35;
@@ -95,26 +95,25 @@ fn inject<X: Exchange>(
     exchange: &mut X,
 ) {
     let context = &plan.context;
-    if format == Format::W3c {
-        exchange.set_request_header("traceparent", traceparent);
-        if plan.state_changed {
-            match context.tracestate.to_header(0) {
-                Some(value) => exchange.set_request_header("tracestate", value.as_bytes()),
-                None => exchange.remove_request_header("tracestate"),
+    let (sampled, parent, carried) = (plan.sampled, plan.parent, &plan.carried);
+    let mut set = |name: &'static str, value: &[u8]| exchange.set_request_header(name, value);
+    match format {
+        Format::W3c => {
+            set("traceparent", traceparent);
+            if plan.state_changed {
+                match context.tracestate.to_header(0) {
+                    Some(value) => set("tracestate", value.as_bytes()),
+                    None => exchange.remove_request_header("tracestate"),
+                }
             }
         }
-        return;
-    }
-    formats::inject(format, context, plan.sampled, plan.parent, |name, value| {
-        // Datadog's tags hold more than what we know; they follow.
-        if name != datadog::TAGS {
-            exchange.set_request_header(name, value);
+        Format::B3 => b3::inject_single(context, sampled, parent, &mut set),
+        Format::B3Multi => b3::inject_multi(context, sampled, parent, &mut set),
+        Format::Xray => xray::inject(context, sampled, &carried.xray_fields, &mut set),
+        Format::Datadog => {
+            let (priority, tags) = (carried.datadog_priority, carried.datadog_tags.as_deref());
+            datadog::inject(context, sampled, priority, tags, &mut set);
         }
-    });
-    if format == Format::Datadog
-        && let Some(tags) = datadog::tags(plan.datadog_tags.as_deref(), &context.trace_id)
-    {
-        exchange.set_request_header(datadog::TAGS, &tags);
     }
 }
 
@@ -194,7 +193,7 @@ impl<S: SpanSink + Default> Filter for RequestTracing<S> {
         let traceparent = traceparent::write(&context.trace_id, &context.parent_id, context.flags);
         apply(profile, &plan, &traceparent, exchange);
 
-        exchange.set_filter_state(request_id::STATE, plan.id.as_bytes());
+        exchange.set_filter_state(property::REQUEST_ID, plan.id.as_bytes());
         let facts = exchange.facts();
         facts.request_id = Some(Rc::clone(&plan.id));
         facts.trace_id = traceparent

@@ -179,8 +179,8 @@ pub fn inject(
         }
         Format::B3 => b3::inject_single(ctx, sampled, upstream_parent, &mut put),
         Format::B3Multi => b3::inject_multi(ctx, sampled, upstream_parent, &mut put),
-        Format::Xray => xray::inject(ctx, sampled, &mut put),
-        Format::Datadog => datadog::inject(ctx, sampled, &mut put),
+        Format::Xray => xray::inject(ctx, sampled, &[], &mut put),
+        Format::Datadog => datadog::inject(ctx, sampled, None, None, &mut put),
     }
 }
 

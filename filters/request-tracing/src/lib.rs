@@ -17,6 +17,7 @@
 
 pub mod b3;
 pub mod baggage;
+pub mod carried;
 pub mod compile;
 pub mod context;
 pub mod datadog;

@@ -7,6 +7,7 @@ use portcullis_kit::exchange::{Clock, Metrics, Randomness};
 use portcullis_kit::random::Random;
 
 use crate::baggage::{self, Policy};
+use crate::carried::Carried;
 use crate::compile::Profile;
 use crate::context::{DEBUG, RANDOM, SAMPLED, TraceContext};
 use crate::formats::{Extracted, Format, extract, fields, is_context_header};
@@ -30,8 +31,7 @@ pub struct Plan {
     /// Headers that must go.
     pub remove: Vec<String>,
     pub baggage: baggage::Decision,
-    /// The caller's tags, which our `x-datadog-tags` carries on.
-    pub datadog_tags: Option<Vec<u8>>,
+    pub carried: Carried,
 }
 
 /// Reads the request headers and decides.
@@ -81,9 +81,12 @@ pub fn plan<H: Clock + Randomness + Metrics>(
     let changed = set_threshold(&mut context.tracestate, decided.threshold);
     let state_changed = profile.inject.contains(&Format::W3c)
         && (changed || !is_as_sent(headers, &context.tracestate));
-    let datadog_tags = (trusted && profile.inject.contains(&Format::Datadog))
-        .then(|| headers.get("x-datadog-tags").map(<[u8]>::to_vec))
-        .flatten();
+    let carried = if trusted {
+        let followed = decided.is_followed().then_some(decided.sampled);
+        Carried::read(headers, &profile.inject, followed)
+    } else {
+        Carried::default()
+    };
     Plan {
         id,
         id_is_new,
@@ -97,7 +100,7 @@ pub fn plan<H: Clock + Randomness + Metrics>(
             baggage::filter(headers.get_all("baggage"), &Policy::Drop)
         },
         context,
-        datadog_tags,
+        carried,
     }
 }
 

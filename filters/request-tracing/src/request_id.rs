@@ -5,8 +5,6 @@ use portcullis_kit::headers::is_safe_value;
 
 /// The header that carries it, in both directions.
 pub const HEADER: &str = "x-request-id";
-/// The filter state that carries it: `%FILTER_STATE(wasm.portcullis.request_id:PLAIN)%`.
-pub const STATE: &str = "portcullis.request_id";
 const MAX_LEN: usize = 128;
 const LEGAL: AsciiSet = AsciiSet::of(b"._-")
     .and_range(b'0', b'9')

@@ -4,7 +4,8 @@
 //! 2. Else the rule for new traces decides. `ratio` compares 56 bits of randomness (the trace id's last ones, or `rv` of
 //!    the tracestate) with a threshold, so that all hops with that ratio decide alike, and tells the threshold on as
 //!    `ot=th:…`.
-//! 3. What rule 2 sampled beyond the cap of this second is not sampled.
+//! 3. What rule 2 sampled beyond the cap of this second is not sampled. Where a cap is set, no threshold is told: it stands
+//!    for a share, and the cap makes that unknown (OpenTelemetry, "TraceState: Probability Sampling").
 
 use std::cell::Cell;
 use std::num::NonZeroU32;
@@ -48,6 +49,13 @@ pub struct Decision {
     pub capped: bool,
 }
 
+impl Decision {
+    /// Whether it is the caller's.
+    pub fn is_followed(&self) -> bool {
+        self.threshold == Threshold::Keep
+    }
+}
+
 impl Sampler {
     /// Decides. `parent` is the caller's decision, if there is one; `randomness` is asked only where it decides; `now` in
     /// nanoseconds.
@@ -72,7 +80,12 @@ impl Sampler {
         let sampled = wanted && self.cap.as_ref().is_none_or(|cap| cap.admit(now));
         Decision {
             sampled,
-            threshold: if sampled { threshold } else { Threshold::Clear },
+            // Under a cap nobody knows which share is sampled, and OpenTelemetry then wants no threshold.
+            threshold: if sampled && self.cap.is_none() {
+                threshold
+            } else {
+                Threshold::Clear
+            },
             capped: wanted && !sampled,
         }
     }
@@ -188,6 +201,30 @@ mod tests {
         );
         let no = half.decide(None, || (1 << 55) - 1, 0);
         assert_eq!((no.sampled, no.threshold), (false, Threshold::Clear));
+    }
+
+    #[test]
+    fn a_cap_makes_the_share_unknown_so_no_threshold_is_told() {
+        let capped = |per_second| Sampler {
+            root: Root::Threshold(1 << 55),
+            follow_parent: true,
+            cap: NonZeroU32::new(per_second).map(Cap::new),
+        };
+        let sampler = capped(1);
+        let told = [1, 2].map(|_| sampler.decide(None, || 1 << 55, 0));
+        assert_eq!(told.map(|decision| decision.sampled), [true, false]);
+        assert_eq!(
+            told.map(|decision| decision.threshold),
+            [Threshold::Clear; 2]
+        );
+        let followed = sampler.decide(Some(true), || 0, 0);
+        assert_eq!(
+            followed.threshold,
+            Threshold::Keep,
+            "the caller's is no concern of our cap"
+        );
+        let uncapped = capped(0).decide(None, || 1 << 55, 0);
+        assert_eq!(uncapped.threshold, Threshold::Set(1 << 55));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::lookup::{Lookup, Role};
 use crate::mistake::SettingsMistake;
 use crate::origin::Origin;
 use crate::profile::{Cors, Counters, Csrf, Hsts, Profile};
+use crate::response::CLEAR_SITE_DATA;
 use crate::settings::{
     CookieRule, Cookies, CsrfMode, HstsWhen, Settings, SiteData, Switch, Upstream,
 };
@@ -39,6 +40,7 @@ pub fn compile(settings: &Settings, compiling: &Compiling<'_>) -> Result<Profile
     for (name, role) in [
         (":status", Role::Status),
         ("set-cookie", Role::SetCookie),
+        (CLEAR_SITE_DATA, Role::ClearSiteData),
         (csp::HEADER, Role::Csp),
         (csp::REPORT_ONLY, Role::CspReportOnly),
         ("strict-transport-security", Role::Hsts),

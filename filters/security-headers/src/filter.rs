@@ -1,14 +1,16 @@
 //! The filter: decisions of the other modules, applied to an exchange.
 
 use portcullis_kit::filter::Compiling;
+use portcullis_kit::property::TlsReader;
 use portcullis_kit::random::Random;
 use portcullis_kit::{Callbacks, ConfigError, Exchange, Filter, Flow, property};
 
 use crate::csrf::{self, Decision, Reason};
 use crate::nonce::{self, Nonce};
 use crate::profile::{Csrf, Profile};
-use crate::response::{Edit, Plan, Seen, Situation, TlsReading, tls_reading};
+use crate::response::{Edit, Plan, Seen, Situation};
 use crate::settings::{Settings, Tls};
+use crate::tls::{TlsReading, tls_reading};
 use crate::{compile, refusal};
 
 /// What access logs show as `%FILTER_STATE(wasm.portcullis.csrf:PLAIN)%`: `refused_<reason>` or `shadow_<reason>`.
@@ -18,6 +20,7 @@ const CSRF_STATE: &str = "portcullis.csrf";
 #[derive(Default)]
 pub struct SecurityHeaders {
     random: Random,
+    tls: TlsReader,
 }
 
 /// What one request remembers for its response.
@@ -53,7 +56,7 @@ impl Filter for SecurityHeaders {
     ) -> Flow {
         stream.tls = match tls_reading(profile) {
             TlsReading::Later => None,
-            TlsReading::Connection => Some(property::is_tls(exchange)),
+            TlsReading::Connection => Some(self.tls.is_tls(exchange)),
             TlsReading::ForwardedProto => {
                 if profile.csrf.is_some() {
                     // This header and those that CSRF protection asks for: one read of all instead of up to three.
@@ -63,7 +66,7 @@ impl Filter for SecurityHeaders {
             }
         };
         if let Some(csrf) = &profile.csrf
-            && let Flow::Replied = check(csrf, profile.tls, stream.tls, exchange)
+            && let Flow::Replied = self.check(csrf, profile.tls, stream.tls, exchange)
         {
             return Flow::Replied;
         }
@@ -90,8 +93,7 @@ impl Filter for SecurityHeaders {
         }
         let response = exchange.response();
         let seen = Seen::new(profile, &response);
-        let tls =
-            seen.asks_tls(profile) && stream.tls.unwrap_or_else(|| property::is_tls(exchange));
+        let tls = seen.asks_tls(profile) && stream.tls.unwrap_or_else(|| self.tls.is_tls(exchange));
         // A local reply made before this filter saw the request has no nonce yet.
         if stream.nonce.is_none() && seen.asks_nonce(profile) {
             stream.nonce = Some(self.nonce(exchange));
@@ -111,6 +113,44 @@ impl Filter for SecurityHeaders {
 impl SecurityHeaders {
     fn nonce<X: Exchange>(&self, exchange: &X) -> Nonce {
         Nonce::new(self.random.bytes(exchange))
+    }
+
+    /// Decides about a request and answers it if it is refused.
+    fn check<X: Exchange>(
+        &self,
+        csrf: &Csrf,
+        tls: Tls,
+        is_tls: Option<bool>,
+        exchange: &mut X,
+    ) -> Flow {
+        let mut asked = Asked {
+            exchange: &mut *exchange,
+            tls,
+            is_tls,
+            reader: &self.tls,
+        };
+        match csrf::decide(&csrf.trusted, &mut asked) {
+            Decision::Passes => Flow::Continue,
+            Decision::Trusted => {
+                exchange.increment(csrf.trusted_passes, 1);
+                Flow::Continue
+            }
+            Decision::Refused(reason) => {
+                let counted = Reason::ALL.iter().zip(csrf.refusals);
+                for (_, metric) in counted.filter(|(counted, _)| **counted == reason) {
+                    exchange.increment(metric, 1);
+                }
+                let outcome = if csrf.enforce { "refused_" } else { "shadow_" };
+                let state = [outcome, reason.label()].concat();
+                exchange.set_filter_state(CSRF_STATE, state.as_bytes());
+                if !csrf.enforce {
+                    return Flow::Continue;
+                }
+                let request_id = property::request_id(exchange);
+                exchange.reply(refusal::refusal(reason, request_id.as_deref()));
+                Flow::Replied
+            }
+        }
     }
 }
 
@@ -134,43 +174,13 @@ fn apply<X: Exchange>(plan: &Plan<'_>, profile: &Profile, exchange: &mut X) {
     }
 }
 
-/// Decides about a request and answers it if it is refused.
-fn check<X: Exchange>(csrf: &Csrf, tls: Tls, is_tls: Option<bool>, exchange: &mut X) -> Flow {
-    let mut asked = Asked {
-        exchange: &mut *exchange,
-        tls,
-        is_tls,
-    };
-    match csrf::decide(&csrf.trusted, &mut asked) {
-        Decision::Passes => Flow::Continue,
-        Decision::Trusted => {
-            exchange.increment(csrf.trusted_passes, 1);
-            Flow::Continue
-        }
-        Decision::Refused(reason) => {
-            let counted = Reason::ALL.iter().zip(csrf.refusals);
-            for (_, metric) in counted.filter(|(counted, _)| **counted == reason) {
-                exchange.increment(metric, 1);
-            }
-            let outcome = if csrf.enforce { "refused_" } else { "shadow_" };
-            let state = [outcome, reason.label()].concat();
-            exchange.set_filter_state(CSRF_STATE, state.as_bytes());
-            if !csrf.enforce {
-                return Flow::Continue;
-            }
-            let request_id = exchange.facts().request_id.clone();
-            exchange.reply(refusal::refusal(reason, request_id.as_deref()));
-            Flow::Replied
-        }
-    }
-}
-
 /// A request as CSRF protection asks it.
 struct Asked<'x, X: Exchange> {
     exchange: &'x mut X,
     tls: Tls,
     /// Whether the client used TLS, if that was read already.
     is_tls: Option<bool>,
+    reader: &'x TlsReader,
 }
 
 impl<X: Exchange> csrf::Request for Asked<'_, X> {
@@ -196,7 +206,7 @@ impl<X: Exchange> csrf::Request for Asked<'_, X> {
         match self.tls {
             Tls::Connection => self
                 .is_tls
-                .unwrap_or_else(|| property::is_tls(self.exchange))
+                .unwrap_or_else(|| self.reader.is_tls(self.exchange))
                 .then_some("https"),
             Tls::ForwardedProto => {
                 match self.exchange.request_header(FORWARDED_PROTO)?.as_slice() {

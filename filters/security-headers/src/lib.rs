@@ -34,6 +34,7 @@ mod refusal;
 mod reporting;
 pub mod response;
 pub mod settings;
+mod tls;
 mod values;
 
 pub use filter::{SecurityHeaders, Stream};

@@ -11,6 +11,7 @@ pub enum Role {
     Removed(usize),
     Status,
     SetCookie,
+    ClearSiteData,
     Csp,
     CspReportOnly,
     Hsts,

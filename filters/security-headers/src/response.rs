@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use portcullis_kit::Headers;
+use portcullis_kit::headers::is_safe_value;
 
 use crate::cookies;
 use crate::cors;
@@ -13,12 +14,11 @@ use crate::lookup::Role;
 use crate::nonce::Nonce;
 use crate::presets::CACHE_CONTROL;
 use crate::profile::{Action, Csp, CspAction, Profile, Rule};
-use crate::settings::Tls;
 use crate::{csp, reporting};
 
 const HSTS: &str = "strict-transport-security";
 const SET_COOKIE: &str = "set-cookie";
-const CLEAR_SITE_DATA: &str = "clear-site-data";
+pub const CLEAR_SITE_DATA: &str = "clear-site-data";
 const ALLOW_CREDENTIALS: &str = "access-control-allow-credentials";
 
 /// One change of the response headers.
@@ -89,6 +89,7 @@ pub struct Seen<'r> {
     csp_report_only: bool,
     hsts: Presence,
     cookies: Vec<&'r [u8]>,
+    clear_site_data: Vec<&'r [u8]>,
     vary: Vec<&'r [u8]>,
     allow_origin: Vec<&'r [u8]>,
     allow_credentials: bool,
@@ -104,6 +105,7 @@ impl<'r> Seen<'r> {
             csp_report_only: false,
             hsts: Presence::Absent,
             cookies: Vec::new(),
+            clear_site_data: Vec::new(),
             vary: Vec::new(),
             allow_origin: Vec::new(),
             allow_credentials: false,
@@ -127,6 +129,7 @@ impl<'r> Seen<'r> {
             Role::Removed(at) => self.removed.push(at),
             Role::Status => self.status = status(value),
             Role::SetCookie => self.cookies.push(value),
+            Role::ClearSiteData => self.clear_site_data.push(value),
             Role::Csp => self.csp.push(value),
             Role::CspReportOnly => self.csp_report_only = true,
             Role::Hsts => {
@@ -156,6 +159,12 @@ impl<'r> Seen<'r> {
                 ..
             }
         )
+    }
+
+    /// Whether the upstream clears all of this already.
+    fn clears(&self, ours: &[u8]) -> bool {
+        let theirs = || self.clear_site_data.iter().flat_map(|line| members(line));
+        members(ours).all(|wanted| theirs().any(|there| there == wanted || there == b"\"*\""))
     }
 
     /// 101 included: it ends the HTTP exchange, and nothing follows that a browser would protect.
@@ -188,6 +197,7 @@ impl<'r> Seen<'r> {
             self.hsts(profile, situation, &mut plan);
             if let Some(value) = &profile.clear_site_data
                 && (200..400).contains(&self.status)
+                && !self.clears(value)
             {
                 plan.add(CLEAR_SITE_DATA, value);
             }
@@ -280,22 +290,23 @@ impl<'r> Seen<'r> {
         let Some(rules) = &profile.cookies else {
             return;
         };
+        // They are written again only if all can be: a line that may not be sent would be lost.
+        if !self.cookies.iter().all(|line| is_safe_value(line)) {
+            return;
+        }
         let harden = |line: &&[u8]| cookies::harden(line, situation.tls, rules);
         let hardened: Vec<Option<Vec<u8>>> = self.cookies.iter().map(harden).collect();
         plan.cookies_hardened = hardened.iter().flatten().count() as u64;
         if plan.cookies_hardened == 0 {
             return;
         }
-        // The host cannot change one line of several, so all are written again, in their order.
-        let alone = hardened.len() == 1;
-        if !alone {
-            plan.edits.push(Edit::Remove(SET_COOKIE));
-        }
-        for (line, hardened) in self.cookies.iter().zip(hardened) {
+        // The host cannot change one line of several, so all are written again, in their order. The first takes the place
+        // of all that were there, and not a removal before it: a host that refuses to write leaves them as they were.
+        for (at, (line, hardened)) in self.cookies.iter().zip(hardened).enumerate() {
             let value = Cow::Owned(hardened.unwrap_or_else(|| line.to_vec()));
-            plan.edits.push(match alone {
-                true => Edit::Set(SET_COOKIE, value),
-                false => Edit::Add(SET_COOKIE, value),
+            plan.edits.push(match at {
+                0 => Edit::Set(SET_COOKIE, value),
+                _ => Edit::Add(SET_COOKIE, value),
             });
         }
     }
@@ -362,10 +373,12 @@ fn contains(line: &[u8], rule: &Rule) -> bool {
         Action::Uncacheable => b"no-store",
         _ => &rule.value,
     };
-    line == wanted
-        || line
-            .split(|byte| *byte == b',')
-            .any(|member| member.trim_ascii().eq_ignore_ascii_case(wanted))
+    line == wanted || members(line).any(|member| member.eq_ignore_ascii_case(wanted))
+}
+
+/// The members of a list (RFC 9110 §5.6.1).
+fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
 /// Three digits; anything else is no status.
@@ -374,25 +387,4 @@ fn status(value: &[u8]) -> u16 {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(0)
-}
-
-/// Where the request phase reads whether the client used TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TlsReading {
-    /// Nowhere: it is read with the response, if that depends on it.
-    Later,
-    /// From the connection: HSTS depends on it with nearly every response, and the response phase has one read already.
-    Connection,
-    /// From `x-forwarded-proto`, which the response phase can no longer read.
-    ForwardedProto,
-}
-
-/// What the request phase has to read for the response.
-pub fn tls_reading(profile: &Profile) -> TlsReading {
-    let hsts = profile.hsts.as_ref().is_some_and(|hsts| !hsts.always);
-    match profile.tls {
-        Tls::Connection if hsts => TlsReading::Connection,
-        Tls::ForwardedProto if hsts || profile.cookies.is_some() => TlsReading::ForwardedProto,
-        _ => TlsReading::Later,
-    }
 }

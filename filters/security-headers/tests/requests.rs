@@ -72,6 +72,25 @@ fn the_problem_document_names_the_request() {
 }
 
 #[test]
+fn the_problem_document_names_the_request_as_an_earlier_module_did() {
+    let named = |id: &str| {
+        let request =
+            post(&[("origin", "https://evil.example")]).with_property("portcullis.request_id", id);
+        let got = answer(json!({"csrf": {}}), request, &[OK]);
+        let body: serde_json::Value = serde_json::from_slice(&got.replies[0].body).unwrap();
+        body["request_id"].clone()
+    };
+    assert_eq!(named("r-1"), "r-1");
+    assert!(named("").is_null());
+    // A request that passes is not asked for it.
+    let passes = post(&[]).with_property("portcullis.request_id", "r-1");
+    assert_eq!(
+        answer(json!({"csrf": {}}), passes, &[OK]).byte_reads.get(),
+        1
+    );
+}
+
+#[test]
 fn csrf_protection_is_on_where_cookies_are_used_or_it_is_named() {
     for (settings, refused) in [
         (json!({}), false),
@@ -301,4 +320,31 @@ fn shadow_changes_neither_request_nor_response() {
     );
     assert_eq!(got.response.len(), 3);
     assert!(!got.request.contains("x-csp-nonce"));
+}
+
+#[test]
+fn once_a_worker_saw_tls_it_is_told_without_bytes() {
+    let loaded = load(json!({}));
+    let version = "connection.tls_version";
+    // Empty on TLS without a client's certificate, and absent without TLS.
+    let subject = "connection.subject_peer_certificate";
+    let hsts = |request: Fake| {
+        let got = loaded.exchange(request, &[OK]);
+        let sent = got.response.contains("strict-transport-security");
+        (sent, got.byte_reads.get())
+    };
+    let plain = || Fake::get("/");
+    let tls = || over_tls().with_property(subject, "");
+    assert_eq!(hsts(plain()), (false, 1));
+    assert_eq!(hsts(tls()), (true, 2), "the first one");
+    assert_eq!(hsts(tls()), (true, 1));
+    assert_eq!(hsts(plain()), (false, 1), "without TLS nothing is assumed");
+    assert_eq!(hsts(tls()), (true, 2));
+    // A client that shows a certificate costs what it did, and so does a host that does not know the property.
+    assert_eq!(
+        hsts(over_tls().with_property(subject, "CN=client")),
+        (true, 2)
+    );
+    assert_eq!(hsts(over_tls()), (true, 2));
+    assert_eq!(hsts(plain().with_property(version, "")), (false, 1));
 }

@@ -155,7 +155,7 @@ pub struct Listener {
     pub(crate) name: String,
     filters: Vec<Filter>,
     routes: Vec<Route>,
-    certificate: Option<Certificate>,
+    transport_socket: Option<Value>,
     hcm: Value,
     over: Value,
 }
@@ -166,7 +166,7 @@ impl Listener {
             name: name.to_owned(),
             filters: Vec::new(),
             routes: Vec::new(),
-            certificate: None,
+            transport_socket: None,
             hcm: json!({}),
             over: json!({}),
         }
@@ -185,7 +185,13 @@ impl Listener {
     }
 
     pub fn tls(mut self, certificate: &Certificate) -> Self {
-        self.certificate = Some(certificate.clone());
+        self.transport_socket = Some(certificate.transport_socket());
+        self
+    }
+
+    /// TLS where clients may show this very certificate.
+    pub fn mutual_tls(mut self, certificate: &Certificate) -> Self {
+        self.transport_socket = Some(certificate.mutual_transport_socket());
         self
     }
 
@@ -226,8 +232,8 @@ impl Listener {
             "name": "envoy.filters.network.http_connection_manager",
             "typed_config": hcm,
         }]});
-        if let Some(certificate) = &self.certificate {
-            chain["transport_socket"] = certificate.transport_socket();
+        if let Some(socket) = &self.transport_socket {
+            chain["transport_socket"] = socket.clone();
         }
         let mut listener = json!({
             "name": self.name,

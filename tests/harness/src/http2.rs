@@ -1,13 +1,16 @@
-//! A cleartext HTTP/2 client.
+//! An HTTP/2 client, in cleartext or over TLS.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Uri};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
 
 use crate::request::{HOST, Request};
 use crate::response::{Ending, Response};
+use crate::tls::Certificate;
 use portcullis_upstream::Line;
 
 /// A proxy that hangs must fail the test, not hold it.
@@ -17,12 +20,23 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// becomes `:authority`. Panics if there is no answer, or if HTTP/2 cannot carry the request.
 #[track_caller]
 pub fn send(port: u16, request: &Request) -> Response {
+    run(exchange(port, None, request))
+}
+
+/// The same over TLS, trusting this certificate only. Panics if the proxy does not choose HTTP/2.
+#[track_caller]
+pub fn send_tls(port: u16, certificate: &Certificate, request: &Request) -> Response {
+    run(exchange(port, Some(certificate), request))
+}
+
+#[track_caller]
+fn run(exchange: impl Future<Output = Result<Response, h2::Error>>) -> Response {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
-        match tokio::time::timeout(TIMEOUT, exchange(port, request)).await {
+        match tokio::time::timeout(TIMEOUT, exchange).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => panic!("HTTP/2: {error}"),
             Err(_) => panic!("HTTP/2: no answer within {TIMEOUT:?}"),
@@ -30,10 +44,29 @@ pub fn send(port: u16, request: &Request) -> Response {
     })
 }
 
-async fn exchange(port: u16, request: &Request) -> Result<Response, h2::Error> {
+async fn exchange(
+    port: u16,
+    certificate: Option<&Certificate>,
+    request: &Request,
+) -> Result<Response, h2::Error> {
     let stream = tokio::net::TcpStream::connect(("127.0.0.1", port))
         .await
         .expect("a connection");
+    let Some(certificate) = certificate else {
+        return on(stream, "http", request).await;
+    };
+    let (config, name) = certificate.http2_client();
+    let stream = TlsConnector::from(config).connect(name, stream).await;
+    let stream = stream.expect("the TLS handshake failed");
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
+    on(stream, "https", request).await
+}
+
+async fn on<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    scheme: &str,
+    request: &Request,
+) -> Result<Response, h2::Error> {
     let (client, connection) = h2::client::Builder::new()
         .max_header_list_size(4 << 20)
         .handshake::<_, Bytes>(stream)
@@ -43,7 +76,7 @@ async fn exchange(port: u16, request: &Request) -> Result<Response, h2::Error> {
         let _ = connection.await;
     });
     let mut client = client.ready().await?;
-    let (answer, mut body) = client.send_request(head(request), request.body.is_empty())?;
+    let (answer, mut body) = client.send_request(head(scheme, request), request.body.is_empty())?;
     if !request.body.is_empty() {
         body.send_data(Bytes::copy_from_slice(&request.body), true)?;
     }
@@ -72,13 +105,13 @@ async fn exchange(port: u16, request: &Request) -> Result<Response, h2::Error> {
     Ok(response)
 }
 
-fn head(request: &Request) -> http::Request<()> {
+fn head(scheme: &str, request: &Request) -> http::Request<()> {
     let is_host = |name: &[u8]| name.eq_ignore_ascii_case(b"host");
     let host = request.headers.iter().find(|(name, _)| is_host(name));
     let host = host.map_or(HOST.as_bytes(), |(_, value)| value.as_slice());
     let mut uri = Uri::builder().authority(host);
     if request.method != "CONNECT" {
-        uri = uri.scheme("http").path_and_query(request.target.as_slice());
+        uri = uri.scheme(scheme).path_and_query(request.target.as_slice());
     }
     let mut head = http::Request::new(());
     *head.method_mut() = Method::from_bytes(request.method.as_bytes()).expect("a method");

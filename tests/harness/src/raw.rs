@@ -46,8 +46,18 @@ impl Connection {
     /// Opens a TLS connection that trusts this certificate only. Panics if the handshake fails.
     #[track_caller]
     pub fn open_tls(port: u16, certificate: &Certificate) -> Self {
-        let mut stream =
-            rustls::StreamOwned::new(certificate.client(), tcp(port).expect("a listener"));
+        Self::over_tls(port, certificate.client())
+    }
+
+    /// The same, with this certificate for the client's own.
+    #[track_caller]
+    pub fn open_mutual_tls(port: u16, certificate: &Certificate) -> Self {
+        Self::over_tls(port, certificate.mutual_client())
+    }
+
+    #[track_caller]
+    fn over_tls(port: u16, client: rustls::ClientConnection) -> Self {
+        let mut stream = rustls::StreamOwned::new(client, tcp(port).expect("a listener"));
         stream
             .conn
             .complete_io(&mut stream.sock)

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::ConfigBuilder;
+use rustls::client::WantsClientCert;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde_json::{Value, json};
 
 const NAME: &str = "localhost";
@@ -39,25 +42,59 @@ impl Certificate {
             "name": "envoy.transport_sockets.tls",
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-                "common_tls_context": {"tls_certificates": [{
-                    "certificate_chain": {"inline_string": self.certificate_pem},
-                    "private_key": {"inline_string": self.key_pem},
-                }]},
+                "common_tls_context": {
+                    "alpn_protocols": ["h2", "http/1.1"],
+                    "tls_certificates": [{
+                        "certificate_chain": {"inline_string": self.certificate_pem},
+                        "private_key": {"inline_string": self.key_pem},
+                    }],
+                },
             },
         })
     }
 
-    /// A client that trusts this certificate only.
+    /// A listener's `transport_socket` that also takes this very certificate from clients.
+    pub fn mutual_transport_socket(&self) -> Value {
+        let mut socket = self.transport_socket();
+        socket["typed_config"]["common_tls_context"]["validation_context"] =
+            json!({"trusted_ca": {"inline_string": self.certificate_pem}});
+        socket
+    }
+
+    /// A client of HTTP/1.1 that trusts this certificate only.
     pub(crate) fn client(&self) -> rustls::ClientConnection {
+        let config = self.trusting().with_no_client_auth();
+        rustls::ClientConnection::new(Arc::new(config), Self::name()).expect("a TLS client")
+    }
+
+    /// The same, with this certificate for its own.
+    pub(crate) fn mutual_client(&self) -> rustls::ClientConnection {
+        let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).expect("a key");
+        let config = self
+            .trusting()
+            .with_client_auth_cert(vec![self.der.clone()], key);
+        let config = config.expect("the key is the certificate's");
+        rustls::ClientConnection::new(Arc::new(config), Self::name()).expect("a TLS client")
+    }
+
+    /// What a client of HTTP/2 needs that trusts this certificate only.
+    pub(crate) fn http2_client(&self) -> (Arc<rustls::ClientConfig>, ServerName<'static>) {
+        let mut config = self.trusting().with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        (Arc::new(config), Self::name())
+    }
+
+    fn name() -> ServerName<'static> {
+        ServerName::try_from(NAME).expect("a host name")
+    }
+
+    fn trusting(&self) -> ConfigBuilder<rustls::ClientConfig, WantsClientCert> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.der.clone()).expect("the certificate is one");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
+        rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("ring knows TLS 1.2 and 1.3")
             .with_root_certificates(roots)
-            .with_no_client_auth();
-        let name = ServerName::try_from(NAME).expect("a host name");
-        rustls::ClientConnection::new(Arc::new(config), name).expect("a TLS client")
     }
 }

@@ -83,6 +83,8 @@ impl Script {
     #[must_use]
     pub fn tls(self) -> Self {
         self.property(&["connection", "tls_version"], "TLSv1.3")
+            // The client shows no certificate.
+            .property(&["connection", "subject_peer_certificate"], "")
     }
 
     #[must_use]

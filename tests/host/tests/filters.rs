@@ -52,6 +52,31 @@ fn both_forms_of_the_settings_load_and_behave_alike() {
 }
 
 #[test]
+fn no_cookie_is_lost_on_a_host_that_refuses_to_write_headers() {
+    let cookies = ["a=1", "b=2; Path=/", "c=3"];
+    let answer = cookies.iter().fold(Response::new(200), |answer, cookie| {
+        answer.header("set-cookie", *cookie)
+    });
+    let (set, add) = (
+        "proxy_replace_header_map_value",
+        "proxy_add_header_map_value",
+    );
+    for status in Status::all() {
+        for calls in [&[set, add][..], &[set], &["proxy_remove_header_map_value"]] {
+            let mut plugin = load("security_headers", "security-headers", &json!({}));
+            let failures = calls.iter().map(|call| Failure::Status(call, status));
+            plugin.world_mut().failures = failures.collect();
+            let outcome = plugin.request(&typical().respond(answer.clone())).unwrap();
+            let left = outcome.response.all("set-cookie");
+            for cookie in cookies {
+                let is_left = left.iter().any(|line| line.starts_with(cookie.as_bytes()));
+                assert!(is_left, "{cookie} is lost where {calls:?} give {status:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn no_configuration_at_all_means_the_defaults() {
     for (module, root_id, _) in modules() {
         let empty = Module::load(&dist(module)).start().root_id(root_id).load();

@@ -12,6 +12,7 @@
 
 pub mod everything;
 pub mod expect;
+pub mod hardened;
 pub mod mistakes;
 pub mod native;
 pub mod plans;
@@ -19,3 +20,4 @@ pub mod scenario;
 pub mod standing;
 pub mod trace;
 pub mod traffic;
+pub mod w3c;

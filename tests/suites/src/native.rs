@@ -70,7 +70,9 @@ fn request(file: &ScenarioFile, scenario: &Scenario) -> Fake {
     let mut fake = Fake::request(pseudo.into_iter().chain(lowered(lines(&part.headers))))
         .with_property("source.address", "127.0.0.1:40000");
     if file.tls {
-        fake = fake.with_property("connection.tls_version", "TLSv1.3");
+        fake = fake
+            .with_property("connection.tls_version", "TLSv1.3")
+            .with_property("connection.subject_peer_certificate", "");
     }
     if !scenario.route.name.is_empty() {
         fake = fake.with_property("xds.route_name", &scenario.route.name);

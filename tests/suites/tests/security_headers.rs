@@ -1,4 +1,5 @@
-//! security-headers where only a real proxy can show it: responses that no upstream made, TLS, filters around it.
+//! security-headers where only a real proxy can show it: responses that no upstream made, filters around it. TLS
+//! has a suite of its own.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,16 +12,15 @@ use std::collections::HashSet;
 use std::process::ExitCode;
 
 use portcullis_harness::config::{cluster, http2_cluster};
-use portcullis_harness::tls::Certificate;
 use portcullis_harness::upstream::Upstream;
 use portcullis_harness::{
-    Config, Connection, Envoy, Filter, Listener, Request, Response, Route, cases, http2, suite,
+    Config, Connection, Envoy, Filter, Listener, Request, Route, cases, http2, suite,
 };
+use portcullis_suites::hardened::assert_hardened;
 use serde_json::{Value, json};
 
 struct Shared {
     upstream: Upstream,
-    certificate: Certificate,
     envoy: Envoy,
 }
 
@@ -33,13 +33,12 @@ fn main() -> ExitCode {
             local_replies_of_later_filters_are_hardened,
             codec_errors_are_the_proxys_alone,
             http2_responses_are_hardened,
-            hsts_is_sent_on_tls_only,
-            a_trusted_forwarded_proto_counts_as_tls_where_the_settings_say_so,
             bodies_of_every_framing_pass_unchanged,
             the_filter_applied_twice_changes_nothing_more,
             every_nonce_is_new_and_the_upstream_has_it,
             a_refusal_tells_why_in_the_access_log,
             a_refusal_of_a_grpc_call_is_a_grpc_status,
+            no_leaking_header_of_the_list_passes,
             hundreds_of_cookies_stay_apart_and_in_order,
         ],
     )
@@ -47,7 +46,6 @@ fn main() -> ExitCode {
 
 fn start() -> Shared {
     let upstream = Upstream::start().unwrap();
-    let certificate = Certificate::new();
     let filter = |settings: Value| Filter::wasm("security_headers", settings);
     let config = Config::new(upstream.port())
         .cluster(http2_cluster("http2", upstream.port()))
@@ -75,16 +73,6 @@ fn start() -> Shared {
         )
         .listener(Listener::new("plain").filter(filter(json!({}))))
         .listener(
-            Listener::new("tls")
-                .filter(filter(json!({})))
-                .tls(&certificate),
-        )
-        .listener(
-            Listener::new("forwarded")
-                .filter(filter(json!({"tls": "forwarded_proto"})))
-                .hcm(&json!({"use_remote_address": false})),
-        )
-        .listener(
             Listener::new("twice")
                 .filter(filter(json!({})))
                 .filter(filter(json!({}))),
@@ -96,11 +84,7 @@ fn start() -> Shared {
                 .route(Route::prefix("/")),
         );
     let envoy = Envoy::start("security-headers", &config).unwrap_or_else(|error| panic!("{error}"));
-    Shared {
-        upstream,
-        certificate,
-        envoy,
-    }
+    Shared { upstream, envoy }
 }
 
 /// Envoy's own limiter, which a route turns on.
@@ -139,29 +123,6 @@ fn rbac_deny() -> Value {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute",
         "rbac": {"rules": {"action": "ALLOW", "policies": {}}},
     })
-}
-
-#[track_caller]
-fn assert_hardened(response: &Response) {
-    for (name, value) in [
-        ("x-content-type-options", "nosniff"),
-        ("x-frame-options", "DENY"),
-        ("referrer-policy", "no-referrer"),
-        ("cache-control", "no-store"),
-        ("cross-origin-resource-policy", "same-origin"),
-    ] {
-        assert_eq!(
-            response.header(name).as_deref(),
-            Some(value),
-            "{name}:\n{response}"
-        );
-    }
-    assert!(
-        response
-            .header("content-security-policy")
-            .is_some_and(|policy| policy.contains("sandbox")),
-        "{response}"
-    );
 }
 
 impl Shared {
@@ -233,33 +194,6 @@ fn http2_responses_are_hardened(shared: &Shared) {
     let response = http2::send(shared.port("api"), &Request::get("/served?status=404"));
     assert_eq!(response.status, 404);
     assert_hardened(&response);
-}
-
-fn hsts_is_sent_on_tls_only(shared: &Shared) {
-    let mut connection = Connection::open_tls(shared.port("tls"), &shared.certificate);
-    for target in ["/text", "/status/500"] {
-        let response = connection.exchange(&Request::get(target));
-        assert_eq!(
-            response.header("strict-transport-security").as_deref(),
-            Some("max-age=63072000; includeSubDomains")
-        );
-        assert_hardened(&response);
-    }
-    // A client's word for it is not enough.
-    let claimed = Request::get("/text")
-        .header("x-forwarded-proto", "https")
-        .send(shared.port("plain"));
-    assert_eq!(claimed.header("strict-transport-security"), None);
-}
-
-fn a_trusted_forwarded_proto_counts_as_tls_where_the_settings_say_so(shared: &Shared) {
-    let with = |proto: &str| {
-        Request::get("/text")
-            .header("x-forwarded-proto", proto)
-            .send(shared.port("forwarded"))
-    };
-    assert!(with("https").header("strict-transport-security").is_some());
-    assert_eq!(with("http").header("strict-transport-security"), None);
 }
 
 fn bodies_of_every_framing_pass_unchanged(shared: &Shared) {
@@ -354,6 +288,23 @@ fn a_refusal_of_a_grpc_call_is_a_grpc_status(shared: &Shared) {
         Some("7"),
         "{response}"
     );
+}
+
+fn no_leaking_header_of_the_list_passes(shared: &Shared) {
+    let names: Vec<&str> = security_headers::leaks::all().collect();
+    assert!(names.len() >= 87, "{}", names.len());
+    let query: Vec<String> = names
+        .iter()
+        .map(|name| format!("header={name}:leak"))
+        .collect();
+    let request = Request::get(format!("/text?{}&header=x-kept:1", query.join("&")));
+    let direct = request.send(shared.upstream.port());
+    let through = request.send(shared.port("plain"));
+    for name in names {
+        assert_eq!(direct.lines(name), [b"leak"], "{name} is not sent");
+        assert!(through.lines(name).is_empty(), "{name}:\n{through}");
+    }
+    assert_eq!(through.header("x-kept").as_deref(), Some("1"));
 }
 
 fn hundreds_of_cookies_stay_apart_and_in_order(shared: &Shared) {

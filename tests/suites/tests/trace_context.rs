@@ -25,6 +25,7 @@ use portcullis_harness::config::http2_cluster;
 use portcullis_harness::upstream::Upstream;
 use portcullis_harness::{Config, Connection, Envoy, Filter, Listener, Request, cases, suite};
 use portcullis_suites::trace::{Received, parse};
+use portcullis_suites::w3c::{self, Line, PARENT, TRACE, traceparent, tracestate, valid};
 use serde_json::json;
 
 struct Shared {
@@ -32,8 +33,6 @@ struct Shared {
     envoy: Envoy,
 }
 
-const TRACE: &str = "12345678901234567890123456789012";
-const PARENT: &str = "1234567890123456";
 const LISTENERS: [&str; 3] = ["alone", "chain", "beside-opentelemetry"];
 
 fn main() -> ExitCode {
@@ -78,11 +77,6 @@ fn start() -> Shared {
     let envoy = Envoy::start("trace-context", &config).unwrap_or_else(|error| panic!("{error}"));
     Shared { upstream, envoy }
 }
-
-/// A header line to send.
-type Line = (&'static str, String);
-/// A key and its value.
-type Member = (String, String);
 
 /// Whether the trace is the one that the request names.
 fn continues(received: &Received) -> bool {
@@ -133,18 +127,6 @@ impl Shared {
     }
 }
 
-fn traceparent(value: impl Into<String>) -> (&'static str, String) {
-    ("traceparent", value.into())
-}
-
-fn tracestate(value: impl Into<String>) -> (&'static str, String) {
-    ("tracestate", value.into())
-}
-
-fn valid() -> (&'static str, String) {
-    traceparent(format!("00-{TRACE}-{PARENT}-00"))
-}
-
 fn without_a_traceparent_a_trace_starts(shared: &Shared) {
     shared.everywhere("nothing", &[], |received| assert!(!continues(received)));
     for name in ["trace-parent", "trace.parent"] {
@@ -156,26 +138,7 @@ fn without_a_traceparent_a_trace_starts(shared: &Shared) {
 }
 
 fn a_valid_traceparent_is_continued_with_a_parent_id_of_our_own(shared: &Shared) {
-    let base = format!("{TRACE}-{PARENT}");
-    for (value, flags) in [
-        (format!("00-{base}-01"), 1),
-        (format!("00-{base}-00"), 0),
-        // The random flag goes on, unknown flags do not.
-        (format!("00-{base}-03"), 3),
-        (format!("00-{base}-02"), 2),
-        (format!("00-{base}-ff"), 3),
-        (format!("00-{base}-fc"), 0),
-        // Higher versions are read as far as this one goes.
-        (format!("cc-{base}-01"), 1),
-        (format!("01-{base}-01-"), 1),
-        (format!("cc-{base}-01-what-the-future-brings"), 1),
-        // Optional white space.
-        (format!(" 00-{base}-01"), 1),
-        (format!("\t00-{base}-01"), 1),
-        (format!("00-{base}-01 "), 1),
-        (format!("00-{base}-01\t"), 1),
-        (format!("\t 00-{base}-01 \t"), 1),
-    ] {
+    for (value, flags) in w3c::continued() {
         shared.everywhere(
             &format!("valid {value:?}"),
             &[traceparent(value.clone())],
@@ -186,43 +149,16 @@ fn a_valid_traceparent_is_continued_with_a_parent_id_of_our_own(shared: &Shared)
         );
     }
     for name in ["TraceParent", "TrAcEpArEnT", "TRACEPARENT"] {
-        shared.everywhere(name, &[(name, format!("00-{base}-01"))], |received| {
-            assert!(continues(received), "{name}")
-        });
+        shared.everywhere(
+            name,
+            &[(name, format!("00-{TRACE}-{PARENT}-01"))],
+            |received| assert!(continues(received), "{name}"),
+        );
     }
 }
 
 fn an_invalid_traceparent_starts_a_trace(shared: &Shared) {
-    for value in [
-        format!("00-{TRACE}-{PARENT}-01."),
-        format!("00-{TRACE}-{PARENT}-01-what-the-future-brings"),
-        format!("cc-{TRACE}-{PARENT}-01.what-the-future-brings"),
-        format!("ff-{TRACE}-{PARENT}-01"),
-        format!(".0-{TRACE}-{PARENT}-01"),
-        format!("0.-{TRACE}-{PARENT}-01"),
-        format!("000-{TRACE}-{PARENT}-01"),
-        format!("0000-{TRACE}-{PARENT}-01"),
-        format!("0-{TRACE}-{PARENT}-01"),
-        format!("00-{}-{PARENT}-01", "0".repeat(32)),
-        format!("00-.{}-{PARENT}-01", &TRACE[1..]),
-        format!("00-{}.-{PARENT}-01", &TRACE[..31]),
-        format!("00-{TRACE}3-{PARENT}-01"),
-        format!("00-{}-{PARENT}-01", &TRACE[..31]),
-        format!("00-{TRACE}-{}-01", "0".repeat(16)),
-        format!("00-{TRACE}-.{}-01", &PARENT[1..]),
-        format!("00-{TRACE}-{}.-01", &PARENT[..15]),
-        format!("00-{TRACE}-{PARENT}7-01"),
-        format!("00-{TRACE}-{}-01", &PARENT[..15]),
-        format!("00-{TRACE}-{PARENT}-.0"),
-        format!("00-{TRACE}-{PARENT}-0."),
-        format!("00-{TRACE}-{PARENT}-001"),
-        format!("00-{TRACE}-{PARENT}-1"),
-        format!("00-{TRACE}-{PARENT}-0A"),
-        format!("00-{TRACE}-ABCDEF7890123456-01"),
-        format!("00_{TRACE}_{PARENT}_01"),
-        format!("00-{TRACE}-{PARENT}-01,00-{TRACE}-{PARENT}-01"),
-        String::new(),
-    ] {
+    for value in w3c::restarting() {
         let lines = [traceparent(value.clone()), tracestate("foo=1")];
         shared.everywhere(&format!("invalid {value:?}"), &lines, |received| {
             assert!(
@@ -249,148 +185,8 @@ fn an_invalid_traceparent_starts_a_trace(shared: &Shared) {
     }
 }
 
-/// All that Level 2 allows in a value.
-fn every_value_character() -> String {
-    (' '..='~').filter(|c| !matches!(c, ',' | '=')).collect()
-}
-
 fn a_tracestate_is_kept_in_order_with_a_valid_traceparent(shared: &Shared) {
-    let key = format!("{}0123456789_-*/", ('a'..='z').collect::<String>());
-    let key_with_system = format!("{key}@a-z0-9_-*/");
-    let value = every_value_character();
-    let numbered = |from: usize, to: usize| {
-        tracestate(
-            (from..=to)
-                .map(|i| format!("bar{i:02}={i:02}"))
-                .collect::<Vec<_>>()
-                .join(","),
-        )
-    };
-    let all = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
-        pairs
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect()
-    };
-    let of_32: Vec<(String, String)> = (1..=32)
-        .map(|i| (format!("bar{i:02}"), format!("{i:02}")))
-        .collect();
-    let cases: Vec<(Vec<Line>, Vec<Member>)> = vec![
-        (
-            vec![tracestate("foo=1,bar=2")],
-            all(&[("foo", "1"), ("bar", "2")]),
-        ),
-        (
-            vec![
-                tracestate("foo=1,bar=2"),
-                tracestate("rojo=1,congo=2"),
-                tracestate("baz=3"),
-            ],
-            all(&[
-                ("foo", "1"),
-                ("bar", "2"),
-                ("rojo", "1"),
-                ("congo", "2"),
-                ("baz", "3"),
-            ]),
-        ),
-        (vec![tracestate("")], vec![]),
-        (
-            vec![tracestate("foo=1"), tracestate("")],
-            all(&[("foo", "1")]),
-        ),
-        (
-            vec![tracestate(""), tracestate("foo=1")],
-            all(&[("foo", "1")]),
-        ),
-        (
-            vec![tracestate("foo=1,,bar=2,")],
-            all(&[("foo", "1"), ("bar", "2")]),
-        ),
-        (vec![tracestate(", \t ,foo=1")], all(&[("foo", "1")])),
-        (
-            vec![tracestate("foo=1 \t , \t bar=2, \t baz=3")],
-            all(&[("foo", "1"), ("bar", "2"), ("baz", "3")]),
-        ),
-        (
-            vec![tracestate("foo=1\t \t,\t \tbar=2,\t \tbaz=3")],
-            all(&[("foo", "1"), ("bar", "2"), ("baz", "3")]),
-        ),
-        (vec![tracestate(" foo=1")], all(&[("foo", "1")])),
-        (vec![tracestate("\tfoo=1")], all(&[("foo", "1")])),
-        (vec![tracestate("foo=1 ")], all(&[("foo", "1")])),
-        (vec![tracestate("foo=1\t")], all(&[("foo", "1")])),
-        (vec![tracestate("\t foo=1 \t")], all(&[("foo", "1")])),
-        // Keys given twice are their sender's fault, not a reason to drop what it says.
-        (
-            vec![tracestate("foo=1,foo=1")],
-            all(&[("foo", "1"), ("foo", "1")]),
-        ),
-        (
-            vec![tracestate("foo=1,foo=2")],
-            all(&[("foo", "1"), ("foo", "2")]),
-        ),
-        (
-            vec![tracestate("foo=1"), tracestate("foo=1")],
-            all(&[("foo", "1"), ("foo", "1")]),
-        ),
-        (
-            vec![tracestate("foo=1"), tracestate("foo=2")],
-            all(&[("foo", "1"), ("foo", "2")]),
-        ),
-        // A space before a value belongs to it.
-        (
-            vec![tracestate("foo=  1,bar=2")],
-            all(&[("foo", "  1"), ("bar", "2")]),
-        ),
-        (
-            vec![tracestate(format!("{key}={value}"))],
-            all(&[(&key, &value)]),
-        ),
-        (
-            vec![tracestate(format!("{key_with_system}={value}"))],
-            all(&[(&key_with_system, &value)]),
-        ),
-        // Level 2 lets a key begin with a digit.
-        (
-            vec![tracestate("0foo=1,1@a=2")],
-            all(&[("0foo", "1"), ("1@a", "2")]),
-        ),
-        (
-            vec![tracestate(format!("foo=1,{}=1", "z".repeat(256)))],
-            all(&[("foo", "1"), (&"z".repeat(256), "1")]),
-        ),
-        (
-            vec![tracestate(format!(
-                "{}@{}=1",
-                "t".repeat(241),
-                "v".repeat(14)
-            ))],
-            all(&[(&format!("{}@{}", "t".repeat(241), "v".repeat(14)), "1")]),
-        ),
-        (
-            vec![tracestate(format!("foo={}", "v".repeat(256)))],
-            all(&[("foo", &"v".repeat(256))]),
-        ),
-        (
-            vec![
-                numbered(1, 10),
-                numbered(11, 20),
-                numbered(21, 30),
-                numbered(31, 32),
-            ],
-            of_32,
-        ),
-        (
-            vec![
-                ("TraceState", "foo=1".to_owned()),
-                ("TrAcEsTaTe", "bar=2".to_owned()),
-                ("TRACESTATE", "baz=3".to_owned()),
-            ],
-            all(&[("foo", "1"), ("bar", "2"), ("baz", "3")]),
-        ),
-    ];
-    for (lines, expected) in cases {
+    for (lines, expected) in w3c::kept() {
         let name = format!(
             "{:?}",
             lines.iter().map(|(_, value)| value).collect::<Vec<_>>()
@@ -404,35 +200,7 @@ fn a_tracestate_is_kept_in_order_with_a_valid_traceparent(shared: &Shared) {
 }
 
 fn an_invalid_tracestate_is_dropped_and_the_traceparent_kept(shared: &Shared) {
-    let many: Vec<String> = (1..=33).map(|i| format!("bar{i:02}={i:02}")).collect();
-    for value in [
-        "foo =1".to_owned(),
-        "FOO=1".to_owned(),
-        "foo.bar=1".to_owned(),
-        "foo@=1,bar=2".to_owned(),
-        "@foo=1,bar=2".to_owned(),
-        "foo@@bar=1,bar=2".to_owned(),
-        "foo@bar@baz=1,bar=2".to_owned(),
-        "foo=1,foo =1".to_owned(),
-        "foo=1,FOO=1".to_owned(),
-        "foo=1,foo.bar=1".to_owned(),
-        "foo=1,foo@=1".to_owned(),
-        "foo=1,@foo=1".to_owned(),
-        "foo=1,foo@@bar=1".to_owned(),
-        "foo=1,foo@bar@baz=1".to_owned(),
-        "foo=1,_bar=1".to_owned(),
-        "foo=1,bar".to_owned(),
-        "foo=1,=1".to_owned(),
-        "foo=bar=baz".to_owned(),
-        "foo=,bar=3".to_owned(),
-        "foo=1,bar=\u{e9}".to_owned(),
-        "foo=1,bar=a\tb".to_owned(),
-        format!("foo=1,{}=1", "z".repeat(257)),
-        format!("foo=1,{}@v=1", "t".repeat(242)),
-        format!("foo=1,t@{}=1", "v".repeat(15)),
-        format!("foo=1,bar={}", "v".repeat(257)),
-        format!("foo=1,{}", many[..32].join(",")),
-    ] {
+    for value in w3c::dropped() {
         let name = format!("dropped {value}").replace(|c: char| !c.is_ascii_graphic(), "?");
         shared.everywhere(&name, &[valid(), tracestate(value.clone())], |received| {
             assert!(continues(received), "{value:?}: {received:?}");
@@ -440,12 +208,7 @@ fn an_invalid_tracestate_is_dropped_and_the_traceparent_kept(shared: &Shared) {
         });
     }
     // A bad member in one line takes those of the other lines along.
-    for second in [
-        format!("{}=1", "z".repeat(257)),
-        format!("{}@v=1", "t".repeat(242)),
-        format!("t@{}=1", "v".repeat(15)),
-        many[..32].join(","),
-    ] {
+    for second in w3c::beyond_limits() {
         let lines = [valid(), tracestate("foo=1"), tracestate(second.clone())];
         shared.everywhere(&format!("second line {second}"), &lines, |received| {
             assert!(continues(received), "{second:?}: {received:?}");

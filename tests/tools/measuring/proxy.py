@@ -1,4 +1,4 @@
-"""One Envoy under measurement: one worker, one route that answers by itself."""
+"""One Envoy under measurement: one worker unless told otherwise, one route that answers by itself."""
 
 import http.client
 import json
@@ -16,16 +16,16 @@ READY_SECONDS = 60
 
 
 class Proxy:
-    def __init__(self, variant, core, under=()):
-        """Starts it pinned to a core; `under` is what runs it (callgrind)."""
+    def __init__(self, variant, core, under=(), workers=1):
+        """Starts it pinned to a core (or several: `0,1`); `under` is what runs it (callgrind)."""
         self.variant = variant
         self.port = _free_port()
         FOLDER.mkdir(parents=True, exist_ok=True)
         config = FOLDER / f"{variant.label}.json"
-        config.write_text(json.dumps(_bootstrap(variant, self.port), indent=1))
+        config.write_text(json.dumps(_bootstrap(variant, self.port, workers), indent=1))
         self.log = FOLDER / f"{variant.label}.log"
         command = ["taskset", "-c", str(core), *under, project.envoy(), "-c", config]
-        command += ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
+        command += ["--concurrency", str(workers), "--disable-hot-restart", "--log-level", "warning"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [str(part) for part in command], cwd=project.ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -85,7 +85,7 @@ def _free_port():
         return probe.getsockname()[1]
 
 
-def _bootstrap(variant, port):
+def _bootstrap(variant, port, workers):
     manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "bench",
@@ -107,9 +107,12 @@ def _bootstrap(variant, port):
         ],
         **variant.manager,
     }
+    # Else the kernel may give one worker most of the few connections.
+    balance = {"connection_balance_config": {"exact_balance": {}}} if workers > 1 else {}
     return {
         "static_resources": {
             "listeners": [{
+                **balance,
                 "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
                 "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
             }],

@@ -174,6 +174,11 @@ def ours():
     ]
 
 
+def contended():
+    """Four windows, for more than one worker."""
+    return Variant("rate-limit, two workers", (rate_limit(MANY),))
+
+
 def native(headers):
     """Envoy's own ways to the same response headers."""
     return [
@@ -183,6 +188,9 @@ def native(headers):
         Variant(REFUSED_NATIVE, (local_ratelimit(1),), status=429, manager=PROBLEM_MAPPER),
     ]
 
+
+# Throughput with one key over that with many, both on two workers: the lower end of the interval.
+CONTENDED_TARGET = 0.85
 
 # (what, variant, beside, limit): the upper end of the interval of added CPU over added CPU.
 TARGETS = [

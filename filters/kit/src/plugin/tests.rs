@@ -201,7 +201,19 @@ fn mistakes_in_profiles_and_routes_are_refused_with_their_path() {
         ),
         (
             json!({"routes": [{"profile": "default", "paths": [{"prefix": "v1"}]}]}),
-            "routes[0].paths[0]: a path starts with `/` and holds no `?` and no `#`",
+            "routes[0].paths[0].prefix: a path starts with `/` and holds no `?` and no `#`",
+        ),
+        (
+            json!({"routes": [{"profile": "default", "paths": [{"exact": "/a"}, {"template": "/{a...}/b"}]}]}),
+            "routes[0].paths[1].template: not a path template; write `/users/{id}`, and `{name...}` only as the last segment",
+        ),
+        (
+            json!({"routes": [{"profile": "default", "paths": [{"exact": "/a?b"}]}]}),
+            "routes[0].paths[0].exact: a path starts with `/` and holds no `?` and no `#`",
+        ),
+        (
+            json!({"routes": [{"profile": "default", "headers": [{"name": "a b"}]}]}),
+            "routes[0].headers[0].name: not a header name (RFC 9110 section 5.1)",
         ),
         (
             json!({"routes": [{"profile": "default", "hosts": ["a*b"]}]}),

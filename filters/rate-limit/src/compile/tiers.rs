@@ -10,8 +10,9 @@ use crate::counter::Algorithm;
 use crate::decide::Rule;
 use crate::headers;
 use crate::period::Period;
-use crate::plan::{Declared, Dynamic, Limit, Tier};
+use crate::plan::{Declared, Dynamic, Limit, Tier, Upgrade};
 use crate::preset;
+use crate::refusal;
 use crate::settings::{self, LimitMode, Settings};
 use crate::window::Window;
 
@@ -57,9 +58,7 @@ pub fn compile(
         let varies = counted
             .iter()
             .any(|limit| limit.dynamic.is_some() || !matches!(limit.enforce_percent, 0 | 100));
-        let month = counted
-            .iter()
-            .any(|limit| matches!(limit.rule.algorithm, Algorithm::Fixed(Period::Month { .. })));
+        let month = has_month(&counted);
         let rules: Vec<Rule> = counted.iter().map(|limit| limit.rule).collect();
         let quotas = counted.iter().filter(|limit| limit.rule.enforced);
         let quotas = quotas.map(|limit| (limit, limit.rule.limit));
@@ -67,6 +66,7 @@ pub fn compile(
         tiers.push(Tier {
             policy: (!varies && !month).then_some(policy),
             rules: (!varies).then_some(rules),
+            refusal: None,
             next: None,
             allowed: compiling.counter("allowed", &[("tier", &name)]),
             limits: counted,
@@ -76,6 +76,29 @@ pub fn compile(
     agree_within(&declared)?;
     link(&mut tiers, &written)?;
     Ok((tiers, declared))
+}
+
+/// Whether the windows are longer at one time than at another.
+fn has_month(limits: &[Limit]) -> bool {
+    let algorithms = limits.iter().map(|limit| &limit.rule.algorithm);
+    algorithms
+        .into_iter()
+        .any(|algorithm| matches!(algorithm, Algorithm::Fixed(Period::Month { .. })))
+}
+
+/// Writes what every refusal says alike.
+pub fn render(tiers: &mut [Tier], upgrade: &Upgrade) {
+    let rendered: Vec<Option<String>> = tiers
+        .iter()
+        .map(|tier| {
+            let next = tier.next.and_then(|next| tiers.get(next));
+            let month = next.is_some_and(|next| has_month(&next.limits));
+            (!month).then(|| refusal::rest(tier, next, upgrade, 0))
+        })
+        .collect();
+    for (tier, refusal) in tiers.iter_mut().zip(rendered) {
+        tier.refusal = refusal;
+    }
 }
 
 /// Tiers by their names as written, and whether a user wrote them.
@@ -182,6 +205,9 @@ impl Draft {
             },
             enforce_percent: self.enforce_percent,
             dynamic: self.dynamic,
+            remaining: format!(", \"{name}\";r="),
+            denied_state: format!("denied:{name}"),
+            shadow_denied_state: format!("shadow_denied:{name}"),
             near: compiling.counter("near_limit", &labels),
             denied: compiling.counter("denied", &labels),
             shadow_denied: compiling.counter("shadow_denied", &labels),

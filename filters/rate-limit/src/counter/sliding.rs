@@ -14,44 +14,59 @@ pub struct Sliding {
     /// The number of the newest part since the epoch.
     newest: u64,
     counts: [u64; TOUCHED],
+    /// Their sum.
+    used: u64,
+    /// How many there are up to the oldest that is not 0.
+    len: usize,
 }
 
 impl Sliding {
     pub fn read(mut stored: &[u8], window_ms: u64, now: u64) -> Self {
         // Rounded up: the parts must cover the window.
         let part_ms = window_ms.div_ceil(PARTS as u64).max(1);
-        let mut counts = [0; TOUCHED];
-        let newest = varint::take(&mut stored).unwrap_or_default();
-        for count in &mut counts {
-            *count = varint::take(&mut stored).unwrap_or_default();
-        }
         let mut this = Self {
             part_ms,
-            newest,
-            counts,
+            newest: varint::take(&mut stored).unwrap_or_default(),
+            counts: [0; TOUCHED],
+            used: 0,
+            len: 0,
         };
-        this.advance(now / part_ms);
+        for (at, place) in this.counts.iter_mut().enumerate() {
+            let Some(count) = varint::take(&mut stored) else {
+                break;
+            };
+            *place = count;
+            this.used = this.used.saturating_add(count);
+            if count > 0 {
+                this.len = at + 1;
+            }
+        }
+        let present = now / part_ms;
+        if present > this.newest {
+            this.advance(present);
+        }
         this
     }
 
     fn advance(&mut self, part: u64) {
         let passed = part.saturating_sub(self.newest);
-        if passed == 0 {
-            return;
-        }
         let passed = usize::try_from(passed).unwrap_or(TOUCHED).min(TOUCHED);
-        self.counts.rotate_right(passed);
+        self.counts.copy_within(..TOUCHED - passed, passed);
         self.counts
             .iter_mut()
             .take(passed)
             .for_each(|count| *count = 0);
         self.newest = part;
+        self.used = self
+            .counts
+            .iter()
+            .fold(0, |sum: u64, count| sum.saturating_add(*count));
+        let oldest = self.counts.iter().rposition(|count| *count > 0);
+        self.len = oldest.map_or(0, |back| back + 1);
     }
 
     pub fn used(&self) -> u64 {
-        self.counts
-            .iter()
-            .fold(0, |sum: u64, count| sum.saturating_add(*count))
+        self.used
     }
 
     /// When the part that is `back` parts old leaves every window.
@@ -62,7 +77,7 @@ impl Sliding {
     }
 
     pub fn fits_at(&self, limit: u64, cost: u64) -> u64 {
-        let mut used = self.used();
+        let mut used = self.used;
         if used.saturating_add(cost) <= limit {
             return 0;
         }
@@ -78,11 +93,16 @@ impl Sliding {
     pub fn take(&mut self, cost: u64) {
         let [newest, ..] = &mut self.counts;
         *newest = newest.saturating_add(cost);
+        self.used = self.used.saturating_add(cost);
+        if *newest > 0 {
+            self.len = self.len.max(1);
+        }
     }
 
     pub fn resets_at(&self) -> u64 {
-        let oldest = self.counts.iter().rposition(|count| *count > 0);
-        oldest.map_or(0, |back| self.leaves_at(back))
+        self.len
+            .checked_sub(1)
+            .map_or(0, |back| self.leaves_at(back))
     }
 
     pub fn lapses_at(&self) -> u64 {
@@ -92,12 +112,7 @@ impl Sliding {
 
     pub fn write(&self, out: &mut Vec<u8>) {
         varint::put(out, self.newest);
-        let kept = self
-            .counts
-            .iter()
-            .rposition(|count| *count > 0)
-            .map_or(0, |at| at + 1);
-        for count in self.counts.iter().take(kept) {
+        for count in self.counts.iter().take(self.len) {
             varint::put(out, *count);
         }
     }
