@@ -42,12 +42,6 @@ impl State {
         self.request = None;
         self.response = None;
     }
-
-    /// The reply that is to take the response's place, with what the filters made of its headers.
-    pub fn take_replacement(&mut self) -> Option<(Reply, Rc<Headers>)> {
-        let reply = self.replacement.take()?;
-        Some((reply, self.response.take().unwrap_or_default()))
-    }
 }
 
 /// A request on the host.
@@ -164,13 +158,19 @@ impl HostExchange<'_> {
         );
     }
 
-    /// Sends the reply that took the response's place.
-    pub fn send_replacement(&mut self, reply: &Reply, headers: &Headers) {
+    /// Sends the reply that takes the response's place, with what the filters made of its headers.
+    #[inline(never)]
+    pub fn send_replacement(&mut self) {
+        let Some(reply) = self.state.replacement.take() else {
+            return;
+        };
+        let headers = self.state.response.take().unwrap_or_default();
         // The status is an argument of its own.
         let lines = headers.iter().filter(|(name, _)| *name != b":status");
-        self.send(reply, &serialize(lines));
+        self.send(&reply, &serialize(lines));
     }
 
+    #[inline(never)]
     fn send(&self, reply: &Reply, headers: &[u8]) {
         let done = host::reply(
             reply.status,

@@ -38,9 +38,6 @@ impl<B: Bundle> Http<B> {
             refused: self.loaded.refused,
         };
         let result = callback(&self.loaded.bundle, &mut self.stream, &mut exchange);
-        if let Some((reply, headers)) = exchange.state.take_replacement() {
-            exchange.send_replacement(&reply, &headers);
-        }
         // Whatever was read is not held until the next callback.
         self.state.enter(phase);
         result
@@ -71,7 +68,11 @@ impl<B: Bundle> HttpContext for Http<B> {
 
     fn response_headers(&mut self, end_of_stream: bool) -> Action {
         response_action(self.run(Phase::Response, |bundle, stream, exchange| {
-            bundle.response_headers(stream, exchange, end_of_stream)
+            let flow = bundle.response_headers(stream, exchange, end_of_stream);
+            if flow == Flow::Replied {
+                exchange.send_replacement();
+            }
+            flow
         }))
     }
 
