@@ -39,6 +39,13 @@ pub struct Scope {
     pub number: usize,
 }
 
+/// A connection manager as it is written.
+#[derive(Debug)]
+pub struct Manager {
+    pub scope: Scope,
+    pub node: Rc<Node>,
+}
+
 /// The environment of a plugin's VM.
 #[derive(Clone, Debug, Default)]
 pub struct Variables {
@@ -112,6 +119,7 @@ pub struct Findings {
     pub cors: Vec<CorsPolicy>,
     /// Configurations that are resources of their own, by name.
     pub resources: BTreeMap<String, usize>,
+    pub managers: Vec<Manager>,
     /// Connection managers some of whose filters stand elsewhere.
     pub open_scopes: Vec<Scope>,
     pub diagnostics: Vec<Diagnostic>,

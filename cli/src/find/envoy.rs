@@ -4,8 +4,8 @@
 use std::rc::Rc;
 
 use super::{
-    CorsPolicy, Document, FilterList, Findings, Found, Identity, Item, NamedProfile, Recognised,
-    Scope, Settings, Variables, What, gateway, istio, strings, unknown_root_id,
+    CorsPolicy, Document, FilterList, Findings, Found, Identity, Item, Manager, NamedProfile,
+    Recognised, Scope, Settings, Variables, What, gateway, istio, strings, unknown_root_id,
 };
 use crate::document::{Node, Span};
 use crate::lint;
@@ -44,7 +44,10 @@ pub fn walk(
         return;
     }
     let scope = if kind.ends_with(".HttpConnectionManager") {
-        Some(findings.new_scope(document))
+        let scope = findings.new_scope(document);
+        let node = Rc::clone(message);
+        findings.managers.push(Manager { scope, node });
+        Some(scope)
     } else {
         scope
     };
