@@ -109,6 +109,12 @@ impl<F: Filter> Plugin<F> {
         self.profiles.iter().map(|profile| profile.name.as_str())
     }
 
+    /// The settings at the top, as [`Plugin::profile`] gives them.
+    pub fn default_profile(&self) -> Option<(Mode, &F::Profile)> {
+        let profile = self.profiles.first()?;
+        Some((profile.mode, &profile.compiled))
+    }
+
     /// The filter's own state.
     pub fn filter(&self) -> &F {
         &self.filter

@@ -62,15 +62,14 @@ impl Draft {
     ) -> Self {
         let status = profile.map_status.get(&upstream).copied();
         let waits = response.contains("retry-after");
-        let retryable = profile.retryable.get(&upstream).copied();
         Self {
             upstream,
             status: status.unwrap_or(upstream),
             format: asked::format(request, profile),
             language: asked::language(request, profile),
             ids: Ids::of(request, exchange),
-            category: category(profile, upstream, exchange),
-            retryable: waits || retryable.unwrap_or_else(|| is_retryable(upstream)),
+            category: category(profile, upstream, || upstream_failed(exchange)),
+            retryable: waits || is_retryable(profile, upstream),
             code: response.get("x-amzn-errortype").and_then(error_type),
             timestamp: profile.timestamp.then(|| exchange.now()).and_then(rfc_3339),
         }
@@ -208,7 +207,7 @@ fn mean<'d>(document: &mut crate::document::Document<'d>, code: &'d Code) {
     }
 }
 
-fn category_name(category: Category) -> &'static str {
+pub fn category_name(category: Category) -> &'static str {
     match category {
         Category::User => "user",
         Category::System => "system",
@@ -216,14 +215,19 @@ fn category_name(category: Category) -> &'static str {
     }
 }
 
-fn category<X: Exchange>(profile: &Profile, status: u16, exchange: &X) -> Category {
+/// Whose error it is; `upstream_failed` is asked where the status does not tell.
+pub fn category(
+    profile: &Profile,
+    status: u16,
+    upstream_failed: impl FnOnce() -> bool,
+) -> Category {
     if let Some(category) = profile.categories.get(&status) {
         return *category;
     }
     match status {
         ..500 => Category::User,
         502..=504 => Category::External,
-        _ if upstream_failed(exchange) => Category::External,
+        _ if upstream_failed() => Category::External,
         _ => Category::System,
     }
 }
@@ -239,8 +243,9 @@ fn upstream_failed<X: Exchange>(exchange: &X) -> bool {
 }
 
 /// Whether the same request may succeed later (RFC 9110 §15, RFC 8470 §5.2, RFC 6585 §4).
-fn is_retryable(status: u16) -> bool {
-    matches!(status, 408 | 425 | 429 | 502..=504)
+pub fn is_retryable(profile: &Profile, status: u16) -> bool {
+    let named = profile.retryable.get(&status).copied();
+    named.unwrap_or(matches!(status, 408 | 425 | 429 | 502..=504))
 }
 
 /// `2026-11-21T10:22:56Z`

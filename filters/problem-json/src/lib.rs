@@ -9,6 +9,7 @@ mod compile;
 pub mod document;
 mod filter;
 mod headers;
+mod local_reply;
 pub mod negotiate;
 mod profile;
 pub mod redact;
@@ -17,6 +18,7 @@ pub mod titles;
 pub mod upstream;
 
 pub use filter::{ProblemJson, Stream};
+pub use local_reply::LocalReply;
 pub use profile::Profile;
 pub use settings::Settings;
 

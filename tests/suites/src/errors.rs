@@ -1,6 +1,6 @@
 //! Errors as upstreams answer them, and what shall become of each.
 
-use portcullis_upstream::{Answer, Break, End, Framing};
+use portcullis_harness::upstream::{Answer, Break, End, Framing};
 
 /// It stands in every body that shall not pass, and in no answer of ours.
 pub const SECRET: &str = "inside-7f3a";
@@ -36,7 +36,7 @@ pub fn sources() -> Vec<Source> {
         ("text 503", 503, "text/plain", SECRET.into(), Problem),
         ("json of a known shape 500", 500, "application/json", format!(r#"{{"error":{{"code":"db_down","message":"{SECRET}"}}}}"#), Problem),
         ("json of an unknown shape 409", 409, "application/json", format!(r#"{{"frobs":[1,2],"x":"{SECRET}"}}"#), Problem),
-        ("json list 400", 400, "application/json", format!(r#"["{SECRET}"]"#), Problem),
+        ("json list 400", 400, "application/json", format!(r#"[["{SECRET}"]]"#), Problem),
         ("broken json 400", 400, "application/json", format!(r#"{{"message":"{SECRET}"#), Problem),
         ("spring 500", 500, "application/json", format!(r#"{{"timestamp":"2026","status":500,"error":"Internal Server Error","trace":"{SECRET}","path":"/{SECRET}"}}"#), Problem),
         ("vnd json 422", 422, "application/vnd.api+json", r#"{"errors":[{"status":"422","title":"Invalid","detail":"Name is short.","source":{"pointer":"/data/attributes/name"}}]}"#.into(), Problem),

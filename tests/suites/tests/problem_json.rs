@@ -120,8 +120,16 @@ fn start() -> Shared {
         )
         .listener(
             Listener::new("profiles")
-                .route(Route::prefix("/pages").profile(&json!({"profile": "pages"})))
-                .route(Route::prefix("/kept").profile(&json!({"problem-json": "kept"})))
+                .route(
+                    Route::prefix("/pages/")
+                        .over(&json!({"route": {"prefix_rewrite": "/"}}))
+                        .profile(&json!({"profile": "pages"})),
+                )
+                .route(
+                    Route::prefix("/kept/")
+                        .over(&json!({"route": {"prefix_rewrite": "/"}}))
+                        .profile(&json!({"problem-json": "kept"})),
+                )
                 .route(Route::prefix("/"))
                 .filter(Filter::wasm("problem_json", profiles)),
         );
@@ -149,7 +157,7 @@ fn listener(name: &str) -> Listener {
         .route(Route::prefix("/grpc").cluster("http2"))
         .route(Route::prefix("/dead").cluster("dead"))
         .route(Route::path("/direct").direct(418, "inside-7f3a"))
-        .route(Route::path("/direct-empty").over(&json!({"direct_response": {"status": 403}})))
+        .route(Route::path("/direct-empty").direct(403, ""))
         .route(Route::prefix("/late").over(&json!({"route": {"cluster": "upstream", "timeout": "1s"}})))
         .route(Route::matching(json!({"prefix": "/", "headers": [{"name": "x-no-route", "present_match": true, "invert_match": true}]})))
 }
