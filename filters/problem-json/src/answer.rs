@@ -262,6 +262,8 @@ fn rfc_3339(nanoseconds: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn times_are_written_as_rfc_3339_shows_them() {

@@ -114,6 +114,8 @@ fn trace_id_of(traceparent: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn protocols_with_errors_of_their_own_are_known_by_the_request() {

@@ -490,6 +490,8 @@ fn counters(compiling: &Compiling<'_>) -> Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn absolute_uris_have_a_scheme_and_no_spaces() {

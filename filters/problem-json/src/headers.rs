@@ -203,6 +203,8 @@ fn is_preload(member: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn an_error_is_stored_only_where_the_upstream_says_so_of_a_4xx() {

@@ -7,6 +7,8 @@ use portcullis_kit::plugin::{Plugin, Stream};
 use portcullis_kit::testing::{Bench, Fake};
 use problem_json::ProblemJson;
 use serde_json::{Value, json};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 type Filter = Plugin<ProblemJson>;
 

@@ -4,6 +4,8 @@ use problem_json::negotiate::{Format, Offers, format, language, navigation};
 use problem_json::titles::Language;
 
 use Format::{Html, Json, Markdown, Xml};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const CHROME: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7";
 const FIREFOX: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
