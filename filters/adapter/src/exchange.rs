@@ -19,6 +19,8 @@ pub enum Phase {
     #[default]
     Request,
     Response,
+    /// The response's headers may have left already.
+    ResponseBody,
     /// After the end: both maps can be read, none changed.
     Finished,
 }
@@ -70,7 +72,7 @@ impl HostExchange<'_> {
 
     fn readable(&self, map: Map) -> bool {
         match map {
-            Map::Request => self.state.phase != Phase::Response,
+            Map::Request => matches!(self.state.phase, Phase::Request | Phase::Finished),
             _ => self.state.phase != Phase::Request,
         }
     }
@@ -317,7 +319,7 @@ impl Exchange for HostExchange<'_> {
                 self.state.response = Some(Rc::new(reply.to_response()));
                 self.state.replacement = Some(reply);
             }
-            Phase::Finished => self.increment(self.refused, 1),
+            Phase::ResponseBody | Phase::Finished => self.increment(self.refused, 1),
         }
     }
 

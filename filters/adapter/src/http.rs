@@ -77,13 +77,13 @@ impl<B: Bundle> HttpContext for Http<B> {
     }
 
     fn response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        response_action(self.run(Phase::Response, |bundle, stream, exchange| {
+        response_action(self.run(Phase::ResponseBody, |bundle, stream, exchange| {
             bundle.response_body(stream, exchange, size, end_of_stream)
         }))
     }
 
     fn response_trailers(&mut self) -> Action {
-        response_action(self.run(Phase::Response, |bundle, stream, exchange| {
+        response_action(self.run(Phase::ResponseBody, |bundle, stream, exchange| {
             bundle.response_trailers(stream, exchange)
         }))
     }

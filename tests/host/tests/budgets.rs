@@ -246,7 +246,7 @@ fn the_chain_stays_within_its_budget() {
     let errors = value!({"request_tracing": {}, "security_headers": {}, "problem_json": {}});
     hold("with problem-json, 200", errors.clone(), typical());
     hold(
-        "with problem-json, 404",
+        "with problem-json, error rewritten",
         errors,
         typical().respond(json(404)),
     );
