@@ -220,7 +220,7 @@ fn out_of_phase_nothing_is_read_and_nothing_changed(shared: &Shared) {
     let request = Request::get("/text?header=x-up:1")
         .case(case)
         .header("x-in", "a");
-    let (response, results) = shared.probe(
+    let (response, mut results) = shared.probe(
         &mut shared.open("probe"),
         request,
         &[
@@ -233,10 +233,9 @@ fn out_of_phase_nothing_is_read_and_nothing_changed(shared: &Shared) {
             "finished remove_request_header x-in",
         ],
     );
-    assert_eq!(
-        results,
-        ["none", "done", "none", "done", "replied", "done", "done"]
-    );
+    // A body comes in one callback or in two.
+    results.dedup();
+    assert_eq!(results, ["none", "done", "none", "done", "replied", "done"]);
     assert_eq!(
         (response.status, response.lines("x-up")),
         (200, vec![&b"1"[..]])
