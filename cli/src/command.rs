@@ -1,5 +1,7 @@
 //! What is asked on the command line.
 
+mod generate;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::io::Write as _;
@@ -41,9 +43,16 @@ USAGE
       Renews what stands between `<!-- options:FILTER -->` and `<!-- /options -->` in Markdown files.
   portcullis docs --check FILE…
       Fails if that part of a file is not what --write would write.
+  portcullis generate local-replies [--filter NAME] [FILE…]
+      Prints Envoy's local_reply_config with the documents that the problem-json of these files writes, for what Envoy
+      answers before or without any filter. Without a file, those of its default settings.
+  portcullis generate local-replies --write FILE…
+      Renews what stands between `# local-replies:problem-json` and `# /local-replies` in Envoy's YAML files.
+  portcullis generate local-replies --check FILE…
+      Fails if that part of a file is not what --write would write.
 
 EXIT STATUS
-  0  no mistake    1  mistakes, or drifted docs    2  wrong usage, or a file that cannot be read or written
+  0  no mistake    1  mistakes, or drifted parts    2  wrong usage, or a file that cannot be read or written
 ";
 
 /// How it ended.
@@ -69,6 +78,7 @@ enum Refusal {
     Malformed(Malformed),
     File { file: String, error: std::io::Error },
     Docs { file: String, drift: Drift },
+    Generate(generate::Refusal),
 }
 
 impl fmt::Display for Refusal {
@@ -77,12 +87,12 @@ impl fmt::Display for Refusal {
         match self {
             Self::Usage(error) => write!(f, "{error}; see `portcullis --help`"),
             Self::NoCommand => {
-                f.write_str("say what to do: check, explain, schema, docs; see `portcullis --help`")
+                f.write_str("say what to do: check, explain, schema, docs, generate; see `portcullis --help`")
             }
             Self::UnknownCommand(name) => {
                 write!(
                     f,
-                    "there is no command `{name}`; commands: check, explain, schema, docs"
+                    "there is no command `{name}`; commands: check, explain, schema, docs, generate"
                 )
             }
             Self::UnknownFilter(name) => {
@@ -96,6 +106,7 @@ impl fmt::Display for Refusal {
             Self::Malformed(malformed) => malformed.fmt(f),
             Self::File { file, error } => write!(f, "{file}: {error}"),
             Self::Docs { file, drift } => write!(f, "{file}: {drift}"),
+            Self::Generate(refusal) => refusal.fmt(f),
         }
     }
 }
@@ -133,6 +144,7 @@ fn run(mut arguments: Parser) -> Result<Outcome, Refusal> {
             "explain" => explain(arguments),
             "schema" => schema(arguments),
             "docs" => docs(arguments),
+            "generate" => generate::run(arguments),
             other => Err(Refusal::UnknownCommand(other.to_owned())),
         },
         Some(other) => Err(other.unexpected().into()),
@@ -236,34 +248,34 @@ fn schema(mut arguments: Parser) -> Result<Outcome, Refusal> {
     }
 }
 
-/// What to do with the tables in files.
+/// What to do with the generated parts of files.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Tables {
+enum Parts {
     Write,
     Check,
 }
 
 fn docs(mut arguments: Parser) -> Result<Outcome, Refusal> {
-    let mut tables = None;
+    let mut parts = None;
     let mut values: Vec<OsString> = Vec::new();
     while let Some(argument) = arguments.next()? {
         match argument {
-            Arg::Long("write") => tables = Some(Tables::Write),
-            Arg::Long("check") => tables = Some(Tables::Check),
+            Arg::Long("write") => parts = Some(Parts::Write),
+            Arg::Long("check") => parts = Some(Parts::Check),
             Arg::Long("help") | Arg::Short('h') => return Ok(print(HELP)),
             Arg::Value(value) => values.push(value),
             other => return Err(other.unexpected().into()),
         }
     }
-    match (tables, values.as_slice()) {
+    match (parts, values.as_slice()) {
         (None, [name]) => Ok(print(&docs::table(filter(&name.to_string_lossy())?))),
         (None, []) => Err(Refusal::NoFilter),
         (None, [_, more, ..]) => Err(Arg::Value(more.clone()).unexpected().into()),
         (Some(_), []) => Err(Refusal::NoFile),
-        (Some(tables), files) => {
+        (Some(parts), files) => {
             let mut outcome = Outcome::Fine;
             for file in files {
-                if !in_file(file, tables)? {
+                if !in_file(file, parts)? {
                     outcome = Outcome::Mistakes;
                 }
             }
@@ -273,7 +285,7 @@ fn docs(mut arguments: Parser) -> Result<Outcome, Refusal> {
 }
 
 /// Whether the file is as it should be, at the end.
-fn in_file(file: &OsString, tables: Tables) -> Result<bool, Refusal> {
+fn in_file(file: &OsString, parts: Parts) -> Result<bool, Refusal> {
     let Source { name, text } = read(file)?;
     let renewed = docs::renew(&text, docs::table).map_err(|drift| Refusal::Docs {
         file: name.clone(),
@@ -282,18 +294,22 @@ fn in_file(file: &OsString, tables: Tables) -> Result<bool, Refusal> {
     if renewed == text {
         return Ok(true);
     }
-    if tables == Tables::Check {
+    if parts == Parts::Check {
         print(&format!(
             "{name}: the options are not those of the code; run `portcullis docs --write {name}`\n"
         ));
         return Ok(false);
     }
-    std::fs::write(file, renewed).map_err(|error| Refusal::File {
-        file: name.clone(),
-        error,
-    })?;
+    write(file, &renewed)?;
     print(&format!("{name}: options renewed\n"));
     Ok(true)
+}
+
+fn write(file: &OsString, text: &str) -> Result<(), Refusal> {
+    std::fs::write(file, text).map_err(|error| Refusal::File {
+        file: file.to_string_lossy().into_owned(),
+        error,
+    })
 }
 
 fn filter(name: &str) -> Result<Bundle, Refusal> {

@@ -51,6 +51,13 @@ pub struct RequestIds {
     pub preserve_external: bool,
 }
 
+/// A connection manager as it is written.
+#[derive(Debug)]
+pub struct Manager {
+    pub scope: Scope,
+    pub node: Rc<Node>,
+}
+
 /// The environment of a plugin's VM.
 #[derive(Clone, Debug, Default)]
 pub struct Variables {
@@ -126,6 +133,7 @@ pub struct Findings {
     pub cors: Vec<CorsPolicy>,
     /// Configurations that are resources of their own, by name.
     pub resources: BTreeMap<String, usize>,
+    pub managers: Vec<Manager>,
     /// Connection managers some of whose filters stand elsewhere.
     pub open_scopes: Vec<Scope>,
     pub diagnostics: Vec<Diagnostic>,

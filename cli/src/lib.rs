@@ -1,4 +1,4 @@
-//! The `portcullis` command: check, explain, schema, docs. It runs the filters' own code, natively.
+//! The `portcullis` command: check, explain, schema, docs, generate. It runs the filters' own code, natively.
 
 pub mod check;
 pub mod command;
@@ -8,6 +8,7 @@ pub mod document;
 pub mod explain;
 mod find;
 mod lint;
+mod local_replies;
 mod mistakes;
 pub mod registry;
 pub mod schema;

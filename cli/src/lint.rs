@@ -5,13 +5,16 @@
 //! it should see, credentials for every origin, a held message the host is not told of. A **warning** works, and is most
 //! likely not what is wanted: metadata where no plugin reads it, a profile whose plugin is in none of the files, a native
 //! filter that answers before ours see it, a host that cannot be asked for FAIL_RELOAD, a tier or a resource that nothing
-//! tells or counts, a proxy's request id that is the client's. Warnings leave the exit status at 0 unless
+//! tells or counts, a proxy's request id that is the client's, replies of problem-json without the headers of
+//! security-headers, errors of the proxy's own that look unlike the others. Warnings leave the exit status at 0 unless
 //! `--deny-warnings` is given.
 
 mod cors;
 pub mod failure;
+mod local_replies;
 mod order;
 mod pause;
+mod problem_json;
 mod profiles;
 mod rate_limit;
 mod request_id;
@@ -27,5 +30,7 @@ pub fn all(findings: &Findings) -> Vec<Diagnostic> {
     found.extend(cors::check(findings));
     found.extend(rate_limit::check(findings));
     found.extend(request_id::check(findings));
+    found.extend(problem_json::check(findings));
+    found.extend(local_replies::check(findings));
     found
 }

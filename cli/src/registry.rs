@@ -8,6 +8,7 @@ use portcullis_kit::chain::Bundle as _;
 use portcullis_kit::config::{ConfigError, Environment, Path};
 use portcullis_kit::metrics::NoMetrics;
 use portcullis_kit::plugin::Plugin;
+use problem_json::ProblemJson;
 use rate_limit::RateLimit;
 use request_tracing::RequestTracing;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -18,8 +19,19 @@ use serde_json::Value;
 pub static FILTERS: &[Entry] = &[
     Entry::of::<RequestTracing>(Place::Outer),
     Entry::of::<SecurityHeaders>(Place::Outer),
+    Entry {
+        pauses: holds_errors,
+        ..Entry::of::<ProblemJson>(Place::Errors)
+    },
     Entry::of::<RateLimit>(Place::Decider),
 ];
+
+/// Whether problem-json holds an error's headers until it has read the body, by the settings or one of their profiles.
+fn holds_errors(settings: &Value) -> bool {
+    let holds = |settings: &Value| settings.get("body").and_then(Value::as_str) == Some("hold");
+    let profiles = settings.get("profiles").and_then(Value::as_object);
+    holds(settings) || profiles.is_some_and(|profiles| profiles.values().any(holds))
+}
 
 /// The name of the plugin that runs them all.
 pub const CHAIN: &str = "portcullis";

@@ -61,6 +61,10 @@ fn wrong_usage_is_told_apart_from_mistakes_by_status_2() {
         vec!["docs", "--write"],
         vec!["docs", "--check", "missing.md"],
         vec!["explain"],
+        vec!["generate"],
+        vec!["generate", "local-reply"],
+        vec!["generate", "local-replies", "--write"],
+        vec!["generate", "local-replies", "missing.yaml"],
     ] {
         let output = portcullis(&folder, &arguments);
         assert_eq!(status(&output), 2, "{arguments:?}");
@@ -460,4 +464,75 @@ fn what_cannot_be_explained_is_told_like_a_check() {
         assert!(err(&output).starts_with("portcullis: "), "{arguments:?}");
         assert_eq!(out(&output), "", "{arguments:?}");
     }
+}
+
+#[test]
+fn local_replies_are_printed_renewed_in_place_and_compared() {
+    let folder = folder("local-replies");
+    let defaults = portcullis(&folder, &["generate", "local-replies"]);
+    assert_eq!(status(&defaults), 0);
+    assert!(out(&defaults).starts_with("# local-replies:problem-json\n"));
+    assert!(out(&defaults).ends_with("# /local-replies\n"));
+
+    fs::write(
+        folder.join("own.yaml"),
+        "types: {\"404\": \"urn:gone:100%25\"}\n",
+    )
+    .unwrap();
+    let own = portcullis(
+        &folder,
+        &[
+            "generate",
+            "local-replies",
+            "--filter",
+            "problem-json",
+            "own.yaml",
+        ],
+    );
+    assert!(
+        out(&own).contains("type: \"urn:gone:100%%25\""),
+        "{}",
+        out(&own)
+    );
+    let bare = portcullis(
+        &folder,
+        &["generate", "local-replies", "--write", "own.yaml"],
+    );
+    assert_eq!(
+        (status(&bare), out(&bare).contains("nothing was checked")),
+        (1, true)
+    );
+
+    let fine = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/fine/problem-json.yaml");
+    let text = fs::read_to_string(fine).unwrap();
+    let printed = |name: &str, text: &str, argument: &str| {
+        fs::write(folder.join(name), text).unwrap();
+        portcullis(&folder, &["generate", "local-replies", argument, name])
+    };
+    let check = printed("fine.yaml", &text, "--check");
+    assert_eq!((status(&check), out(&check)), (0, String::new()));
+
+    let changed = text.replace("[de, en]", "[en, de]");
+    let check = printed("changed.yaml", &changed, "--check");
+    assert_eq!(status(&check), 1);
+    assert!(out(&check).contains("run `portcullis generate local-replies --write changed.yaml`"));
+    assert_eq!(status(&printed("changed.yaml", &changed, "--write")), 0);
+    let renewed = fs::read_to_string(folder.join("changed.yaml")).unwrap();
+    assert!(text.contains("Nicht gefunden") && !renewed.contains("Nicht gefunden"));
+    assert!(renewed.contains("title: \"Not Found\""));
+    let check = portcullis(
+        &folder,
+        &["generate", "local-replies", "--check", "changed.yaml"],
+    );
+    assert_eq!(status(&check), 0);
+
+    let unmarked = text.replace("# local-replies:problem-json", "# by hand");
+    let refused = printed("unmarked.yaml", &unmarked, "--write");
+    assert_eq!(status(&refused), 2);
+    assert!(
+        err(&refused)
+            .starts_with("portcullis: unmarked.yaml: holds no `# local-replies:problem-json`;"),
+        "{}",
+        err(&refused)
+    );
 }

@@ -15,7 +15,7 @@ def configurations():
     names = [str(path.relative_to(project.ROOT)) for path in files()]
     if not names:
         raise Failure("envoy/ holds no configuration")
-    run([project.DIST / "bin" / "portcullis", "check", *names], cwd=project.ROOT)
+    run([project.DIST / "bin" / "portcullis", "check", "--deny-warnings", *names], cwd=project.ROOT)
 
 
 def main(command):

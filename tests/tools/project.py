@@ -22,10 +22,11 @@ LOCKED = ["--locked"] if os.environ.get("CI") else []
 # The most a module may weigh (Envoy compiles all of it before the first request, at about 1.3 ms per kB): what it weighed
 # when this was written, and 1 % more. The goal is 160 KB each; where the rest goes stands in docs/performance.md.
 MAX_MODULE_BYTES = {
-    "portcullis.wasm": 658_000,
+    "portcullis.wasm": 952_000,
+    "problem_json.wasm": 404_000,
     "rate_limit.wasm": 394_000,
-    "request_tracing.wasm": 247_500,
-    "security_headers.wasm": 301_000,
+    "request_tracing.wasm": 250_500,
+    "security_headers.wasm": 304_500,
 }
 
 # The wasm target of the modules, and the one on which the pure crates are tested in Node.

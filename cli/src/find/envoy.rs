@@ -4,8 +4,9 @@
 use std::rc::Rc;
 
 use super::{
-    CorsPolicy, Document, FilterList, Findings, Found, Identity, Item, NamedProfile, Recognised,
-    RequestIds, Scope, Settings, Variables, What, gateway, istio, strings, unknown_root_id,
+    CorsPolicy, Document, FilterList, Findings, Found, Identity, Item, Manager, NamedProfile,
+    Recognised, RequestIds, Scope, Settings, Variables, What, gateway, istio, strings,
+    unknown_root_id,
 };
 use crate::document::{Node, Span};
 use crate::lint;
@@ -44,7 +45,10 @@ pub fn walk(
         return;
     }
     let scope = if kind.ends_with(".HttpConnectionManager") {
-        Some(findings.new_scope(document, message))
+        let scope = findings.new_scope(document, message);
+        let node = Rc::clone(message);
+        findings.managers.push(Manager { scope, node });
+        Some(scope)
     } else {
         scope
     };

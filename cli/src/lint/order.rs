@@ -149,6 +149,17 @@ fn misplaced(
             );
             Some(Diagnostic::new(here.file, here.span, Severity::Warning, message).help(ORDER))
         }
+        // A plugin that decides, too, has to stand behind it.
+        Rank::Cors
+            if ranks.iter().any(|(_, place)| *place == Place::Errors)
+                && ranks.iter().all(|(_, place)| *place < Place::Decider) =>
+        {
+            let message = format!(
+                "`{}` stands behind the CORS filter (line {line}), which does not see its replies to errors without a body: browsers cannot read them",
+                here.name
+            );
+            Some(error(message).help(ORDER))
+        }
         Rank::Router => {
             let message = format!(
                 "`{}` stands behind the router (line {line}), which is the last filter",
@@ -262,6 +273,25 @@ mod tests {
             ])
             .is_empty()
         );
+    }
+
+    #[test]
+    fn what_shapes_errors_stands_before_the_cors_filter_unless_it_decides_too() {
+        let found = list(vec![
+            ("Cors", Rank::Cors),
+            ours("problem-json", Place::Errors),
+        ]);
+        assert_eq!(
+            found,
+            [
+                "`problem-json` stands behind the CORS filter (line 1), which does not see its replies to errors without a body: browsers cannot read them"
+            ]
+        );
+        let chain = vec![
+            ("problem-json", Place::Errors),
+            ("rate-limit", Place::Decider),
+        ];
+        assert!(list(vec![("Cors", Rank::Cors), (CHAIN, Rank::Ours(chain))]).is_empty());
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub trait HttpContext {
     fn request_headers(&mut self, end_of_stream: bool) -> Action;
     fn response_headers(&mut self, end_of_stream: bool) -> Action;
     fn response_body(&mut self, size: usize, end_of_stream: bool) -> Action;
+    fn response_trailers(&mut self) -> Action;
     fn log(&mut self);
 }
 
@@ -132,7 +133,12 @@ pub extern "C" fn portcullis_on_response_body(id: u32, size: usize, end_of_strea
     request(id, |request| request.response_body(size, end_of_stream))
 }
 
-// A filter may declare these three as well; none acts in them.
+#[unsafe(no_mangle)]
+pub extern "C" fn portcullis_on_response_trailers(id: u32, _: usize) -> Action {
+    request(id, |request| request.response_trailers())
+}
+
+// A filter may declare these two as well; none acts in them.
 
 #[unsafe(no_mangle)]
 pub extern "C" fn portcullis_on_request_body(_: u32, _: usize, _: bool) -> Action {
@@ -141,11 +147,6 @@ pub extern "C" fn portcullis_on_request_body(_: u32, _: usize, _: bool) -> Actio
 
 #[unsafe(no_mangle)]
 pub extern "C" fn portcullis_on_request_trailers(_: u32, _: usize) -> Action {
-    Action::Continue
-}
-
-#[unsafe(no_mangle)]
-pub extern "C" fn portcullis_on_response_trailers(_: u32, _: usize) -> Action {
     Action::Continue
 }
 

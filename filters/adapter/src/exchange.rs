@@ -19,6 +19,8 @@ pub enum Phase {
     #[default]
     Request,
     Response,
+    /// The response's headers may have left already.
+    ResponseBody,
     /// After the end: both maps can be read, none changed.
     Finished,
 }
@@ -29,6 +31,8 @@ pub struct State {
     phase: Phase,
     request: Option<Rc<Headers>>,
     response: Option<Rc<Headers>>,
+    /// A reply that takes the response's place when the callback ends; its headers are then `response`.
+    replacement: Option<Reply>,
     facts: Facts,
 }
 
@@ -45,6 +49,8 @@ impl State {
 /// A request on the host.
 pub struct HostExchange<'a> {
     pub state: &'a mut State,
+    /// See [`portcullis_kit::chain::Bundle::SHARES_RESPONSE`].
+    pub shares_response: bool,
     /// Counts effects that the host refused.
     pub refused: MetricId,
 }
@@ -66,7 +72,7 @@ impl HostExchange<'_> {
 
     fn readable(&self, map: Map) -> bool {
         match map {
-            Map::Request => self.state.phase != Phase::Response,
+            Map::Request => matches!(self.state.phase, Phase::Request | Phase::Finished),
             _ => self.state.phase != Phase::Request,
         }
     }
@@ -113,6 +119,13 @@ impl HostExchange<'_> {
             self.increment(self.refused, 1);
             return;
         }
+        if self.state.replacement.is_some() {
+            // The response on the host goes nowhere.
+            if let Some(headers) = &mut self.state.response {
+                in_cache(Rc::make_mut(headers));
+            }
+            return;
+        }
         let done = on_host();
         if !self.note(done) {
             return;
@@ -145,6 +158,30 @@ impl HostExchange<'_> {
             || host::add_header(map, name, value),
             |headers| headers.add(name, value),
         );
+    }
+
+    /// Sends the reply that takes the response's place, with what the filters made of its headers.
+    #[inline(never)]
+    pub fn send_replacement(&mut self) {
+        let Some(reply) = self.state.replacement.take() else {
+            return;
+        };
+        let headers = self.state.response.take().unwrap_or_default();
+        // The status is an argument of its own.
+        let lines = headers.iter().filter(|(name, _)| *name != b":status");
+        self.send(&reply, &serialize(lines));
+    }
+
+    #[inline(never)]
+    fn send(&self, reply: &Reply, headers: &[u8]) {
+        let done = host::reply(
+            reply.status,
+            reply.details,
+            headers,
+            &reply.body,
+            reply.grpc_status.map_or(-1, i32::from),
+        );
+        self.note(done);
     }
 
     fn remove(&mut self, map: Map, name: &str) {
@@ -232,6 +269,15 @@ impl Exchange for HostExchange<'_> {
         self.remove(Map::Request, name);
     }
 
+    fn response_status(&mut self) -> Option<u16> {
+        let value = if self.shares_response {
+            self.response().get(":status")?.to_vec()
+        } else {
+            self.response_header(":status")?
+        };
+        std::str::from_utf8(&value).ok()?.parse().ok()
+    }
+
     fn response(&mut self) -> Rc<Headers> {
         self.all(Map::Response)
     }
@@ -262,21 +308,19 @@ impl Exchange for HostExchange<'_> {
     }
 
     fn reply(&mut self, reply: Reply) {
-        if self.state.phase != Phase::Request {
-            self.increment(self.refused, 1);
-            return;
+        match self.state.phase {
+            Phase::Request => {
+                let headers = reply.headers.iter();
+                let headers = headers.filter(|(_, value)| is_safe_value(value));
+                let headers = headers.map(|(name, value)| (name.as_bytes(), value.as_slice()));
+                self.send(&reply, &serialize(headers));
+            }
+            Phase::Response => {
+                self.state.response = Some(Rc::new(reply.to_response()));
+                self.state.replacement = Some(reply);
+            }
+            Phase::ResponseBody | Phase::Finished => self.increment(self.refused, 1),
         }
-        let headers = reply.headers.iter();
-        let headers = headers.filter(|(_, value)| is_safe_value(value));
-        let headers = headers.map(|(name, value)| (name.as_bytes(), value.as_slice()));
-        let done = host::reply(
-            reply.status,
-            reply.details,
-            &serialize(headers),
-            &reply.body,
-            reply.grpc_status.map_or(-1, i32::from),
-        );
-        self.note(done);
     }
 
     fn set_filter_state(&mut self, key: &str, value: &[u8]) {

@@ -34,6 +34,7 @@ impl<B: Bundle> Http<B> {
         self.state.enter(phase);
         let mut exchange = HostExchange {
             state: &mut self.state,
+            shares_response: B::SHARES_RESPONSE,
             refused: self.loaded.refused,
         };
         let result = callback(&self.loaded.bundle, &mut self.stream, &mut exchange);
@@ -67,13 +68,23 @@ impl<B: Bundle> HttpContext for Http<B> {
 
     fn response_headers(&mut self, end_of_stream: bool) -> Action {
         response_action(self.run(Phase::Response, |bundle, stream, exchange| {
-            bundle.response_headers(stream, exchange, end_of_stream)
+            let flow = bundle.response_headers(stream, exchange, end_of_stream);
+            if flow == Flow::Replied {
+                exchange.send_replacement();
+            }
+            flow
         }))
     }
 
     fn response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        response_action(self.run(Phase::Response, |bundle, stream, exchange| {
+        response_action(self.run(Phase::ResponseBody, |bundle, stream, exchange| {
             bundle.response_body(stream, exchange, size, end_of_stream)
+        }))
+    }
+
+    fn response_trailers(&mut self) -> Action {
+        response_action(self.run(Phase::ResponseBody, |bundle, stream, exchange| {
+            bundle.response_trailers(stream, exchange)
         }))
     }
 

@@ -157,6 +157,10 @@ impl HttpContext for Idle {
         Action::Continue
     }
 
+    fn response_trailers(&mut self) -> Action {
+        Action::Continue
+    }
+
     fn log(&mut self) {}
 }
 

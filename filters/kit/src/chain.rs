@@ -15,6 +15,8 @@ pub trait Bundle: Sized {
     /// The plugin's `root_id`.
     const NAME: &'static str;
     const CALLBACKS: Callbacks;
+    /// Whether several filters read response headers, so that one read of all of them serves best.
+    const SHARES_RESPONSE: bool;
     type Stream: Default;
 
     fn load(
@@ -45,6 +47,7 @@ pub trait Bundle: Sized {
         end_of_stream: bool,
     ) -> Flow;
 
+    fn response_trailers<X: Exchange>(&self, stream: &mut Self::Stream, exchange: &mut X) -> Flow;
     fn finished<X: Exchange>(&self, stream: &mut Self::Stream, exchange: &mut X);
     fn tick_period_ms(&self) -> Option<u32>;
     fn tick<W: Worker>(&self, worker: &mut W);
@@ -83,6 +86,12 @@ pub trait Links: Sized {
         exchange: &mut X,
         size: usize,
         end_of_stream: bool,
+        all: bool,
+    ) -> Flow;
+    fn response_trailers<X: Exchange>(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut X,
         all: bool,
     ) -> Flow;
     fn finished<X: Exchange>(&self, stream: &mut Self::Stream, exchange: &mut X);
@@ -157,6 +166,10 @@ impl Links for End {
         Flow::Continue
     }
 
+    fn response_trailers<X: Exchange>(&self, (): &mut (), _: &mut X, _: bool) -> Flow {
+        Flow::Continue
+    }
+
     fn finished<X: Exchange>(&self, (): &mut (), _: &mut X) {}
 
     fn tick_period_ms(&self) -> Option<u32> {
@@ -223,11 +236,13 @@ impl<F: Filter, Rest: Links> Links for Link<F, Rest> {
         let inner = self
             .rest
             .response_headers(&mut stream.rest, exchange, end_of_stream, all);
-        match &self.plugin {
-            Some(plugin) if inner == Flow::Continue && (stream.reached || all) => {
-                plugin.response_headers(&mut stream.own, exchange, end_of_stream)
-            }
-            _ => inner,
+        let Some(plugin) = self.plugin.as_ref().filter(|_| stream.reached || all) else {
+            return inner;
+        };
+        // Also what an inner filter holds back, or puts in the response's place: the outer ones' headers belong on it.
+        match plugin.response_headers(&mut stream.own, exchange, end_of_stream) {
+            Flow::Continue => inner,
+            stopped => stopped,
         }
     }
 
@@ -245,6 +260,21 @@ impl<F: Filter, Rest: Links> Links for Link<F, Rest> {
         match &self.plugin {
             Some(plugin) if inner == Flow::Continue && (stream.reached || all) => {
                 plugin.response_body(&mut stream.own, exchange, size, end_of_stream)
+            }
+            _ => inner,
+        }
+    }
+
+    fn response_trailers<X: Exchange>(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut X,
+        all: bool,
+    ) -> Flow {
+        let inner = self.rest.response_trailers(&mut stream.rest, exchange, all);
+        match &self.plugin {
+            Some(plugin) if inner == Flow::Continue && (stream.reached || all) => {
+                plugin.response_trailers(&mut stream.own, exchange)
             }
             _ => inner,
         }
@@ -306,6 +336,7 @@ impl<L: Links> Chain<L> {
 impl<L: Links> Bundle for Chain<L> {
     const NAME: &'static str = "portcullis";
     const CALLBACKS: Callbacks = L::CALLBACKS;
+    const SHARES_RESPONSE: bool = true;
     type Stream = ChainStream<L>;
 
     fn load(
@@ -359,6 +390,11 @@ impl<L: Links> Bundle for Chain<L> {
         let all = !stream.seen_request;
         self.0
             .response_body(&mut stream.links, exchange, size, end_of_stream, all)
+    }
+
+    fn response_trailers<X: Exchange>(&self, stream: &mut Self::Stream, exchange: &mut X) -> Flow {
+        let all = !stream.seen_request;
+        self.0.response_trailers(&mut stream.links, exchange, all)
     }
 
     fn finished<X: Exchange>(&self, stream: &mut Self::Stream, exchange: &mut X) {

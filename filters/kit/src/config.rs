@@ -14,11 +14,11 @@ mod secret;
 
 pub use de::from_value;
 pub use error::{ConfigError, Mistake, Rule, nearest};
-pub use log_line::{json_text, log_line};
-pub(crate) use log_line::{number_text, write_json};
+pub(crate) use log_line::number_text;
+pub use log_line::{json_text, log_line, write_json, write_text};
 pub use merge::merge;
 pub use path::{Path, Segment};
-pub use read::{fingerprint, read};
+pub use read::{fingerprint, parse, read};
 pub use secret::Secret;
 
 /// The environment in which `{env: NAME}` is looked up.

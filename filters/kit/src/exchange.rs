@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use crate::headers::Headers;
+use crate::headers::{Headers, is_safe_value};
 use crate::metrics::MetricId;
 
 /// The wall clock. It may step back (NTP).
@@ -97,6 +97,19 @@ pub struct Reply {
     pub details: &'static str,
 }
 
+impl Reply {
+    /// Its headers as those of a response, status first. Values that no header may have are left out.
+    pub fn to_response(&self) -> Headers {
+        let mut headers = Headers::from_lines([(":status", self.status.to_string())]);
+        for (name, value) in &self.headers {
+            if is_safe_value(value) {
+                headers.add(name, value);
+            }
+        }
+        headers
+    }
+}
+
 /// One request and its response, as a filter sees them. Request headers can be read and changed in the request phase
 /// only, response headers in the response phase only; out of phase a read is empty and a change is dropped.
 pub trait Exchange: Clock + Randomness + Properties + SharedData + Metrics + Log {
@@ -110,6 +123,12 @@ pub trait Exchange: Clock + Randomness + Properties + SharedData + Metrics + Log
     fn add_request_header(&mut self, name: &str, value: &[u8]);
     fn remove_request_header(&mut self, name: &str);
 
+    /// The response's status. One read of all headers where another filter of the plugin reads them anyway, else of this one.
+    fn response_status(&mut self) -> Option<u16> {
+        let value = self.response_header(":status")?;
+        std::str::from_utf8(&value).ok()?.parse().ok()
+    }
+
     /// All response headers: one host call until something is changed, which makes the next read a host call again.
     fn response(&mut self) -> Rc<Headers>;
     fn response_header(&mut self, name: &str) -> Option<Vec<u8>>;
@@ -122,7 +141,9 @@ pub trait Exchange: Clock + Randomness + Properties + SharedData + Metrics + Log
     /// Replaces `len` bytes from `start` of this callback's response body.
     fn replace_response_body(&mut self, start: usize, len: usize, by: &[u8]);
 
-    /// Answers the request instead of the upstream. Only in the request phase; return [`crate::Flow::Replied`] after it.
+    /// Answers the request instead of the upstream; return [`crate::Flow::Replied`] after it. In the request phase, or from
+    /// response headers that have no body: there the reply takes the response's place, outer filters of the same plugin
+    /// see it as the response, and no filter of another plugin does.
     fn reply(&mut self, reply: Reply);
 
     /// Publishes a value under one segment: later wasm filters read it as property `key`, access logs as

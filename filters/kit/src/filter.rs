@@ -198,6 +198,17 @@ pub trait Filter: Sized {
         Flow::Continue
     }
 
+    /// The response ends with trailers: its last body callback did not say that it was the last. What the body callbacks
+    /// paused for can still be changed.
+    fn response_trailers<X: Exchange>(
+        &self,
+        _profile: &Self::Profile,
+        _stream: &mut Self::Stream,
+        _exchange: &mut X,
+    ) -> Flow {
+        Flow::Continue
+    }
+
     /// After the response's end, the client's abort or the upstream's death. Both header maps can be read.
     fn finished<X: Exchange>(
         &self,

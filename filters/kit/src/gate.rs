@@ -101,6 +101,10 @@ impl<X: Exchange> Exchange for Gate<'_, X> {
         self.inner.request_header(name)
     }
 
+    fn response_status(&mut self) -> Option<u16> {
+        self.inner.response_status()
+    }
+
     fn response(&mut self) -> Rc<Headers> {
         self.inner.response()
     }

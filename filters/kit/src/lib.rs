@@ -15,6 +15,7 @@ pub mod glob;
 pub mod headers;
 pub mod metrics;
 pub mod plugin;
+pub mod presets;
 pub mod problem;
 pub mod property;
 pub mod random;

@@ -109,6 +109,12 @@ impl<F: Filter> Plugin<F> {
         self.profiles.iter().map(|profile| profile.name.as_str())
     }
 
+    /// The settings at the top, as [`Plugin::profile`] gives them.
+    pub fn default_profile(&self) -> Option<(Mode, &F::Profile)> {
+        let profile = self.profiles.first()?;
+        Some((profile.mode, &profile.compiled))
+    }
+
     /// The filter's own state.
     pub fn filter(&self) -> &F {
         &self.filter
@@ -300,6 +306,7 @@ pub(crate) fn wrong(found: &Value, path: Path) -> ConfigError {
 impl<F: Filter> Bundle for Plugin<F> {
     const NAME: &'static str = F::NAME;
     const CALLBACKS: Callbacks = F::CALLBACKS;
+    const SHARES_RESPONSE: bool = false;
     type Stream = Stream<F>;
 
     fn load(
@@ -343,6 +350,13 @@ impl<F: Filter> Bundle for Plugin<F> {
     ) -> Flow {
         self.run(stream, exchange, |filter, profile, own, gate| {
             let flow = filter.response_body(profile, own, gate, size, end_of_stream);
+            gate.allow(flow)
+        })
+    }
+
+    fn response_trailers<X: Exchange>(&self, stream: &mut Self::Stream, exchange: &mut X) -> Flow {
+        self.run(stream, exchange, |filter, profile, own, gate| {
+            let flow = filter.response_trailers(profile, own, gate);
             gate.allow(flow)
         })
     }

@@ -54,7 +54,7 @@ impl Problem {
     #[inline]
     pub fn request_id(mut self, id: Option<&str>) -> Self {
         if let Some(id) = id {
-            self.instance = instance(id);
+            self.instance = urn(id);
             self = self.extension("request_id", id);
         }
         self
@@ -117,7 +117,7 @@ impl Problem {
 /// when the settings were loaded.
 #[inline(never)]
 pub fn put_request_id(document: &mut String, id: &str) {
-    if let Some(instance) = instance(id) {
+    if let Some(instance) = urn(id) {
         document.push_str(",\"instance\":");
         document.push_str(&json_text(&instance));
     }
@@ -125,9 +125,10 @@ pub fn put_request_id(document: &mut String, id: &str) {
     document.push_str(&json_text(id));
 }
 
+/// `urn:uuid:` and the id in lower case (RFC 9562 §4), if it is a UUID.
 #[inline]
-fn instance(id: &str) -> Option<String> {
-    is_uuid(id).then(|| format!("urn:uuid:{}", id.to_ascii_lowercase()))
+pub fn urn(id: &str) -> Option<String> {
+    is_uuid(id).then(|| ["urn:uuid:", &id.to_ascii_lowercase()].concat())
 }
 
 #[inline]

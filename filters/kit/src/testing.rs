@@ -362,6 +362,10 @@ impl Exchange for Fake {
     }
 
     fn reply(&mut self, reply: Reply) {
+        if self.phase == Phase::Response {
+            self.response = reply.to_response();
+            self.body.clone_from(&reply.body);
+        }
         self.replies.push(reply);
     }
 
@@ -417,9 +421,38 @@ impl<B: Bundle> Bench<B> {
 
     /// Runs the response phase over the response that stands in `fake`.
     pub fn respond(&self, fake: &mut Fake, stream: &mut B::Stream) -> Flow {
+        self.headers(fake, stream, false)
+    }
+
+    /// Runs the response phase over the response that stands in `fake`, and says whether it ends there.
+    pub fn headers(&self, fake: &mut Fake, stream: &mut B::Stream, ends: bool) -> Flow {
         fake.names = self.names.clone();
         fake.phase = Phase::Response;
-        self.bundle.response_headers(stream, fake, false)
+        self.bundle.response_headers(stream, fake, ends)
+    }
+
+    /// Runs a piece of the response's body, which is added to what earlier pieces left in `fake.body`. What a host sends on
+    /// (unless the piece was paused) is taken out of it.
+    pub fn body(
+        &self,
+        fake: &mut Fake,
+        stream: &mut B::Stream,
+        piece: &[u8],
+        ends: bool,
+    ) -> Vec<u8> {
+        fake.body = piece.to_vec();
+        match self.bundle.response_body(stream, fake, piece.len(), ends) {
+            // As on Envoy: what waits is not shown again with the next piece, and these filters leave nothing there.
+            Flow::Pause => Vec::new(),
+            _ => std::mem::take(&mut fake.body),
+        }
+    }
+
+    /// Runs the trailers; gives what waited for them.
+    pub fn trailers(&self, fake: &mut Fake, stream: &mut B::Stream) -> Vec<u8> {
+        fake.body.clear();
+        self.bundle.response_trailers(stream, fake);
+        std::mem::take(&mut fake.body)
     }
 
     pub fn finish(&self, fake: &mut Fake, stream: &mut B::Stream) {
@@ -433,12 +466,7 @@ impl<B: Bundle> Bench<B> {
         match self.request(&mut fake, &mut stream) {
             Flow::Replied => {
                 if let Some(reply) = fake.replies.last() {
-                    let status = reply.status.to_string();
-                    let mut response = Headers::from_lines([(":status", status)]);
-                    for (name, value) in &reply.headers {
-                        response.add(name, value);
-                    }
-                    fake.response = response;
+                    fake.response = reply.to_response();
                 }
             }
             _ => {

@@ -4,18 +4,21 @@
 //! several `http_filters` entries can share this module and its VM.
 
 use portcullis_kit::chain::{Chain, End, Link};
+use problem_json::ProblemJson;
 use rate_limit::RateLimit;
 use request_tracing::RequestTracing;
 use security_headers::SecurityHeaders;
 
 /// The chain, outermost filter first. Tracing comes before the filters that answer requests themselves, so that their
-/// answers carry a request id too.
-pub type Portcullis = Chain<Link<RequestTracing, Link<SecurityHeaders, Link<RateLimit, End>>>>;
+/// answers carry a request id too, and problem-json before those whose errors it shapes.
+pub type Portcullis =
+    Chain<Link<RequestTracing, Link<SecurityHeaders, Link<ProblemJson, Link<RateLimit, End>>>>>;
 
 #[cfg(all(target_os = "wasi", feature = "module"))]
 portcullis_adapter::export!(
     Portcullis,
     portcullis_kit::plugin::Plugin<RequestTracing>,
     portcullis_kit::plugin::Plugin<SecurityHeaders>,
+    portcullis_kit::plugin::Plugin<ProblemJson>,
     portcullis_kit::plugin::Plugin<RateLimit>,
 );

@@ -298,6 +298,17 @@ mod tests {
     }
 
     #[test]
+    fn every_preset_keeps_to_the_rules_for_settings() {
+        use crate::presets::Preset;
+        for preset in [Preset::Api, Preset::Web, Preset::WebNonce] {
+            assert!(parse(preset.csp().unwrap()).is_ok());
+            for header in preset.headers() {
+                assert!(crate::values::check(header.name, header.value).is_ok());
+            }
+        }
+    }
+
+    #[test]
     fn a_policy_that_browsers_would_half_ignore_is_refused() {
         for (text, expected) in [
             ("", "the policy is empty"),

@@ -29,7 +29,6 @@ mod lookup;
 mod mistake;
 pub mod nonce;
 pub mod origin;
-pub mod presets;
 mod profile;
 mod refusal;
 mod reporting;
@@ -39,6 +38,7 @@ mod tls;
 mod values;
 
 pub use filter::{SecurityHeaders, Stream};
+pub use portcullis_kit::presets;
 pub use profile::Profile;
 pub use settings::Settings;
 

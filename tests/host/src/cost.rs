@@ -13,6 +13,7 @@ pub enum Phase {
     RequestBody,
     ResponseHeaders,
     ResponseBody,
+    ResponseTrailers,
     Log,
     /// A stream's context goes.
     Delete,
@@ -22,7 +23,10 @@ pub enum Phase {
 
 impl Phase {
     pub fn is_response(self) -> bool {
-        matches!(self, Self::ResponseHeaders | Self::ResponseBody)
+        matches!(
+            self,
+            Self::ResponseHeaders | Self::ResponseBody | Self::ResponseTrailers
+        )
     }
 }
 

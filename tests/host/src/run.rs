@@ -165,22 +165,36 @@ impl Plugin {
         passed: &mut Passed,
     ) -> Result<(), Trap> {
         let count = count(response.headers.len());
-        let ends = u32::from(response.body.is_empty());
+        let ends = u32::from(response.body.is_empty() && !response.trailers);
+        let answered = self.stream().reply.is_some();
         self.stream().response = response.headers;
         self.stream().response_open = true;
         let action = self.run(Phase::ResponseHeaders, |store, callbacks| {
             act(store, &callbacks.response_headers, (context, count, ends))
         })?;
-        if action != CONTINUE {
+        let replaced = self.stream().reply.clone().filter(|_| !answered);
+        if let Some(reply) = replaced {
+            // It goes to the client as it is: Envoy shows it to no filter.
+            let request = self.stream().request.clone();
+            let response = local_response(&reply, &request);
+            self.stream().response = response.headers;
+            passed.body = response.body.concat();
+            return Ok(());
+        }
+        // What waits for its body can still be changed.
+        let waits = action != CONTINUE;
+        if waits && ends == 1 {
             passed.hangs_in = Some(Phase::ResponseHeaders);
             return Ok(());
         }
-        self.stream().response_open = false;
+        self.stream().response_open = waits;
+        let mut headers_left = !waits;
         let last = response.body.len().saturating_sub(1);
         for (at, chunk) in response.body.iter().enumerate() {
             let held = self.stream().response_body.get_or_insert_default();
             held.extend_from_slice(chunk);
-            let arguments = (context, count_of(held), u32::from(at == last));
+            let ends = u32::from(at == last && !response.trailers);
+            let arguments = (context, count_of(held), ends);
             let action = self.run(Phase::ResponseBody, |store, callbacks| {
                 act(store, &callbacks.response_body, arguments)
             })?;
@@ -188,10 +202,30 @@ impl Plugin {
                 CONTINUE => {
                     let sent = self.stream().response_body.take();
                     passed.body.extend(sent.unwrap_or_default());
+                    headers_left = true;
+                    self.stream().response_open = false;
                 }
-                _ if at == last => passed.hangs_in = Some(Phase::ResponseBody),
+                _ if ends == 1 => passed.hangs_in = Some(Phase::ResponseBody),
                 _ => {}
             }
+        }
+        if response.trailers {
+            let action = self.run(Phase::ResponseTrailers, |store, callbacks| match &callbacks
+                .response_trailers
+            {
+                Some(callback) => callback.call(store, (context, 1)),
+                None => Ok(CONTINUE),
+            })?;
+            if action == CONTINUE {
+                let held = self.stream().response_body.take();
+                passed.body.extend(held.unwrap_or_default());
+                headers_left = true;
+            } else {
+                passed.hangs_in = Some(Phase::ResponseTrailers);
+            }
+        }
+        if !headers_left && passed.hangs_in.is_none() {
+            passed.hangs_in = Some(Phase::ResponseHeaders);
         }
         self.stream().response_body = None;
         Ok(())
@@ -236,7 +270,11 @@ fn local_response(reply: &Reply, request: &Lines) -> Response {
             body.push(reply.body.clone());
         }
     }
-    Response { headers, body }
+    Response {
+        headers,
+        body,
+        trailers: false,
+    }
 }
 
 fn count(lines: usize) -> u32 {

@@ -114,6 +114,8 @@ pub struct Response {
     pub headers: Lines,
     /// The body as it arrives; none at all is a response that ends with its headers.
     pub body: Vec<Vec<u8>>,
+    /// Whether trailers come after the body: its last piece is then not told to be the last.
+    pub trailers: bool,
 }
 
 impl Response {
@@ -121,7 +123,14 @@ impl Response {
         Self {
             headers: Lines::new([(":status", status.to_string())]),
             body: Vec::new(),
+            trailers: false,
         }
+    }
+
+    #[must_use]
+    pub fn with_trailers(mut self) -> Self {
+        self.trailers = true;
+        self
     }
 
     #[must_use]

@@ -172,7 +172,22 @@ fn a_reply_goes_to_the_client_through_the_filters_own_response_phase() {
 }
 
 #[test]
-fn a_reply_in_the_response_phase_is_dropped_and_counted() {
+fn a_reply_from_response_headers_takes_the_responses_place() {
+    let outcome = run(&[
+        "response_headers reply 403 short x-r 1",
+        "response_headers add_response_header x-late 1",
+        "response_headers remove_response_header x-r",
+        "response_headers response",
+    ]);
+    assert_eq!(outcome.status(), Some(403));
+    assert_eq!(outcome.body, b"short");
+    assert_eq!(outcome.response.text("x-late").as_deref(), Some("1"));
+    assert_eq!(outcome.response.text("x-r"), None);
+    assert_eq!(refusals(&outcome), 0);
+}
+
+#[test]
+fn a_reply_once_the_body_passes_is_dropped_and_counted() {
     let outcome = run(&["response_body reply 500 late"]);
     assert_eq!(
         (outcome.reply.as_ref(), outcome.status()),

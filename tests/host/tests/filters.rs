@@ -26,7 +26,25 @@ fn a_module_exports_only_what_its_filters_need() {
     for (module, needed) in [
         ("security_headers", headers.as_slice()),
         ("request_tracing", &[headers[0], headers[1], "proxy_on_log"]),
-        ("portcullis", &[headers[0], headers[1], "proxy_on_log"]),
+        (
+            "problem_json",
+            &[
+                headers[0],
+                headers[1],
+                "proxy_on_response_body",
+                "proxy_on_response_trailers",
+            ],
+        ),
+        (
+            "portcullis",
+            &[
+                headers[0],
+                headers[1],
+                "proxy_on_response_body",
+                "proxy_on_response_trailers",
+                "proxy_on_log",
+            ],
+        ),
         ("test/noop", &headers),
     ] {
         let module_file = Module::load(&dist(module));

@@ -10,6 +10,7 @@
     reason = "only tests use this crate; a panic is how a test fails"
 )]
 
+pub mod errors;
 pub mod everything;
 pub mod expect;
 pub mod hardened;

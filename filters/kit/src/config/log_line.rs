@@ -5,13 +5,13 @@ use serde_json::Value;
 /// A JSON string, quotes and escapes included.
 pub fn json_text(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
-    quote(&mut quoted, text);
+    write_text(&mut quoted, text);
     quoted
 }
 
-/// As RFC 8259 section 7 asks, in the shortest form.
+/// A JSON string added to what is there, escaped as RFC 8259 section 7 asks, in the shortest form.
 #[inline(never)]
-fn quote(out: &mut String, text: &str) {
+pub fn write_text(out: &mut String, text: &str) {
     out.push('"');
     let mut clean = 0;
     for (at, byte) in text.bytes().enumerate() {
@@ -43,10 +43,10 @@ fn quote(out: &mut String, text: &str) {
 #[inline(never)]
 pub fn log_line(event: &str, fields: &[(&str, Value)]) -> String {
     let mut line = String::from("{\"event\":");
-    quote(&mut line, event);
+    write_text(&mut line, event);
     for (name, value) in fields {
         line.push(',');
-        quote(&mut line, name);
+        write_text(&mut line, name);
         line.push(':');
         write_json(&mut line, value);
     }
@@ -80,13 +80,13 @@ pub(crate) fn number_text(number: &serde_json::Number) -> String {
 }
 
 /// Compact JSON. serde_json's own writer is generic over more than is needed here and costs each module 20 kB.
-pub(crate) fn write_json(out: &mut String, value: &Value) {
+pub fn write_json(out: &mut String, value: &Value) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(true) => out.push_str("true"),
         Value::Bool(false) => out.push_str("false"),
         Value::Number(number) => out.push_str(&number_text(number)),
-        Value::String(text) => quote(out, text),
+        Value::String(text) => write_text(out, text),
         Value::Array(items) => {
             out.push('[');
             for (at, item) in items.iter().enumerate() {
@@ -103,7 +103,7 @@ pub(crate) fn write_json(out: &mut String, value: &Value) {
                 if at > 0 {
                     out.push(',');
                 }
-                quote(out, key);
+                write_text(out, key);
                 out.push(':');
                 write_json(out, item);
             }

@@ -27,6 +27,12 @@ pub fn read(bytes: &[u8]) -> Result<Value, ConfigError> {
     json(bytes)
 }
 
+/// Any JSON text as one value; none where it is not JSON, nests deeper than 128, or gives a name twice.
+#[inline(never)]
+pub fn parse(bytes: &[u8]) -> Option<Value> {
+    json(bytes).ok()
+}
+
 /// SHA-256 of the configuration as it arrived, in hex: names a configuration in logs without showing it.
 #[inline(never)]
 pub fn fingerprint(bytes: &[u8]) -> String {
@@ -184,6 +190,26 @@ mod tests {
         assert_eq!(read(settings.to_string().as_bytes()).unwrap(), settings);
         let pretty = format!("\n{}", serde_json::to_string_pretty(&settings).unwrap());
         assert_eq!(read(pretty.as_bytes()).unwrap(), settings);
+    }
+
+    #[test]
+    fn text_that_means_no_one_thing_is_no_value() {
+        assert_eq!(
+            parse(br#" {"a": [1, null]} "#),
+            Some(json!({"a": [1, null]}))
+        );
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        for text in [
+            "",
+            "{",
+            "{} x",
+            r#"{"a": 1, "a": 1}"#,
+            "[1e999]",
+            deep.as_str(),
+        ] {
+            assert_eq!(parse(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(parse(b"\"\xff\""), None);
     }
 
     #[test]

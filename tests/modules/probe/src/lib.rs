@@ -38,6 +38,7 @@ impl Filter for Probe {
     const CALLBACKS: Callbacks = Callbacks::REQUEST_HEADERS
         .and(Callbacks::RESPONSE_HEADERS)
         .and(Callbacks::RESPONSE_BODY)
+        .and(Callbacks::RESPONSE_TRAILERS)
         .and(Callbacks::LOG)
         .and(Callbacks::TICK)
         .and(Callbacks::CALLOUT);
@@ -92,6 +93,15 @@ impl Filter for Probe {
         _: bool,
     ) -> Flow {
         run("response_body", commands, metrics, exchange)
+    }
+
+    fn response_trailers<X: Exchange>(
+        &self,
+        metrics: &Metrics,
+        commands: &mut Vec<Command>,
+        exchange: &mut X,
+    ) -> Flow {
+        run("response_trailers", commands, metrics, exchange)
     }
 
     fn finished<X: Exchange>(

@@ -1,0 +1,549 @@
+//! From the settings of one profile to what requests use. Every mistake is found here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use portcullis_kit::filter::Compiling;
+use portcullis_kit::headers::is_token;
+use portcullis_kit::{ConfigError, Mistake, Path};
+
+use crate::negotiate::Offers;
+use crate::profile::{Code, Counters, Left, Profile, Source, Statuses};
+use crate::redact::{Kind, Kinds, Mode, PatternError, Redaction};
+use crate::settings::{Body, Empty, Format, Instance, Redact, RedactMode, Settings, Text};
+use crate::titles::{Language, Override};
+
+/// What is wrong, and what to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettingsMistake {
+    Status(String),
+    NoStatuses,
+    NeverRewritten(u16),
+    SentStatus(u16),
+    Uri,
+    EmptyText,
+    StatusNeedsHold,
+    EmptyCode,
+    NoLanguages,
+    Language(String),
+    LanguageTwice(String),
+    LanguageWithoutTexts(String),
+    TextsUnused(String),
+    NoFormats,
+    NoJson,
+    FormatTwice,
+    MaxBytes,
+    HeaderName,
+    Framing,
+    Kept,
+    RepliesNowhere,
+    NonceInReply,
+    NothingAllowed,
+}
+
+impl fmt::Display for SettingsMistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Status(found) => {
+                return write!(
+                    f,
+                    "`{found}` is no error status; write a code from 400 to 599, as `\"404\"`, or `4xx` or `5xx`"
+                );
+            }
+            Self::NoStatuses => {
+                "the list is empty, so nothing is rewritten; write `mode: off` if that is meant"
+            }
+            Self::NeverRewritten(status) => {
+                return write!(
+                    f,
+                    "{status} is not among `statuses`, so this has no effect; add it there or take this out"
+                );
+            }
+            Self::SentStatus(status) => {
+                return write!(
+                    f,
+                    "{status} cannot be sent in place of an error; a code from 400 to 599 can"
+                );
+            }
+            Self::Uri => {
+                "this is no absolute URI; write one with its scheme, as `https://api.example.com/problems/limit`"
+            }
+            Self::EmptyText => "the text is empty; write one, or take the key out",
+            Self::StatusNeedsHold => {
+                "the status has left before the code is known; write `body: hold`, or take this out"
+            }
+            Self::EmptyCode => "a code has at least one character",
+            Self::NoLanguages => "the list is empty; name at least one language",
+            Self::Language(found) => {
+                return write!(f, "`{found}` is no language tag; write one as `en` or `pt-BR`");
+            }
+            Self::LanguageTwice(tag) => {
+                return write!(f, "`{tag}` stands here twice; take one out");
+            }
+            Self::LanguageWithoutTexts(tag) => {
+                return write!(
+                    f,
+                    "there are no texts in `{tag}`; write them under `texts`, or take it out (`en` and `de` are there by themselves)"
+                );
+            }
+            Self::TextsUnused(tag) => {
+                return write!(
+                    f,
+                    "`{tag}` is not among `languages`; add it there or take these out"
+                );
+            }
+            Self::NoFormats => "the list is empty; write at least `json`",
+            Self::NoJson => "`json` has to be among them: it is what a client gets that asks for nothing",
+            Self::FormatTwice => "a format stands here twice; take one out",
+            Self::MaxBytes => "between 1024 and 1048576 bytes can be read",
+            Self::HeaderName => {
+                "this is no header name; it holds letters, digits and `-`"
+            }
+            Self::Framing => {
+                "this header says how the message is sent, and only the proxy knows that; take it out"
+            }
+            Self::Kept => {
+                "clients need this header on errors; take it out, or remove it where it is made"
+            }
+            Self::RepliesNowhere => {
+                "with `empty: leave` there are no replies that could carry these; take one of the two out"
+            }
+            Self::NothingAllowed => {
+                "without patterns nothing is on the list, so no text would pass; write some, or `upstream: {json: drop}` if that is meant"
+            }
+            Self::NonceInReply => {
+                "the pages made here hold nothing that a nonce could allow; write `web`"
+            }
+        })
+    }
+}
+
+/// Compiles one profile.
+///
+/// # Errors
+/// The first setting that cannot be meant, with its path and what to change.
+pub fn compile(settings: &Settings, compiling: &Compiling<'_>) -> Result<Profile, ConfigError> {
+    let top = Path::top;
+    let statuses = statuses(settings)?;
+    let hold = settings.body == Body::Hold;
+    let formats = formats(settings)?;
+    let languages = languages(settings)?;
+    let max_bytes = settings.upstream.max_bytes;
+    if !(1024..=1_048_576).contains(&max_bytes) {
+        return Err(rule(
+            top().key("upstream").key("max_bytes"),
+            SettingsMistake::MaxBytes,
+        ));
+    }
+    let by_status = |key: &str| StatusKeys {
+        path: top().key(key),
+        statuses,
+    };
+    let map_status = by_status("map_status").read(&settings.map_status, |sent, path| {
+        sendable(*sent, path).map(|()| *sent)
+    })?;
+    let types = by_status("types").read(&settings.types, |uri, path| {
+        absolute(uri, path).map(|()| uri.clone())
+    })?;
+    let categories = by_status("categories").read(&settings.categories, |it, _| Ok(*it))?;
+    let retryable = by_status("retryable").read(&settings.retryable, |it, _| Ok(*it))?;
+    if let Instance::Prefix(uri) = &settings.instance {
+        absolute(uri, top().key("instance").key("prefix"))?;
+    }
+    reply_headers(settings)?;
+    let mut varies_by = Vec::new();
+    if formats.len() > 1 {
+        varies_by.push("Accept");
+    }
+    if languages.len() > 1 {
+        varies_by.push("Accept-Language");
+    }
+    Ok(Profile {
+        statuses,
+        map_status,
+        types,
+        codes: codes(settings, hold)?,
+        negotiates: !varies_by.is_empty(),
+        varies_by,
+        languages,
+        instance: settings.instance.clone(),
+        categories,
+        retryable,
+        timestamp: settings.timestamp,
+        problem: settings.upstream.problem,
+        json: settings.upstream.json,
+        oauth: settings.upstream.oauth,
+        allow_server_text: settings.upstream.allow_server_text.clone(),
+        max_bytes: max_bytes as usize,
+        redaction: redaction(&settings.redact)?,
+        offers: Offers {
+            xml: formats.contains(&Format::Xml),
+            html: formats.contains(&Format::Html),
+            markdown: formats.contains(&Format::Markdown),
+        },
+        hold,
+        reply_to_empty: settings.empty == Empty::Reply,
+        reply_headers: settings.reply_headers.headers().collect(),
+        reply_csp: settings.reply_headers.csp(),
+        remove_headers: removed_headers(&settings.remove_headers)?,
+        counters: counters(compiling),
+    })
+}
+
+fn redaction(given: &Redact) -> Result<Redaction, ConfigError> {
+    let path = |key: &str| Path::top().key("redact").key(key);
+    let mut kinds = Kinds::ALL;
+    if let Some(named) = &given.kinds {
+        kinds = Kinds::NONE;
+        for (at, name) in named.iter().enumerate() {
+            let Some(kind) = Kind::named(name) else {
+                let mistake = Mistake::UnknownValue {
+                    value: name.clone(),
+                    allowed: Kind::names().collect(),
+                };
+                return Err(ConfigError::new(path("kinds").index(at), mistake));
+            };
+            kinds = kinds.with(kind);
+        }
+    }
+    let mode = match given.mode {
+        RedactMode::DenyList => Mode::DenyList,
+        RedactMode::AllowList if given.patterns.is_empty() => {
+            return Err(rule(path("mode"), SettingsMistake::NothingAllowed));
+        }
+        RedactMode::AllowList => Mode::AllowList,
+    };
+    let patterns: Vec<&str> = given.patterns.iter().map(String::as_str).collect();
+    Redaction::new(kinds, mode, &patterns).map_err(|error| {
+        let at = match &error {
+            PatternError::Syntax { index, .. } | PatternError::Empty { index } => *index,
+        };
+        ConfigError::rule(path("patterns").index(at), error)
+    })
+}
+
+#[cold]
+fn rule(path: Path, mistake: SettingsMistake) -> ConfigError {
+    ConfigError::rule(path, mistake)
+}
+
+fn statuses(settings: &Settings) -> Result<Statuses, ConfigError> {
+    let mut set = Statuses::default();
+    let Some(given) = &settings.statuses else {
+        (400..600).for_each(|status| set.insert(status));
+        return Ok(set);
+    };
+    let path = || Path::top().key("statuses");
+    if given.is_empty() {
+        return Err(rule(path(), SettingsMistake::NoStatuses));
+    }
+    for (at, written) in given.iter().enumerate() {
+        match written.0.as_str() {
+            "4xx" => (400..500).for_each(|status| set.insert(status)),
+            "5xx" => (500..600).for_each(|status| set.insert(status)),
+            code => set.insert(error_status(code, || path().index(at))?),
+        }
+    }
+    Ok(set)
+}
+
+fn error_status(written: &str, path: impl FnOnce() -> Path) -> Result<u16, ConfigError> {
+    written
+        .parse()
+        .ok()
+        .filter(|status| (400..600).contains(status) && written.len() == 3)
+        .ok_or_else(|| rule(path(), SettingsMistake::Status(written.to_owned())))
+}
+
+/// A map whose keys are status codes that are rewritten.
+struct StatusKeys {
+    path: Path,
+    statuses: Statuses,
+}
+
+impl StatusKeys {
+    fn read<T, U>(
+        &self,
+        written: &BTreeMap<String, T>,
+        value: impl Fn(&T, Path) -> Result<U, ConfigError>,
+    ) -> Result<BTreeMap<u16, U>, ConfigError> {
+        let mut read = BTreeMap::new();
+        for (key, given) in written {
+            let path = || self.path.clone().key(key.as_str());
+            let status = error_status(key, path)?;
+            if !self.statuses.contains(status) {
+                return Err(rule(path(), SettingsMistake::NeverRewritten(status)));
+            }
+            read.insert(status, value(given, path())?);
+        }
+        Ok(read)
+    }
+}
+
+fn sendable(status: u16, path: Path) -> Result<(), ConfigError> {
+    if (400..600).contains(&status) {
+        return Ok(());
+    }
+    Err(rule(path, SettingsMistake::SentStatus(status)))
+}
+
+/// RFC 3986 §4.3, without the characters that no URI has.
+fn absolute(uri: &str, path: Path) -> Result<(), ConfigError> {
+    let legal = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
+    let scheme = uri.split_once(':').filter(|(scheme, rest)| {
+        let mut bytes = scheme.bytes();
+        bytes
+            .next()
+            .is_some_and(|first| first.is_ascii_alphabetic())
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+            && !rest.is_empty()
+    });
+    if scheme.is_some() && uri.bytes().all(legal) {
+        return Ok(());
+    }
+    Err(rule(path, SettingsMistake::Uri))
+}
+
+fn codes(settings: &Settings, hold: bool) -> Result<BTreeMap<String, Code>, ConfigError> {
+    let mut codes = BTreeMap::new();
+    for (name, given) in &settings.codes {
+        let path = |key: &str| Path::top().key("codes").key(name.as_str()).key(key);
+        if name.is_empty() {
+            let path = Path::top().key("codes");
+            return Err(rule(path, SettingsMistake::EmptyCode));
+        }
+        if let Some(uri) = &given.kind {
+            absolute(uri, path("type"))?;
+        }
+        not_empty(given.title.as_ref(), || path("title"))?;
+        not_empty(given.detail.as_ref(), || path("detail"))?;
+        if let Some(status) = given.status {
+            if !hold {
+                return Err(rule(path("status"), SettingsMistake::StatusNeedsHold));
+            }
+            sendable(status, path("status"))?;
+        }
+        let code = Code {
+            kind: given.kind.clone(),
+            title: given.title.clone(),
+            detail: given.detail.clone(),
+            status: given.status,
+        };
+        codes.insert(name.clone(), code);
+    }
+    Ok(codes)
+}
+
+fn not_empty(text: Option<&String>, path: impl FnOnce() -> Path) -> Result<(), ConfigError> {
+    match text {
+        Some(text) if text.trim().is_empty() => Err(rule(path(), SettingsMistake::EmptyText)),
+        _ => Ok(()),
+    }
+}
+
+fn languages(settings: &Settings) -> Result<Vec<Language>, ConfigError> {
+    let path = || Path::top().key("languages");
+    let written = settings
+        .languages
+        .clone()
+        .unwrap_or_else(|| vec!["en".to_owned()]);
+    if written.is_empty() {
+        return Err(rule(path(), SettingsMistake::NoLanguages));
+    }
+    let known = |tag: &str, other: &str| tag.eq_ignore_ascii_case(other);
+    for tag in settings.texts.keys() {
+        if !written.iter().any(|listed| known(listed, tag)) {
+            let path = Path::top().key("texts").key(tag.as_str());
+            return Err(rule(path, SettingsMistake::TextsUnused(tag.clone())));
+        }
+    }
+    let mut languages: Vec<Language> = Vec::with_capacity(written.len());
+    for (at, tag) in written.iter().enumerate() {
+        let path = || path().index(at);
+        if !is_language_tag(tag) {
+            return Err(rule(path(), SettingsMistake::Language(tag.clone())));
+        }
+        if languages.iter().any(|earlier| known(&earlier.tag, tag)) {
+            return Err(rule(path(), SettingsMistake::LanguageTwice(tag.clone())));
+        }
+        let own = settings.texts.iter().find(|(other, _)| known(other, tag));
+        let primary = tag.split('-').next().unwrap_or_default();
+        if own.is_none() && !known(primary, "en") && !known(primary, "de") {
+            return Err(rule(
+                path(),
+                SettingsMistake::LanguageWithoutTexts(tag.clone()),
+            ));
+        }
+        let overrides =
+            own.map_or_else(|| Ok(Vec::new()), |(name, texts)| overrides(name, texts))?;
+        languages.push(Language::with_overrides(tag, overrides));
+    }
+    Ok(languages)
+}
+
+/// BCP 47, as far as a list of texts can differ by it: `en`, `pt-BR`, `zh-Hant-TW`.
+fn is_language_tag(tag: &str) -> bool {
+    let mut parts = tag.split('-');
+    let primary = parts.next().unwrap_or_default();
+    (2..=3).contains(&primary.len())
+        && primary.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && parts.all(|part| {
+            (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
+}
+
+fn overrides(language: &str, texts: &BTreeMap<String, Text>) -> Result<Vec<Override>, ConfigError> {
+    let mut overrides = Vec::with_capacity(texts.len());
+    for (status, text) in texts {
+        let path = || Path::top().key("texts").key(language).key(status.as_str());
+        let code = error_status(status, path)?;
+        not_empty(text.title.as_ref(), || path().key("title"))?;
+        not_empty(text.detail.as_ref(), || path().key("detail"))?;
+        overrides.push(Override {
+            status: code,
+            title: text.title.clone(),
+            detail: text.detail.clone(),
+        });
+    }
+    Ok(overrides)
+}
+
+fn formats(settings: &Settings) -> Result<Vec<Format>, ConfigError> {
+    let path = || Path::top().key("formats");
+    let formats = settings
+        .formats
+        .clone()
+        .unwrap_or_else(|| vec![Format::Json, Format::Xml, Format::Html]);
+    if formats.is_empty() {
+        return Err(rule(path(), SettingsMistake::NoFormats));
+    }
+    if !formats.contains(&Format::Json) {
+        return Err(rule(path(), SettingsMistake::NoJson));
+    }
+    for (at, format) in formats.iter().enumerate() {
+        if formats.iter().take(at).any(|earlier| earlier == format) {
+            return Err(rule(path().index(at), SettingsMistake::FormatTwice));
+        }
+    }
+    Ok(formats)
+}
+
+fn reply_headers(settings: &Settings) -> Result<(), ConfigError> {
+    use portcullis_kit::presets::Preset;
+    let path = || Path::top().key("reply_headers");
+    match settings.reply_headers {
+        Preset::Off => Ok(()),
+        Preset::WebNonce => Err(rule(path(), SettingsMistake::NonceInReply)),
+        _ if settings.empty == Empty::Leave => Err(rule(path(), SettingsMistake::RepliesNowhere)),
+        _ => Ok(()),
+    }
+}
+
+/// What a client acts on.
+const KEPT: [&str; 8] = [
+    "retry-after",
+    "www-authenticate",
+    "proxy-authenticate",
+    "allow",
+    "vary",
+    "set-cookie",
+    "access-control-allow-origin",
+    "x-request-id",
+];
+
+fn removed_headers(names: &[String]) -> Result<Vec<String>, ConfigError> {
+    let mut removed = Vec::with_capacity(names.len());
+    for (at, name) in names.iter().enumerate() {
+        let refuse = |mistake| {
+            let path = Path::top().key("remove_headers").index(at);
+            Err(rule(path, mistake))
+        };
+        let name = name.to_ascii_lowercase();
+        if !is_token(name.as_bytes()) {
+            return refuse(SettingsMistake::HeaderName);
+        }
+        if matches!(
+            name.as_str(),
+            "transfer-encoding" | "connection" | "upgrade" | "te"
+        ) {
+            return refuse(SettingsMistake::Framing);
+        }
+        if KEPT.contains(&name.as_str()) {
+            return refuse(SettingsMistake::Kept);
+        }
+        removed.push(name);
+    }
+    Ok(removed)
+}
+
+fn counters(compiling: &Compiling<'_>) -> Counters {
+    Counters {
+        rewritten: Source::ALL
+            .map(|source| compiling.counter("rewritten", &[("source", source.label())])),
+        left: Left::ALL.map(|why| compiling.counter("left", &[("reason", why.label())])),
+        redacted: compiling.counter("redacted", &[]),
+        too_large: compiling.counter("too_large", &[]),
+    }
+}
+
+/// A `Settings` that is right, for tests and for documents made without a plugin.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn absolute_uris_have_a_scheme_and_no_spaces() {
+        for uri in [
+            "https://a.example/x#y",
+            "urn:uuid:",
+            "tag:a,2026:x",
+            "about:blank",
+        ] {
+            assert!(
+                absolute(uri, Path::top()).is_ok() == (uri != "urn:"),
+                "{uri}"
+            );
+        }
+        for uri in [
+            "",
+            "/relative",
+            "//host/x",
+            "https:",
+            ":x",
+            "1a:b",
+            "https://a b",
+            "https://ä",
+        ] {
+            assert!(absolute(uri, Path::top()).is_err(), "{uri}");
+        }
+    }
+
+    #[test]
+    fn language_tags_are_told_from_other_words() {
+        for tag in ["en", "de-AT", "zh-Hant-TW", "gsw"] {
+            assert!(is_language_tag(tag), "{tag}");
+        }
+        for tag in ["", "e", "english", "en_US", "en-", "*", "en-US,de"] {
+            assert!(!is_language_tag(tag), "{tag}");
+        }
+    }
+
+    #[test]
+    fn statuses_are_a_set() {
+        let mut set = Statuses::default();
+        set.insert(404);
+        set.insert(599);
+        set.insert(200);
+        let held: Vec<u16> = (0..1000).filter(|status| set.contains(*status)).collect();
+        assert_eq!(held, [404, 599]);
+    }
+
+    #[test]
+    fn the_defaults_compile() {
+        let settings = Settings::default();
+        assert!(formats(&settings).is_ok_and(|formats| formats.len() == 3));
+        assert!(languages(&settings).is_ok_and(|languages| languages.len() == 1));
+    }
+}

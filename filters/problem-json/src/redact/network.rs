@@ -1,0 +1,251 @@
+//! Addresses: of people, machines, and the services behind.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use portcullis_kit::ascii::AsciiSet;
+
+use super::scan::{ALPHANUMERIC, DIGITS, DOTTED, Spans, Text};
+
+const SCHEME: AsciiSet = AsciiSet::of(b"+.-")
+    .and_range(b'0', b'9')
+    .and_range(b'a', b'z')
+    .and_range(b'A', b'Z');
+const IPV4: AsciiSet = DIGITS.and_range(b'.', b'.');
+const IPV6: AsciiSet = AsciiSet::of(b":.")
+    .and_range(b'0', b'9')
+    .and_range(b'a', b'f')
+    .and_range(b'A', b'F');
+
+/// Addresses with these schemes say where the service keeps its data.
+const INSIDE: [&str; 34] = [
+    "postgres",
+    "postgresql",
+    "mysql",
+    "mariadb",
+    "mongodb",
+    "mongodb+srv",
+    "redis",
+    "rediss",
+    "amqp",
+    "amqps",
+    "mssql",
+    "sqlserver",
+    "oracle",
+    "cassandra",
+    "couchbase",
+    "kafka",
+    "nats",
+    "ldap",
+    "ldaps",
+    "memcached",
+    "clickhouse",
+    "snowflake",
+    "bolt",
+    "neo4j",
+    "tcp",
+    "unix",
+    "s3",
+    "gs",
+    "ftp",
+    "sftp",
+    "smtp",
+    "smtps",
+    "file",
+    "ssh",
+];
+
+/// What a chain of `key=value;` begins with that says where a database is.
+const CHAINS: [&str; 5] = [
+    "server=",
+    "data source=",
+    "host=",
+    "defaultendpointsprotocol=",
+    "endpoint=sb",
+];
+
+/// Addresses of databases and brokers, addresses with a user, JDBC's, Go's and AWS's, and `Server=…;…` chains.
+pub fn connections(text: &Text<'_>, spans: &mut Spans) {
+    let mut at = 0;
+    while let Some(found) = text.find(at, "://") {
+        let from = text.run_back(at, found, |byte| SCHEME.has(byte));
+        let scheme = text.slice(from, found);
+        let authority = text.run_while(found + 3, |byte| {
+            !byte.is_ascii_whitespace() && !b"/?#\"'<>".contains(&byte)
+        });
+        let inside = INSIDE
+            .iter()
+            .any(|inside| scheme.eq_ignore_ascii_case(inside.as_bytes()));
+        at = found + 3;
+        // A password may hold a slash, though it should be escaped.
+        let end = text.token_end(authority);
+        let has_user = text.slice(found + 3, authority).contains(&b'@')
+            || text.slice(authority, end).contains(&b'@')
+                && text.slice(found + 3, authority).contains(&b':');
+        if inside || has_user {
+            spans.add(from, end);
+            at = end.max(at);
+        } else {
+            at = authority;
+        }
+    }
+    for (literal, back) in [
+        ("jdbc:", false),
+        ("arn:aws", false),
+        ("@tcp(", true),
+        ("@unix(", true),
+    ] {
+        let mut at = 0;
+        while let Some(found) = text.find(at, literal) {
+            let from = if back {
+                text.run_back(at, found, |byte| byte.is_ascii_graphic() && byte != b'"')
+            } else {
+                found
+            };
+            let to = text.token_end(found + literal.len()).max(found + 1);
+            spans.add(from, to);
+            at = to;
+        }
+    }
+    for (found, _) in text.starts(&CHAINS, |start| start) {
+        let to = text.run_while(found, |byte| !matches!(byte, b'\n' | b'\r' | b'"' | b'\''));
+        let keys = text.slice(found, to).iter().filter(|byte| **byte == b'=');
+        if keys.count() > 1 {
+            spans.add(found, to);
+        }
+    }
+}
+
+/// `local@domain.tld`, and `local@localhost`. A package's version (`lodash@4.17.21`) is none.
+pub fn emails(text: &Text<'_>, spans: &mut Spans) {
+    let mut first = 0;
+    while let Some(at) = text.find(first, "@") {
+        let local = |byte: u8| {
+            byte.is_ascii_alphanumeric()
+                || !byte.is_ascii()
+                || b"._%+-!#$&*/=?^{|}~'".contains(&byte)
+        };
+        let mut from = text.run_back(first, at, local);
+        from = text.run_while(from, |byte| b"'{|/=*!?&#".contains(&byte));
+        let end = text.run_while(at + 1, |byte| {
+            byte.is_ascii_alphanumeric() || !byte.is_ascii() || matches!(byte, b'.' | b'-')
+        });
+        let to = text.run_back(at + 1, end, |byte| matches!(byte, b'.' | b'-'));
+        let domain = text.slice(at + 1, to);
+        let dot = domain.iter().rposition(|byte| *byte == b'.');
+        let top = dot.and_then(|dot| domain.get(dot + 1..));
+        let is_domain = match top {
+            Some(top) => top.len() >= 2 && !top.iter().any(u8::is_ascii_digit),
+            None => domain.eq_ignore_ascii_case(b"localhost"),
+        };
+        if from < at && is_domain {
+            spans.add(from, to);
+        }
+        first = at + 1;
+    }
+}
+
+/// IPv4 and IPv6 addresses, with a port or prefix length where there is one.
+pub fn addresses(text: &Text<'_>, spans: &mut Spans) {
+    for (from, end) in text.runs(IPV4) {
+        let to = text.run_back(from, end, |byte| byte == b'.');
+        let alone = !ALPHANUMERIC.has(text.before(from)) && !ALPHANUMERIC.has(text.at(end));
+        if alone && parses::<Ipv4Addr>(text.slice(from, to)) {
+            spans.add(from, suffix(text, to));
+        }
+    }
+    for (run, end) in text.runs(IPV6) {
+        // A run ends a sentence, or follows a name: `client:2001:db8::1`.
+        let to = text.run_back(run, end, |byte| byte == b'.');
+        let single = text.before(to) == b':' && text.before(to.saturating_sub(1)) != b':';
+        let to = if single { to.saturating_sub(1) } else { to };
+        let mut from = run;
+        if text.at(from) == b':' && text.at(from + 1) != b':' {
+            from += 1;
+        }
+        let word = text.slice(from, to);
+        let colons = word.iter().filter(|byte| **byte == b':').count();
+        let digits = word.iter().any(u8::is_ascii_digit) || colons > 3;
+        let alone = !ALPHANUMERIC.has(text.before(from)) && !ALPHANUMERIC.has(text.at(end));
+        if alone && colons >= 2 && digits && parses::<Ipv6Addr>(word) {
+            spans.add(from, suffix(text, to));
+        }
+    }
+}
+
+fn parses<T: std::str::FromStr>(word: &[u8]) -> bool {
+    std::str::from_utf8(word).is_ok_and(|word| word.parse::<T>().is_ok())
+}
+
+/// The end of `:8080`, `]:8080`, `%eth0` or `/24` behind an address.
+fn suffix(text: &Text<'_>, to: usize) -> usize {
+    let zone = if text.at(to) == b'%' {
+        text.run(to + 1, &ALPHANUMERIC)
+    } else {
+        to
+    };
+    let bracket = if text.at(zone) == b']' {
+        zone + 1
+    } else {
+        zone
+    };
+    if matches!(text.at(bracket), b':' | b'/') && text.at(bracket + 1).is_ascii_digit() {
+        text.run(bracket + 1, &DIGITS)
+    } else {
+        zone
+    }
+}
+
+/// Ends of names that no public resolver knows, and those of machines in a cloud.
+const SUFFIXES: [&str; 15] = [
+    ".local",
+    ".internal",
+    ".svc",
+    ".lan",
+    ".corp",
+    ".intranet",
+    ".localdomain",
+    ".home.arpa",
+    ".consul",
+    ".cluster",
+    ".private",
+    ".compute.amazonaws.com",
+    ".rds.amazonaws.com",
+    ".cache.amazonaws.com",
+    ".database.windows.net",
+];
+/// Ports by which a bare name before them is known as a service.
+const PORTS: &str = " 1433 1521 2181 2379 3000 3306 4222 4317 4318 5000 5432 5672 6379 6432 8000 8080 8081 8088 8125 8200 8300 \
+8443 8500 8888 9000 9042 9090 9092 9093 9200 9300 9411 9901 11211 14250 15672 26257 27017 50051 ";
+
+/// `orders.svc.cluster.local:8080`, `localhost:3000`, `redis:6379`, `ip-10-0-1-23`.
+pub fn hosts(text: &Text<'_>, spans: &mut Spans) {
+    for (from, end) in text.runs(DOTTED) {
+        let to = text.run_back(from, end, |byte| matches!(byte, b'.' | b'-'));
+        let host = text.slice(from, to);
+        let ends = |suffix: &&str| {
+            let at = host.len().saturating_sub(suffix.len());
+            at > 0 && text.is_at(from + at, suffix)
+        };
+        let dotted = host.contains(&b'.');
+        let has_port = text.at(to) == b':' && text.at(to + 1).is_ascii_digit();
+        let port_end = if has_port {
+            text.run(to + 1, &DIGITS)
+        } else {
+            to
+        };
+        let port = text.slice(to + 1, port_end);
+        let known_port = has_port
+            && host.iter().any(u8::is_ascii_alphabetic)
+            && PORTS
+                .split(' ')
+                .any(|known| known.as_bytes() == port && !port.is_empty());
+        let is_inside = host.eq_ignore_ascii_case(b"localhost")
+            || dotted && SUFFIXES.iter().any(ends)
+            || dotted && host.windows(5).any(|part| part == b".svc.")
+            || (text.is_at(from, "ip-") && host.iter().filter(|byte| **byte == b'-').count() >= 4)
+            || known_port;
+        if is_inside {
+            spans.add(from, port_end);
+        }
+    }
+}

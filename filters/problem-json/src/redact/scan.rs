@@ -1,0 +1,225 @@
+//! What the scanners share: a text by its bytes, sets of characters, and the pieces found.
+
+use portcullis_kit::ascii::AsciiSet;
+
+pub const DIGITS: AsciiSet = AsciiSet::of(b"").and_range(b'0', b'9');
+pub const ALPHANUMERIC: AsciiSet = DIGITS.and_range(b'a', b'z').and_range(b'A', b'Z');
+/// Letters, digits, `_`, `-`: base64url, most keys, most names.
+pub const WORD: AsciiSet = AsciiSet::of(b"_-")
+    .and_range(b'0', b'9')
+    .and_range(b'a', b'z')
+    .and_range(b'A', b'Z');
+/// A word with dots within.
+pub const DOTTED: AsciiSet = AsciiSet::of(b"_-.")
+    .and_range(b'0', b'9')
+    .and_range(b'a', b'z')
+    .and_range(b'A', b'Z');
+
+/// A text and which ASCII characters are in it.
+pub struct Text<'a> {
+    pub bytes: &'a [u8],
+    held: u128,
+}
+
+impl<'a> Text<'a> {
+    pub fn new(text: &'a str) -> Self {
+        let bytes = text.as_bytes();
+        let held = bytes.iter().fold(0, |held, byte| {
+            if byte.is_ascii() {
+                held | 1u128 << byte
+            } else {
+                held
+            }
+        });
+        Self { bytes, held }
+    }
+
+    pub fn holds_one_of(&self, characters: &[u8]) -> bool {
+        characters
+            .iter()
+            .any(|byte| self.held >> (byte & 127) & 1 == 1)
+    }
+
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The byte there, 0 beyond the end.
+    pub fn at(&self, at: usize) -> u8 {
+        self.bytes.get(at).copied().unwrap_or(0)
+    }
+
+    /// The byte before, 0 at the beginning.
+    pub fn before(&self, at: usize) -> u8 {
+        at.checked_sub(1).map_or(0, |at| self.at(at))
+    }
+
+    pub fn slice(&self, from: usize, to: usize) -> &'a [u8] {
+        self.bytes.get(from..to).unwrap_or_default()
+    }
+
+    /// Where the characters of the set end that begin here.
+    pub fn run(&self, from: usize, set: &AsciiSet) -> usize {
+        self.run_while(from, |byte| set.has(byte))
+    }
+
+    pub fn run_while(&self, from: usize, fits: impl Fn(u8) -> bool) -> usize {
+        let rest = self.bytes.get(from..).unwrap_or_default();
+        let length = rest.iter().position(|byte| !fits(*byte));
+        from + length.unwrap_or(rest.len())
+    }
+
+    /// Where the characters begin that end here, from no further back than `first`.
+    pub fn run_back(&self, first: usize, to: usize, fits: impl Fn(u8) -> bool) -> usize {
+        let head = self.slice(first, to);
+        let length = head.iter().rev().position(|byte| !fits(*byte));
+        to - length.unwrap_or(head.len())
+    }
+
+    /// Whether these characters stand here, in any case; `needle` is in lower case.
+    pub fn is_at(&self, at: usize, needle: &str) -> bool {
+        self.slice(at, at + needle.len())
+            .eq_ignore_ascii_case(needle.as_bytes())
+    }
+
+    /// Where these characters next stand, in any case; `needle` is in lower case.
+    pub fn find(&self, from: usize, needle: &str) -> Option<usize> {
+        self.find_within(from, self.len(), needle)
+    }
+
+    /// The same, where all of them stand before `to`.
+    pub fn find_within(&self, from: usize, to: usize, needle: &str) -> Option<usize> {
+        let first = *needle.as_bytes().first()?;
+        let last = to.min(self.len()).checked_sub(needle.len())?;
+        let rest = self.bytes.get(from..=last)?;
+        let upper = first.to_ascii_uppercase();
+        (from..)
+            .zip(rest)
+            .filter(|(_, byte)| **byte == first || **byte == upper)
+            .map(|(at, _)| at)
+            .find(|at| self.is_at(*at, needle))
+    }
+
+    /// Wherever one of these begins, in any case, that does not begin within a word; in one walk over the text. `name` gives
+    /// what to look for, in lower case.
+    pub fn starts<'n, T>(
+        &self,
+        needles: &'n [T],
+        name: fn(&T) -> &str,
+    ) -> impl Iterator<Item = (usize, &'n T)> {
+        let firsts = needles.iter().fold(0u128, |firsts, needle| {
+            let first = name(needle).as_bytes().first().copied().unwrap_or(0);
+            firsts | 1 << (first & 127)
+        });
+        let begins = move |at: usize, byte: u8| {
+            byte.is_ascii()
+                && firsts >> byte.to_ascii_lowercase() & 1 == 1
+                && !(ALPHANUMERIC.has(byte) && ALPHANUMERIC.has(self.before(at)))
+        };
+        let places = self.bytes.iter().enumerate();
+        places
+            .filter(move |(at, byte)| begins(*at, **byte))
+            .flat_map(move |(at, byte)| {
+                let is_it = move |needle: &&T| {
+                    let name = name(needle);
+                    name.as_bytes().first() == Some(&byte.to_ascii_lowercase())
+                        && self.is_at(at, name)
+                };
+                needles.iter().filter(is_it).map(move |needle| (at, needle))
+            })
+    }
+
+    /// Every run of the characters of the set.
+    pub fn runs(&self, set: AsciiSet) -> impl Iterator<Item = (usize, usize)> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let from = self.run_while(at, |byte| !set.has(byte));
+            let to = self.run(from, &set);
+            at = to;
+            (from < to).then_some((from, to))
+        })
+    }
+
+    pub fn line_end(&self, from: usize) -> usize {
+        self.run_while(from, |byte| !matches!(byte, b'\n' | b'\r'))
+    }
+
+    /// Where a word ends that may hold anything but white space and quotes.
+    pub fn token_end(&self, from: usize) -> usize {
+        let end = self.run_while(from, |byte| !is_token_end(byte));
+        self.run_back(from, end, |byte| b".,;:!?)]}>".contains(&byte))
+    }
+}
+
+pub fn is_token_end(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`' | b'<' | b'>')
+}
+
+/// How a word is made: what tells random from written.
+pub struct Make {
+    pub upper: bool,
+    pub lower: bool,
+    pub digits: usize,
+    /// How often digits and letters take turns.
+    pub turns: usize,
+}
+
+impl Make {
+    pub fn of(word: &[u8]) -> Self {
+        let mut make = Self {
+            upper: false,
+            lower: false,
+            digits: 0,
+            turns: 0,
+        };
+        let mut before = 0u8;
+        for byte in word {
+            make.upper |= byte.is_ascii_uppercase();
+            make.lower |= byte.is_ascii_lowercase();
+            make.digits += usize::from(byte.is_ascii_digit());
+            let turns = byte.is_ascii_digit() != before.is_ascii_digit()
+                && (byte.is_ascii_alphabetic() || before.is_ascii_alphabetic());
+            make.turns += usize::from(turns);
+            before = *byte;
+        }
+        make
+    }
+
+    /// Upper and lower case and a digit.
+    pub fn is_mixed(&self) -> bool {
+        self.upper && self.lower && self.digits > 0
+    }
+
+    /// Upper and lower case and digits all through.
+    pub fn is_random(&self) -> bool {
+        self.upper && self.lower && self.turns >= 4
+    }
+}
+
+/// The pieces found, in order.
+#[derive(Default)]
+pub struct Spans(Vec<(usize, usize)>);
+
+impl Spans {
+    /// Pieces are few and mostly come in order, so they are put where they belong at once.
+    pub fn add(&mut self, from: usize, to: usize) {
+        if from < to {
+            let behind = self.0.iter().rev().position(|span| *span <= (from, to));
+            let at = self.0.len() - behind.unwrap_or(self.0.len());
+            self.0.insert(at, (from, to));
+        }
+    }
+
+    /// Those that overlap or touch are one.
+    pub fn merged(self) -> Vec<(usize, usize)> {
+        let mut all = self.0;
+        all.dedup_by(|next, before| {
+            let one = next.0 <= before.1;
+            if one {
+                before.1 = before.1.max(next.1);
+            }
+            one
+        });
+        all
+    }
+}

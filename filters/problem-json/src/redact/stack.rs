@@ -1,0 +1,115 @@
+//! Stack frames of Java, Python, Node, Go, .NET, Ruby, PHP and Rust. From the first one on everything goes.
+
+use super::scan::{ALPHANUMERIC, Spans, Text, is_token_end};
+
+/// What begins a trace, or stands in one only.
+const MARKERS: [&str; 26] = [
+    "traceback (most recent call last)",
+    "caused by:",
+    "exception in thread",
+    "panicked at",
+    "stack backtrace:",
+    "stack trace:",
+    "stacktrace:",
+    "--- end of",
+    "php fatal error",
+    "php warning",
+    "fatal error: uncaught",
+    "uncaught exception",
+    "unhandled exception",
+    "goroutine ",
+    "runtime error:",
+    "nil pointer dereference",
+    "segmentation fault",
+    "(unknown source)",
+    "(native method)",
+    "node:internal",
+    "#0 /",
+    "#0 {",
+    "#1 /",
+    "ora-06512",
+    "called `result::unwrap()`",
+    "called `option::unwrap()`",
+];
+/// A source file, then what leads to a line in it.
+const FILES: [&str; 24] = [
+    ".java:",
+    ".kt:",
+    ".scala:",
+    ".py:",
+    ".py\", line",
+    ".js:",
+    ".mjs:",
+    ".cjs:",
+    ".ts:",
+    ".tsx:",
+    ".go:",
+    ".rb:",
+    ".rs:",
+    ".php:",
+    ".php(",
+    ".php on line",
+    ".cs:",
+    ".cpp:",
+    ".cc:",
+    ".ex:",
+    ".exs:",
+    ".erl:",
+    ".swift:",
+    ".pl line",
+];
+
+pub fn frames(text: &Text<'_>, spans: &mut Spans) {
+    let marker = text.starts(&MARKERS, |marker| marker).find(|(at, marker)| {
+        // "goroutine 1" is one, "goroutine pool" is not.
+        **marker != "goroutine " || text.at(at + 10).is_ascii_digit()
+    });
+    let marker = marker.map(|(at, _)| at);
+    let file = text
+        .starts(&FILES, |file| file)
+        .find_map(|(at, file)| located(text, at, file));
+    let first = marker.into_iter().chain(file).chain(at_frame(text)).min();
+    if let Some(from) = first {
+        spans.add(from, text.len());
+    }
+}
+
+/// Where the word begins that names a source file, of which the extension stands here, and a line in it.
+fn located(text: &Text<'_>, at: usize, file: &str) -> Option<usize> {
+    let next = text.run_while(at + file.len(), |byte| byte == b' ');
+    let line = text.at(next).is_ascii_digit() || text.is_at(next, "line ");
+    let start = text.run_back(0, at, |byte| !is_token_end(byte) && byte != b'(');
+    (line && ALPHANUMERIC.has(text.before(at))).then_some(start)
+}
+
+/// `at com.example.Foo.bar(Foo.java:12)`, `at fn (/app/x.js:1:2)`, `at App.Service.Run(String s) in C:\x.cs:line 1`.
+fn at_frame(text: &Text<'_>) -> Option<usize> {
+    for (found, _) in text.starts(&["at "], |at| at) {
+        let at = found + 3;
+        let end = text.run_while(at, |byte| !byte.is_ascii_whitespace());
+        let word = text.slice(at, end);
+        let call = word.iter().position(|byte| *byte == b'(');
+        let method = call.and_then(|call| word.get(..call)).is_some_and(|name| {
+            name.iter().filter(|byte| **byte == b'.').count() >= 1
+                && name.first().is_some_and(u8::is_ascii_alphabetic)
+        });
+        let anonymous = text.is_at(at, "<anonymous>") || text.is_at(at, "async ");
+        if method || anonymous || is_located(text, end) {
+            return Some(found);
+        }
+    }
+    None
+}
+
+/// ` (/app/routes.js:10:5)`: a place in a file, in parentheses.
+fn is_located(text: &Text<'_>, at: usize) -> bool {
+    if !text.is_at(at, " (") {
+        return false;
+    }
+    let to = text.run_while(at, |byte| !matches!(byte, b')' | b'\n'));
+    let inner = text.slice(at, to);
+    let line = inner
+        .windows(2)
+        .any(|part| matches!(part, [b':', digit] if digit.is_ascii_digit()));
+    line && inner.iter().any(|byte| matches!(byte, b'/' | b'\\'))
+}

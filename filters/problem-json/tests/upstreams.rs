@@ -1,0 +1,404 @@
+//! The tables: what is read of each shape, and what is not.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // A test may fail by panic.
+
+use problem_json::redact::{Kinds, Mode, Redaction};
+use problem_json::upstream::{Found, Place, Said, error_type, read};
+use serde_json::{Value, json};
+
+fn shape_of(body: &str) -> (&'static str, Option<String>, Option<String>) {
+    match read(body.as_bytes(), b"application/json", true) {
+        Found::Known(said) => (said.shape, said.code, said.message),
+        Found::OAuth(said) => ("pure-oauth", said.code, said.message),
+        Found::Problem => ("problem", None, None),
+        Found::Unknown => ("unknown", None, None),
+    }
+}
+
+#[test]
+fn each_shape_is_known_by_its_members() {
+    for (body, shape, code, message) in [
+        (
+            r#"{"message":"No stock"}"#,
+            "message",
+            None,
+            Some("No stock"),
+        ),
+        (
+            r#"{"code":"E42","message":"No stock"}"#,
+            "code-message",
+            Some("E42"),
+            Some("No stock"),
+        ),
+        (
+            r#"{"code":20404,"message":"gone","status":404}"#,
+            "code-message",
+            Some("20404"),
+            Some("gone"),
+        ),
+        (
+            r#"{"code":404,"message":"gone"}"#,
+            "message",
+            None,
+            Some("gone"),
+        ),
+        (
+            r#"{"error":"No stock left"}"#,
+            "error-text",
+            None,
+            Some("No stock left"),
+        ),
+        (
+            r#"{"error":"not_found"}"#,
+            "error-text",
+            Some("not_found"),
+            None,
+        ),
+        (
+            r#"{"error":"Not Found"}"#,
+            "error-text",
+            None,
+            Some("Not Found"),
+        ),
+        (
+            r#"{"error":"not_found","message":"No order 7"}"#,
+            "code-message",
+            Some("not_found"),
+            Some("No order 7"),
+        ),
+        (
+            r#"{"error":{"message":"m","code":"c"}}"#,
+            "error-object",
+            Some("c"),
+            Some("m"),
+        ),
+        (
+            r#"{"error":{"code":404,"message":"m","status":"NOT_FOUND"}}"#,
+            "google",
+            Some("NOT_FOUND"),
+            Some("m"),
+        ),
+        (
+            r#"{"error":{"code":"BadArgument","message":"m","target":"x","innererror":{"trace":"t"}}}"#,
+            "error-object",
+            Some("BadArgument"),
+            Some("m"),
+        ),
+        (
+            r#"{"error":"invalid_grant"}"#,
+            "pure-oauth",
+            Some("invalid_grant"),
+            None,
+        ),
+        (
+            r#"{"error":"invalid_token","error_description":"d"}"#,
+            "pure-oauth",
+            Some("invalid_token"),
+            Some("d"),
+        ),
+        (
+            r#"{"error":"own_code","error_description":"d","error_uri":"u"}"#,
+            "pure-oauth",
+            Some("own_code"),
+            Some("d"),
+        ),
+        (
+            r#"{"error":"invalid_grant","error_description":"d","stack":"at x"}"#,
+            "oauth",
+            Some("invalid_grant"),
+            Some("d"),
+        ),
+        (
+            r#"{"error":"invalid_grant","error_description":{"a":1}}"#,
+            "oauth",
+            Some("invalid_grant"),
+            None,
+        ),
+        (
+            r#"{"detail":"Not found."}"#,
+            "django",
+            None,
+            Some("Not found."),
+        ),
+        (
+            r#"{"detail":"Bad","code":"token_not_valid"}"#,
+            "django",
+            Some("token_not_valid"),
+            Some("Bad"),
+        ),
+        (
+            r#"{"detail":{"code":"E1","message":"m"}}"#,
+            "fastapi",
+            Some("E1"),
+            Some("m"),
+        ),
+        (r#"{"name":["required"]}"#, "django", None, None),
+        (r#"{"errors":["a","b"]}"#, "errors", None, Some("a")),
+        (
+            r#"{"errors":[{"code":34,"message":"Sorry"}]}"#,
+            "errors",
+            Some("34"),
+            Some("Sorry"),
+        ),
+        (
+            r#"{"errors":[{"message":"m","extensions":{"code":"C_D"}}],"data":null}"#,
+            "graphql",
+            Some("C_D"),
+            Some("m"),
+        ),
+        (r#"{"errors":{"name":["x"]}}"#, "rails", None, None),
+        (
+            r#"{"Message":"User is not authorized"}"#,
+            "aws",
+            None,
+            Some("User is not authorized"),
+        ),
+        (
+            r#"{"__type":"a.b#C:http://x","Message":"m"}"#,
+            "aws",
+            Some("C"),
+            Some("m"),
+        ),
+        (
+            r#"{"title":"Constraint Violation","status":400,"violations":[{"field":"a","message":"m"}]}"#,
+            "problem",
+            None,
+            Some("Constraint Violation"),
+        ),
+        (
+            r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"No order","instance":"/orders/7"}"#,
+            "problem",
+            None,
+            Some("No order"),
+        ),
+        (
+            r#"{"status":404,"error":"Not Found","exception":"x","traces":{}}"#,
+            "unknown",
+            None,
+            None,
+        ),
+        (
+            r#"{"timestamp":1,"status":404,"error":"Not Found","path":"/x"}"#,
+            "unknown",
+            None,
+            None,
+        ),
+        (
+            "\u{feff}{\"message\":\"with a mark\"}",
+            "message",
+            None,
+            Some("with a mark"),
+        ),
+        (r#"{"message":"a","message":"b"}"#, "unknown", None, None),
+        (r#"{"ok":false}"#, "unknown", None, None),
+        (r#"{"orders":[1,2]}"#, "unknown", None, None),
+        ("{}", "unknown", None, None),
+        ("[]", "unknown", None, None),
+        ("\"text\"", "unknown", None, None),
+        ("null", "unknown", None, None),
+        ("", "unknown", None, None),
+        (r#"{"message":""#, "unknown", None, None),
+        (r#"{"message":"m","n":1e999}"#, "unknown", None, None),
+        (r#"{"message":null,"code":null}"#, "unknown", None, None),
+    ] {
+        let found = shape_of(body);
+        let found = (found.0, found.1.as_deref(), found.2.as_deref());
+        assert_eq!(found, (shape, code, message), "{body}");
+    }
+}
+
+#[test]
+fn the_media_type_decides_what_is_read() {
+    let body = br#"{"message":"m"}"#;
+    let known =
+        |content_type: &str| matches!(read(body, content_type.as_bytes(), true), Found::Known(_));
+    for json in [
+        "application/json",
+        "Application/JSON ; charset=utf-8",
+        "text/json",
+        "application/hal+json",
+        "application/x-amz-json-1.1",
+        "",
+    ] {
+        assert!(known(json), "{json}");
+    }
+    for other in [
+        "text/html",
+        "text/plain",
+        "application/octet-stream",
+        "application/grpc",
+        "image/png",
+        "json",
+        "\u{0}",
+    ] {
+        assert!(!known(other), "{other}");
+    }
+    for problem in [
+        "application/problem+json",
+        "application/problem+xml; charset=utf-8",
+        "APPLICATION/PROBLEM+JSON",
+    ] {
+        assert_eq!(read(b"anything", problem.as_bytes(), false), Found::Problem);
+    }
+    assert_eq!(read(body, b"application/json", false), Found::Unknown);
+}
+
+#[test]
+fn xml_of_aws_is_read_and_no_other() {
+    let said = |body: &str| match read(body.as_bytes(), b"text/xml", true) {
+        Found::Known(said) => (
+            said.code.unwrap_or_default(),
+            said.message.unwrap_or_default(),
+        ),
+        _ => Default::default(),
+    };
+    let pair = |code: &str, message: &str| (code.to_owned(), message.to_owned());
+    assert_eq!(
+        said(
+            "<ErrorResponse xmlns=\"u\"><Error><Type>Sender</Type><Code>Throttling</Code><Message>a &lt;b&gt; &#x41;&#66; &nope; &amp</Message></Error></ErrorResponse>"
+        ),
+        pair("Throttling", "a <b> AB &nope; &amp")
+    );
+    assert_eq!(
+        said("<Error><Code>A</Code><Message>a<b/></Message></Error>"),
+        pair("A", "")
+    );
+    for nothing in [
+        "<!DOCTYPE x [<!ENTITY a \"b\">]><Error><Code>A</Code></Error>",
+        "<!DOCTYPE Error><Error><Code>A</Code></Error>",
+        "<!ENTITY a \"b\"><Error><Code>A</Code></Error>",
+        "<html><Code>A</Code></html>",
+        "<Error><Code>",
+        "<Error>",
+        "",
+        "&#xD800;<Error><Message>&#xD800",
+    ] {
+        assert_eq!(said(nothing), pair("", ""), "{nothing}");
+    }
+    assert_eq!(
+        error_type(b"ValidationException:http://x/").as_deref(),
+        Some("ValidationException")
+    );
+    assert_eq!(error_type(b"a.b#C").as_deref(), Some("C"));
+    assert_eq!(error_type(b"no word"), None);
+    assert_eq!(error_type(b"\xff"), None);
+}
+
+fn said(body: Value) -> Said {
+    match read(body.to_string().as_bytes(), b"application/json", true) {
+        Found::Known(said) | Found::OAuth(said) => said,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_field_is_pointed_at_as_rfc_6901_writes_it() {
+    for (field, expected) in [
+        ("age", "#/age"),
+        ("user.tags[0].name", "#/user/tags/0/name"),
+        ("items.0.price", "#/items/0/price"),
+        ("$.a.b", "#/a/b"),
+        (
+            "/data/attributes/first-name",
+            "#/data/attributes/first-name",
+        ),
+        ("#/a/b", "#/a/b"),
+        ("/a~1b/c~0d", "#/a~1b/c~0d"),
+        ("größe \"x\"", "#/gr%C3%B6%C3%9Fe%20%22x%22"),
+        ("a/b", "#/a~1b"),
+    ] {
+        let said = said(json!({"errors": [{"field": field, "message": "m"}]}));
+        assert_eq!(
+            said.details[0].place,
+            Some(Place::Pointer(expected.to_owned())),
+            "{field}"
+        );
+    }
+}
+
+#[test]
+fn what_is_too_long_or_too_much_is_cut() {
+    let long = "é".repeat(2000);
+    let message = said(json!({"message": long})).message.unwrap();
+    assert!(message.len() <= 1030 && message.ends_with('…'));
+    assert_eq!(
+        said(json!({"message": "m", "code": "c".repeat(65)})).code,
+        None
+    );
+    let many: Vec<Value> = (0..500)
+        .map(|at| json!({"field": at.to_string(), "message": "m"}))
+        .collect();
+    assert_eq!(said(json!({"errors": many})).details.len(), 32);
+}
+
+#[test]
+fn depth_ends_nothing_but_the_reading() {
+    for depth in [5usize, 100, 127, 128, 1000, 30_000] {
+        let (open, close) = ("{\"a\":[".repeat(depth), "]}".repeat(depth));
+        for body in [
+            format!("{{\"message\":\"m\",\"x\":{open}\"x\"{close}}}"),
+            format!("{open}\"x\"{close}"),
+            "[".repeat(depth),
+            format!("{{\"errors\":{open}\"x\"{close}}}"),
+        ] {
+            let found = read(body.as_bytes(), b"application/json", true);
+            if depth >= 128 {
+                assert_eq!(found, Found::Unknown, "{depth}");
+            }
+        }
+    }
+}
+
+#[test]
+fn secrets_in_codes_and_fields_take_these_away() {
+    let mut said = said(
+        json!({"code": "com.example.shop.StockException", "message": "ask bob@example.com", "errors": [
+            {"field": "bob@example.com", "message": "from 10.0.0.1"}, {"field": "age", "message": "m", "code": "AKIAIOSFODNN7EXAMPLE"}
+        ]}),
+    );
+    let redaction = Redaction::new(Kinds::ALL, Mode::DenyList, &[]).unwrap();
+    let found = said.redact(&redaction);
+    assert_eq!(found, 5, "{said:?}");
+    assert_eq!(said.code, None);
+    assert_eq!(said.message.as_deref(), Some("ask [redacted]"));
+    assert_eq!(
+        said.errors().unwrap(),
+        json!([{"detail": "from [redacted]"}, {"detail": "m", "pointer": "#/age"}])
+    );
+    let closed = Redaction::new(Kinds::ALL, Mode::AllowList, &["m"]).unwrap();
+    said.redact(&closed);
+    assert_eq!((said.message, said.details.len()), (None, 1));
+}
+
+#[test]
+fn what_google_says_for_others_stays_behind() {
+    let said = said(
+        json!({"error": {"code": 400, "message": "m", "status": "INVALID_ARGUMENT", "details": [
+            {"@type": "type.googleapis.com/google.rpc.DebugInfo", "stackEntries": ["frame"], "detail": "inside"},
+            {"@type": "type.googleapis.com/google.rpc.Help", "links": [{"description": "d", "url": "u"}]},
+            {"@type": "type.googleapis.com/google.rpc.ResourceInfo", "description": "d", "owner": "o"},
+            {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_DISABLED", "metadata": {"a": "b"}}
+        ]}}),
+    );
+    assert_eq!(said.details, []);
+    assert_eq!(said.code.as_deref(), Some("API_DISABLED"));
+}
+
+#[test]
+fn a_wait_of_google_is_whole_seconds() {
+    for (delay, expected) in [
+        ("30s", Some(30)),
+        ("1.5s", Some(2)),
+        ("2.000s", Some(2)),
+        ("0.1s", Some(1)),
+        ("30", None),
+        ("-1s", None),
+        ("xs", None),
+    ] {
+        let said = said(
+            json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": [
+                {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}
+            ]}}),
+        );
+        assert_eq!(said.retry_after_s, expected, "{delay}");
+    }
+}
