@@ -1,0 +1,177 @@
+//! Nothing of the secrets that upstreams let slip into their errors leaves the proxy: not in any shape of body, in no
+//! format, whichever way the body gets its place.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+use std::process::ExitCode;
+
+use portcullis_harness::upstream::{Answer, Upstream};
+use portcullis_harness::{Config, Connection, Envoy, Filter, Listener, Request, cases, suite};
+use serde_json::json;
+
+#[allow(
+    dead_code,
+    reason = "the texts that may stay are for the test of redaction alone"
+)]
+#[path = "../../../filters/problem-json/tests/texts/mod.rs"]
+mod texts;
+
+use texts::SECRETS;
+
+struct Shared {
+    upstream: Upstream,
+    envoy: Envoy,
+}
+
+fn main() -> ExitCode {
+    suite::run(
+        start,
+        cases![
+            no_shape_of_a_body_lets_a_secret_out,
+            no_format_lets_a_secret_out,
+            secrets_in_headers_of_the_body_go_with_it,
+        ],
+    )
+}
+
+fn start() -> Shared {
+    let upstream = Upstream::start().unwrap();
+    let all = json!(["json", "xml", "html", "markdown"]);
+    let filter = |body: &str| {
+        let settings =
+            json!({"formats": all, "body": body, "upstream": {"allow_server_text": ["known"]}});
+        Filter::wasm("problem_json", settings)
+            .over(&json!({"allow_on_headers_stop_iteration": body == "hold"}))
+    };
+    let config = Config::new(upstream.port())
+        .listener(Listener::new("replace").filter(filter("replace")))
+        .listener(Listener::new("hold").filter(filter("hold")));
+    let envoy =
+        Envoy::start("problem-json-leaks", &config).unwrap_or_else(|error| panic!("{error}"));
+    Shared { upstream, envoy }
+}
+
+/// The shapes in which a text can come: the type, and the body.
+fn shapes(text: &str) -> Vec<(&'static str, String)> {
+    let json = |value: serde_json::Value| ("application/json", value.to_string());
+    vec![
+        json(json!({"error": {"code": "known", "message": text}})),
+        json(json!({"error": text})),
+        json(json!({"message": text, "code": "known"})),
+        json(json!({"errors": [{"title": text, "detail": text, "source": {"pointer": "/a"}}]})),
+        json(json!({"detail": [{"loc": ["body", "name"], "msg": text, "type": "value_error"}]})),
+        json(json!({"name": [text], "non_field_errors": [text]})),
+        json(json!({"error": "invalid_grant", "error_description": text})),
+        json(json!({"__type": "com.acme#Wrong", "message": text})),
+        json(
+            json!({"timestamp": "2026", "status": 400, "error": "Bad Request", "message": text, "trace": text, "path": text}),
+        ),
+        json(
+            json!({"error": {"code": 400, "message": text, "status": "INVALID", "details": [{"reason": text}]}}),
+        ),
+        (
+            "application/vnd.api+json",
+            json!({"errors": [{"detail": text, "meta": {"at": text}}]}).to_string(),
+        ),
+        (
+            "application/xml",
+            format!(
+                "<Error><Code>Wrong</Code><Message>{text}</Message><HostId>{text}</HostId></Error>"
+            ),
+        ),
+        (
+            "text/html",
+            format!("<html><body><pre>{text}</pre></body></html>"),
+        ),
+        ("text/plain", text.to_owned()),
+    ]
+}
+
+impl Shared {
+    #[track_caller]
+    fn assert_silent(
+        &self,
+        connection: &mut Connection,
+        case: &str,
+        answer: Answer,
+        accept: &str,
+        parts: &[&str],
+    ) {
+        self.upstream.recorder().answer(case, answer);
+        let request = Request::get("/x").case(case).header("accept", accept);
+        let response = connection.exchange(&request);
+        assert!(response.status >= 400, "{case}: {response}");
+        let whole = format!("{response}");
+        for part in parts {
+            assert!(!whole.contains(part), "{case}: {part:?} in {response}");
+        }
+    }
+}
+
+fn no_shape_of_a_body_lets_a_secret_out(shared: &Shared) {
+    assert!(SECRETS.len() >= 60);
+    for listener in ["replace", "hold"] {
+        let mut connection = Connection::open(shared.envoy.port(listener));
+        for (text, parts) in SECRETS {
+            for (at, (kind, body)) in shapes(text).into_iter().enumerate() {
+                for status in [400, 500] {
+                    let case = format!("{listener} {status} {at} {text}");
+                    let case: String = case.chars().filter(char::is_ascii_alphanumeric).collect();
+                    let answer = Answer::with_body(kind, body.clone()).status(status);
+                    shared.assert_silent(&mut connection, &case, answer, "*/*", parts);
+                }
+            }
+        }
+    }
+}
+
+fn no_format_lets_a_secret_out(shared: &Shared) {
+    let formats = [
+        ("application/problem+xml", "application/problem+xml"),
+        ("text/html", "text/html; charset=utf-8"),
+        ("text/markdown", "text/markdown; charset=utf-8"),
+    ];
+    let mut connection = Connection::open(shared.envoy.port("replace"));
+    for (accept, kind) in formats {
+        for (number, (text, parts)) in SECRETS.iter().enumerate() {
+            let case = format!("{} {number}", accept.replace('/', " "));
+            let body = json!({"error": {"code": "known", "message": text}}).to_string();
+            let answer = Answer::with_body("application/json", body).status(400);
+            shared.assert_silent(&mut connection, &case, answer.clone(), accept, parts);
+        }
+        let case = format!("the type of {}", accept.replace('/', " "));
+        let answer = Answer::with_body("text/plain", "x").status(400);
+        shared.upstream.recorder().answer(&case, answer);
+        let request = Request::get("/x").case(&case).header("accept", accept);
+        let response = connection.exchange(&request);
+        assert_eq!(
+            response.header("content-type").as_deref(),
+            Some(kind),
+            "{response}"
+        );
+    }
+}
+
+fn secrets_in_headers_of_the_body_go_with_it(shared: &Shared) {
+    let mut connection = Connection::open(shared.envoy.port("replace"));
+    for (number, name) in [
+        "content-disposition",
+        "content-location",
+        "refresh",
+        "etag",
+        "content-md5",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let case = format!("header {number}");
+        let answer = Answer::with_body("text/html", "x")
+            .status(500)
+            .header(name, "/srv/app/secret-7f3a");
+        shared.assert_silent(&mut connection, &case, answer, "*/*", &["7f3a"]);
+    }
+}
