@@ -97,7 +97,7 @@ def _bootstrap(variant, port, workers):
                 "domains": ["*"],
                 "routes": [{
                     "match": {"prefix": "/"},
-                    "direct_response": {"status": 200, "body": {"inline_string": "{\"ok\":true}\n"}},
+                    "direct_response": {"status": variant.answer[0], "body": {"inline_string": variant.answer[1]}},
                 }],
             }],
         },

@@ -21,6 +21,8 @@ class Variant:
     filters: tuple = ()
     # What every request but the first is answered with.
     status: int = 200
+    # What the route answers by itself: status and body.
+    answer: tuple = (200, '{"ok":true}\n')
     # More fields of the HTTP connection manager.
     manager: dict = dataclasses.field(default_factory=dict, hash=False)
 
@@ -68,6 +70,65 @@ def lua(headers):
     lines.append("end")
     config = {"@type": TYPE + "lua.v3.Lua", "default_source_code": {"inline_string": "\n".join(lines)}}
     return {"name": "lua", "typed_config": config}
+
+
+PAGE = (404, "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>\n")
+DETAIL = "There is nothing at this address. Check the path and the identifiers in it."
+
+
+def lua_problem():
+    """A script that makes of an error what problem-json makes of it."""
+    source = """
+function envoy_on_request(handle)
+  handle:streamInfo():dynamicMetadata():set("problem", "id", handle:headers():get("x-request-id"))
+end
+
+local titles = { ["404"] = "Not Found", ["500"] = "Internal Server Error" }
+
+function envoy_on_response(handle)
+  local headers = handle:headers()
+  local status = headers:get(":status")
+  if tonumber(status) < 400 then return end
+  local id = handle:streamInfo():dynamicMetadata():get("problem")["id"]
+  local document = '{"type":"about:blank","title":"' .. (titles[status] or "Error") .. '","status":' .. status ..
+    ',"detail":"DETAIL","instance":"urn:uuid:' .. id .. '","request_id":"' .. id .. '","category":"user","retryable":false}'
+  handle:body(true):setBytes(document)
+  for _, name in ipairs({ "content-encoding", "etag", "last-modified", "accept-ranges", "content-disposition", "trailer" }) do
+    headers:remove(name)
+  end
+  headers:replace("content-type", "application/problem+json")
+  headers:replace("content-language", "en")
+  headers:replace("content-length", #document)
+  headers:replace("cache-control", "no-store")
+end
+""".replace("DETAIL", DETAIL)
+    config = {"@type": TYPE + "lua.v3.Lua", "default_source_code": {"inline_string": source}}
+    return {"name": "lua", "typed_config": config}
+
+
+def local_reply_problem():
+    """A document as far as Envoy can write one by itself."""
+    return {
+        "local_reply_config": {
+            "mappers": [{
+                "filter": {"status_code_filter": {"comparison": {"op": "GE", "value": {"default_value": 400, "runtime_key": "none"}}}},
+                "body_format_override": {
+                    "content_type": "application/problem+json",
+                    "json_format": {
+                        "type": "about:blank",
+                        "title": "Not Found",
+                        "status": "%RESPONSE_CODE%",
+                        "detail": DETAIL,
+                        "request_id": "%REQ(X-REQUEST-ID)%",
+                    },
+                },
+            }],
+        },
+    }
+
+
+def problem_json(settings):
+    return wasm(project.DIST / "problem_json.wasm", "problem-json", settings)
 
 
 def _quoted(text):
@@ -152,6 +213,9 @@ PROBLEM_MAPPER = {
 LIMITED = "rate-limit, four windows"
 LIMITED_NATIVE = "local_ratelimit, a bucket for each client"
 REFUSED = "rate-limit, 429"
+PASSED = "problem-json, a success"
+REWRITTEN = "problem-json, a page of 404"
+REWRITTEN_LUA = "Lua, a page of 404"
 REFUSED_NATIVE = "local_ratelimit, 429 with local_reply_config"
 
 
@@ -171,6 +235,9 @@ def ours():
         Variant("both, as the chain", (wasm(project.DIST / "portcullis.wasm", "portcullis", chain),)),
         Variant(LIMITED, (rate_limit(MANY),)),
         Variant(REFUSED, (rate_limit(1),), status=429),
+        Variant(PASSED, (problem_json({"formats": ["json"]}),)),
+        Variant("problem-json negotiating, a success", (problem_json({}),)),
+        Variant(REWRITTEN, (problem_json({"formats": ["json"]}),), status=404, answer=PAGE),
     ]
 
 
@@ -185,6 +252,8 @@ def native(headers):
         Variant("header_mutation, the headers of `api`", (header_mutation(headers),)),
         Variant("Lua, the headers of `api`", (lua(headers),)),
         Variant(LIMITED_NATIVE, (local_ratelimit(MANY),)),
+        Variant(REWRITTEN_LUA, (lua_problem(),), status=404, answer=PAGE),
+        Variant("local_reply_config, a page of 404", status=404, answer=PAGE, manager=local_reply_problem()),
         Variant(REFUSED_NATIVE, (local_ratelimit(1),), status=429, manager=PROBLEM_MAPPER),
     ]
 
@@ -202,5 +271,7 @@ TARGETS = [
     ("rate-limit", LIMITED, LIMITED_NATIVE, 4.3),
     ("rate-limit", LIMITED, "SDK's empty filter", 2.6),
     ("rate-limit's 429", REFUSED, REFUSED_NATIVE, 3.5),
+    ("problem-json", PASSED, "SDK's empty filter", 1.4),
+    ("problem-json", REWRITTEN, REWRITTEN_LUA, 1.45),
     ("request-tracing with nothing to do", "request-tracing, nothing to do", "SDK's empty filter", 1.0),
 ]
