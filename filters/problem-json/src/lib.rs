@@ -10,6 +10,7 @@ pub mod document;
 mod filter;
 mod headers;
 mod local_reply;
+mod mistake;
 pub mod negotiate;
 mod profile;
 pub mod redact;
