@@ -381,7 +381,6 @@ fn counters(compiling: &Compiling<'_>) -> Counters {
     }
 }
 
-/// A `Settings` that is right, for tests and for documents made without a plugin.
 #[cfg(test)]
 mod tests {
     use super::*;
