@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use portcullis_kit::exchange::Reply;
 use portcullis_kit::filter::Compiling;
+use portcullis_kit::leaks;
 use portcullis_kit::property::TlsReader;
 use portcullis_kit::{Callbacks, ConfigError, Exchange, Filter, Flow, Headers};
 
@@ -382,6 +383,7 @@ fn reply<X: Exchange>(
         }
     }
     if let Some(policy) = profile.reply_csp {
+        leaks::all().for_each(|name| headers.remove(name));
         let name = "content-security-policy";
         if !headers.contains(name) {
             headers.set(name, policy);

@@ -24,7 +24,6 @@ pub mod csp;
 pub mod csrf;
 mod filter;
 pub mod hsts;
-pub mod leaks;
 mod lookup;
 mod mistake;
 pub mod nonce;
@@ -38,7 +37,7 @@ mod tls;
 mod values;
 
 pub use filter::{SecurityHeaders, Stream};
-pub use portcullis_kit::presets;
+pub use portcullis_kit::{leaks, presets};
 pub use profile::Profile;
 pub use settings::Settings;
 

@@ -110,8 +110,6 @@ pub fn is_listed(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_arch = "wasm32")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn the_list_is_in_order_in_lower_case_and_without_doubles() {
