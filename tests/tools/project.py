@@ -23,7 +23,7 @@ LOCKED = ["--locked"] if os.environ.get("CI") else []
 # when this was written, and 1 % more. The goal is 160 KB each; where the rest goes stands in docs/performance.md.
 MAX_MODULE_BYTES = {
     "portcullis.wasm": 952_000,
-    "problem_json.wasm": 404_000,
+    "problem_json.wasm": 409_000,
     "rate_limit.wasm": 394_000,
     "request_tracing.wasm": 250_500,
     "security_headers.wasm": 304_500,
