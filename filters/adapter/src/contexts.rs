@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 
 use proxy_wasm::types::Action;
 
+use crate::callout;
 use crate::export::{Entry, new_root};
 
 /// One plugin configuration on one worker.
@@ -163,6 +164,7 @@ pub extern "C" fn portcullis_on_log(id: u32) {
 pub extern "C" fn portcullis_on_delete(id: u32) {
     let gone = REQUESTS.with_borrow_mut(|requests| requests.remove(id));
     if gone.is_none() {
+        callout::forget(id);
         let _ = ROOTS.with_borrow_mut(|roots| roots.remove(id));
     }
 }

@@ -16,6 +16,7 @@ pub mod glob;
 pub mod headers;
 pub mod leaks;
 pub mod metrics;
+pub mod otlp;
 pub mod plugin;
 pub mod presets;
 pub mod problem;
