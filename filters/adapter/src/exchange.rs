@@ -107,6 +107,19 @@ impl HostExchange<'_> {
         }
     }
 
+    fn only(&mut self, map: Map, name: &str) -> Option<Vec<u8>> {
+        if !self.readable(map) {
+            return None;
+        }
+        if self.cache(map).is_none() {
+            let value = host::header(map, name).ok()?;
+            if !value.contains(&b',') {
+                return (!value.is_empty()).then_some(value);
+            }
+        }
+        self.all(map).only(name).map(<[u8]>::to_vec)
+    }
+
     /// Does one change on the host, and sees to it that later reads know.
     fn change(
         &mut self,
@@ -257,6 +270,10 @@ impl Exchange for HostExchange<'_> {
         self.one(Map::Request, name)
     }
 
+    fn only_request_header(&mut self, name: &str) -> Option<Vec<u8>> {
+        self.only(Map::Request, name)
+    }
+
     fn set_request_header(&mut self, name: &str, value: &[u8]) {
         self.set(Map::Request, name, value);
     }
@@ -310,10 +327,13 @@ impl Exchange for HostExchange<'_> {
     fn reply(&mut self, reply: Reply) {
         match self.state.phase {
             Phase::Request => {
-                let headers = reply.headers.iter();
-                let headers = headers.filter(|(_, value)| is_safe_value(value));
-                let headers = headers.map(|(name, value)| (name.as_bytes(), value.as_slice()));
-                self.send(&reply, &serialize(headers));
+                let safe = |(_, value): &(&[u8], &[u8])| is_safe_value(value);
+                let headers = if reply.headers.iter().all(|line| safe(&line)) {
+                    reply.headers.to_serialized()
+                } else {
+                    serialize(reply.headers.iter().filter(safe))
+                };
+                self.send(&reply, &headers);
             }
             Phase::Response => {
                 self.state.response = Some(Rc::new(reply.to_response()));

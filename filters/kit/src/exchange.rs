@@ -88,7 +88,7 @@ pub struct Facts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     pub status: u16,
-    pub headers: Vec<(String, Vec<u8>)>,
+    pub headers: Headers,
     pub body: Vec<u8>,
     /// What a gRPC client gets (`grpc-status`) instead of the number that the host makes of `status`; `body` is then its
     /// message, so give it as text.
@@ -101,7 +101,7 @@ impl Reply {
     /// Its headers as those of a response, status first. Values that no header may have are left out.
     pub fn to_response(&self) -> Headers {
         let mut headers = Headers::from_lines([(":status", self.status.to_string())]);
-        for (name, value) in &self.headers {
+        for (name, value) in self.headers.iter() {
             if is_safe_value(value) {
                 headers.add(name, value);
             }
@@ -119,6 +119,9 @@ pub trait Exchange: Clock + Randomness + Properties + SharedData + Metrics + Log
     /// The value of one request header (its first line), without reading the whole map where that was not done
     /// yet. Absent costs far less than present: use it where the header is mostly absent.
     fn request_header(&mut self, name: &str) -> Option<Vec<u8>>;
+    /// The value of a request header that stands in one line and is not empty; several lines count as none. Reads the whole map
+    /// only where the value has a comma: there Envoy may have joined lines. Other hosts give the first line alone.
+    fn only_request_header(&mut self, name: &str) -> Option<Vec<u8>>;
     fn set_request_header(&mut self, name: &str, value: &[u8]);
     fn add_request_header(&mut self, name: &str, value: &[u8]);
     fn remove_request_header(&mut self, name: &str);

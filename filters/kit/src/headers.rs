@@ -10,6 +10,15 @@ pub struct Headers {
     lines: Vec<Line>,
 }
 
+/// The same lines in the same order, wherever they stand in memory.
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Headers {}
+
 #[derive(Clone, Copy, Debug)]
 struct Line {
     /// See [`key`].
@@ -96,6 +105,15 @@ impl Headers {
         serialize(self.iter())
     }
 
+    /// No lines, and room for so many of so many bytes together.
+    #[inline]
+    pub fn with_capacity(lines: usize, bytes: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(bytes),
+            lines: Vec::with_capacity(lines),
+        }
+    }
+
     /// The lines as given, in order.
     pub fn from_lines<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         lines: impl IntoIterator<Item = (N, V)>,
@@ -138,6 +156,14 @@ impl Headers {
             .iter()
             .filter(move |line| line.is_named(name, key, &self.bytes))
             .map(|line| line.value.of(&self.bytes))
+    }
+
+    /// The value of a name that stands in one line and is not empty.
+    #[inline]
+    pub fn only(&self, name: &str) -> Option<&[u8]> {
+        let mut lines = self.get_all(name);
+        let value = lines.next().filter(|value| !value.is_empty())?;
+        lines.next().is_none().then_some(value)
     }
 
     #[inline]
@@ -271,6 +297,10 @@ pub fn is_safe_value(value: &[u8]) -> bool {
 fn has_break(word: u64) -> bool {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    // A byte below 14 takes a bit from the high one. Hardly any value has one, be it a tab.
+    if word.wrapping_sub(ONES * 14) & !word & HIGH == 0 {
+        return false;
+    }
     // Nonzero if and only if a byte is zero: only there does taking one off set a high bit that was not set.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
     let nul = zeros(word);
@@ -341,6 +371,10 @@ mod tests {
         headers.add("b", "5");
         assert_eq!(headers.get_all("a").collect::<Vec<_>>(), [b"4"]);
         assert_eq!(headers.get_all("b").count(), 2);
+        assert_eq!(
+            (headers.only("A"), headers.only("b")),
+            (Some(&b"4"[..]), None)
+        );
         headers.remove("B");
         assert_eq!(headers.len(), 1);
     }

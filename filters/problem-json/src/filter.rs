@@ -399,13 +399,12 @@ fn reply<X: Exchange>(
             headers.set("x-request-id", id);
         }
     }
-    let lines = headers.iter().filter_map(|(name, value)| {
-        let name = std::str::from_utf8(name).ok()?;
-        (!NOT_REPLIED.contains(&name)).then(|| (name.to_owned(), value.to_vec()))
-    });
+    for name in NOT_REPLIED {
+        headers.remove(name);
+    }
     Reply {
         status: draft.status,
-        headers: lines.collect(),
+        headers,
         body: answer.body,
         grpc_status: None,
         details: "problem_json_empty_error",

@@ -70,6 +70,15 @@ impl<'a> Slot<'a> {
 pub struct Stored<'a>(&'a [u8]);
 
 impl<'a> Stored<'a> {
+    /// How many bytes they take.
+    pub fn len(self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Every counter as tag and state; ends where the bytes are not of that form.
     pub fn iter(self) -> impl Iterator<Item = (u16, &'a [u8])> {
         let mut rest = self.0;

@@ -46,11 +46,22 @@ pub enum Counter {
     Concurrency(Concurrency),
 }
 
+/// A product that does not wrap. Saturating multiplication is dear in wasm, and nearly all numbers are of four bytes.
+#[inline]
+pub fn times(one: u64, other: u64) -> u64 {
+    if (one | other) >> 32 == 0 {
+        one * other
+    } else {
+        one.saturating_mul(other)
+    }
+}
+
 /// A time so far ahead that it never comes.
 pub const NEVER: u64 = u64::MAX;
 
 impl Counter {
     /// Reads what was stored (nothing, if it was never counted or is not readable) and moves it to `now`.
+    #[inline]
     pub fn read(algorithm: &Algorithm, stored: Option<&[u8]>, limit: u64, now: u64) -> Self {
         let stored = stored.unwrap_or_default();
         match *algorithm {

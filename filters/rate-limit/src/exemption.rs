@@ -20,7 +20,7 @@ pub fn of_request<X: Properties>(
     headers: &Headers,
     host: &X,
 ) -> Option<Exemption> {
-    if exempt.preflight && is_preflight(headers) {
+    if exempt.preflight && is_preflight(headers) && !shows_key(exempt, headers) {
         return Some(Exemption::Preflight);
     }
     let target = headers.get(":path").unwrap_or_default();
@@ -31,6 +31,11 @@ pub fn of_request<X: Properties>(
         && property::source_address(host)
             .is_some_and(|address| exempt.cidrs.iter().any(|range| range.contains(address)));
     listed.then_some(Exemption::Address)
+}
+
+/// Browsers send no key with a preflight, so whoever does would go around the limits.
+fn shows_key(exempt: &Exempt, headers: &Headers) -> bool {
+    exempt.keys.iter().any(|name| headers.contains(name))
 }
 
 /// A CORS preflight (Fetch, "CORS-preflight request").

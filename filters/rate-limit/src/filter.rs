@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use portcullis_kit::config::log_line;
 use portcullis_kit::exchange::Exchange;
-use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow, property};
+use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow, Headers};
 
 use crate::assignment;
 use crate::compile;
@@ -45,10 +45,25 @@ pub struct Limited {
     fingerprint: Fingerprint,
     now: u64,
     admitted: bool,
-    grpc: bool,
     standings: Vec<Standing>,
     /// What is to be given back at its end.
     taken: Vec<Taken>,
+}
+
+impl Limited {
+    /// Where the client stands, as headers of the response.
+    fn tell(&self, profile: &Profile, tier: &Tier, set: &mut dyn FnMut(&str, &[u8])) {
+        // What does not bind the client is none of its business.
+        let told = headers::told(tier, &self.standings).filter(|told| told.standing.enforced);
+        if told.clone().next().is_none() {
+            return;
+        }
+        let policy = tier.policy.as_deref();
+        let partition = self.fingerprint.short();
+        for style in &profile.styles {
+            headers::write(*style, told.clone(), policy, partition, self.now, set);
+        }
+    }
 }
 
 /// Lets a log line through now and then.
@@ -88,13 +103,7 @@ impl<S: Store> RateLimit<S> {
     }
 
     /// The store failed: the settings say what then.
-    fn failed<X: Exchange>(
-        &self,
-        profile: &Profile,
-        trouble: Trouble,
-        grpc: bool,
-        exchange: &mut X,
-    ) -> Flow {
+    fn failed<X: Exchange>(&self, profile: &Profile, trouble: Trouble, exchange: &mut X) -> Flow {
         let (metric, reason) = match trouble {
             Trouble::Contention => (profile.metrics.cas_exhausted, "contention"),
             Trouble::Refused => (profile.metrics.store_errors, "refused"),
@@ -110,12 +119,8 @@ impl<S: Store> RateLimit<S> {
         match profile.on_error {
             OnError::Allow => Flow::Continue,
             OnError::Deny => {
-                let id = property::request_id(exchange);
-                let client = Client {
-                    grpc,
-                    request_id: id.as_deref(),
-                };
-                exchange.reply(refusal::reduced_capacity(client));
+                let client = Client::of(exchange);
+                exchange.reply(refusal::reduced_capacity(&client));
                 Flow::Replied
             }
         }
@@ -192,12 +197,12 @@ impl<S: Store> RateLimit<S> {
         }
         let decision = limit.map_or("denied", |limit| limit.denied_state.as_str());
         state(profile, DECISION_STATE, decision, exchange);
-        let id = property::request_id(exchange);
-        let client = Client {
-            grpc: limited.grpc,
-            request_id: id.as_deref(),
-        };
-        let reply = refusal::quota_exceeded(profile, tier, &limited.standings, limited.now, client);
+        let client = Client::of(exchange);
+        let (standings, now) = (&limited.standings, limited.now);
+        let mut reply = refusal::quota_exceeded(profile, tier, standings, now, &client);
+        limited.tell(profile, tier, &mut |name, value| {
+            reply.headers.add(name, value);
+        });
         exchange.reply(reply);
         Flow::Replied
     }
@@ -225,8 +230,9 @@ impl<S: Store> RateLimit<S> {
 }
 
 fn is_near(standing: &Standing, percent: u64) -> bool {
-    let used = standing.limit.saturating_sub(standing.remaining);
-    used.saturating_mul(100) >= standing.limit.saturating_mul(percent)
+    // Saturating multiplication is dear in wasm.
+    let limit = standing.limit.min(u64::MAX / 100);
+    limit.saturating_sub(standing.remaining) * 100 >= limit * percent
 }
 
 fn state<X: Exchange>(profile: &Profile, key: &str, value: &str, exchange: &mut X) {
@@ -314,40 +320,46 @@ impl<S: Store> Filter for RateLimit<S> {
         exchange: &mut X,
         _: bool,
     ) -> Flow {
-        let headers = exchange.request();
+        // Only what is needed is read. A request that shows its key is no CORS preflight, whatever else it has.
+        let key = profile
+            .only_header
+            .as_ref()
+            .and_then(|name| exchange.only_request_header(name));
+        let nothing = Headers::default();
+        let all = key.is_none().then(|| exchange.request());
+        let headers = all.as_deref().unwrap_or(&nothing);
         for name in &profile.assignment.untrusted {
             if headers.contains(name) {
                 exchange.remove_request_header(name);
             }
         }
-        if exemption::of_request(&profile.exempt, &headers, exchange).is_some() {
+        if exemption::of_request(&profile.exempt, headers, exchange).is_some() {
             return exempt(profile, exchange);
         }
-        let identity =
-            identity::find(&profile.identity, &headers, exchange).unwrap_or_else(Identity::unknown);
+        let identity = match (key, profile.identity.first()) {
+            (Some(key), Some(source)) => Some(Identity::of(0, source, &key, false)),
+            _ => identity::find(&profile.identity, headers, exchange),
+        };
+        let identity = identity.unwrap_or_else(Identity::unknown);
         if !profile.exempt.identities.is_empty()
             && profile.exempt.identities.contains(&identity.hash())
         {
             return exempt(profile, exchange);
         }
-        let grpc = refusal::is_grpc(headers.get("content-type"));
-        let at = match assignment::tier(profile, &identity, &headers, exchange).tier {
+        let at = match assignment::tier(profile, &identity, headers, exchange).tier {
             Some(at) => at,
             None => {
                 exchange.increment(profile.metrics.unknown_tier, 1);
                 if profile.assignment.refuse_unknown {
                     state(profile, DECISION_STATE, "denied:unknown_tier", exchange);
-                    let id = property::request_id(exchange);
-                    exchange.reply(refusal::unknown_tier(Client {
-                        grpc,
-                        request_id: id.as_deref(),
-                    }));
+                    let reply = refusal::unknown_tier(&Client::of(exchange));
+                    exchange.reply(reply);
                     return Flow::Replied;
                 }
                 profile.assignment.default
             }
         };
-        drop(headers);
+        drop(all);
         let Some(tier) = profile.tiers.get(at) else {
             return Flow::Continue;
         };
@@ -360,7 +372,7 @@ impl<S: Store> Filter for RateLimit<S> {
         let table = &profile.table;
         let fingerprint = match self.store.fingerprint(table, &identity.bytes, exchange) {
             Ok(fingerprint) => fingerprint,
-            Err(trouble) => return self.failed(profile, trouble, grpc, exchange),
+            Err(trouble) => return self.failed(profile, trouble, exchange),
         };
         let rules = rules(profile, tier, fingerprint, exchange);
         let now = now_ms(exchange);
@@ -371,7 +383,7 @@ impl<S: Store> Filter for RateLimit<S> {
         self.note(profile, &outcome, exchange);
         let decision = match outcome.result {
             Ok(decision) => decision,
-            Err(trouble) => return self.failed(profile, trouble, grpc, exchange),
+            Err(trouble) => return self.failed(profile, trouble, exchange),
         };
         let taken = taken(&rules, &decision);
         if !taken.is_empty() {
@@ -382,7 +394,6 @@ impl<S: Store> Filter for RateLimit<S> {
             fingerprint,
             now,
             admitted: decision.admitted,
-            grpc,
             standings: decision.standings,
             taken,
         };
@@ -401,24 +412,13 @@ impl<S: Store> Filter for RateLimit<S> {
         let Some(limited) = &stream.0 else {
             return Flow::Continue;
         };
-        let Some(tier) = profile.tiers.get(limited.tier) else {
-            return Flow::Continue;
-        };
-        // What does not bind the client is none of its business.
-        let told = headers::told(tier, &limited.standings).filter(|told| told.standing.enforced);
-        if told.clone().next().is_none() {
-            return Flow::Continue;
-        }
-        let partition = limited.fingerprint.short();
-        for style in &profile.styles {
-            headers::write(
-                *style,
-                told.clone(),
-                tier.policy.as_deref(),
-                partition,
-                limited.now,
-                |name, value| exchange.set_response_header(name, value),
-            );
+        // A refused request's reply has them already.
+        if limited.admitted
+            && let Some(tier) = profile.tiers.get(limited.tier)
+        {
+            limited.tell(profile, tier, &mut |name, value| {
+                exchange.set_response_header(name, value);
+            });
         }
         Flow::Continue
     }

@@ -53,6 +53,20 @@ impl Identity {
         }
     }
 
+    /// What a source gave; `at` is its place.
+    #[inline]
+    pub fn of(at: usize, source: &Source, value: &[u8], anonymous: bool) -> Self {
+        let mut bytes = Vec::with_capacity(source.space.len() + 1 + value.len());
+        bytes.extend_from_slice(source.space.as_bytes());
+        bytes.push(b':');
+        bytes.extend_from_slice(value);
+        Self {
+            source: at,
+            bytes,
+            anonymous,
+        }
+    }
+
     pub fn hash(&self) -> IdentityHash {
         Sha256::digest(&self.bytes).into()
     }
@@ -61,17 +75,7 @@ impl Identity {
 /// The first source that yields a value.
 pub fn find<X: Properties>(sources: &[Source], headers: &Headers, host: &X) -> Option<Identity> {
     sources.iter().enumerate().find_map(|(at, source)| {
-        let identity = |value: &[u8], anonymous| {
-            let mut bytes = Vec::with_capacity(source.space.len() + 1 + value.len());
-            bytes.extend_from_slice(source.space.as_bytes());
-            bytes.push(b':');
-            bytes.extend_from_slice(value);
-            Identity {
-                source: at,
-                bytes,
-                anonymous,
-            }
-        };
+        let identity = |value: &[u8], anonymous| Identity::of(at, source, value, anonymous);
         match &source.from {
             From::Claim(path) => {
                 let value = claim(path, host)?;

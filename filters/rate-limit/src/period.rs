@@ -2,7 +2,7 @@
 
 use time::{Date, Month, OffsetDateTime};
 
-use crate::counter::EPOCH_MS;
+use crate::counter::{EPOCH_MS, times};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -33,7 +33,7 @@ impl Period {
             Self::Every {
                 window_ms,
                 offset_ms,
-            } => universal(number.saturating_mul(window_ms), offset_ms),
+            } => universal(times(number, window_ms), offset_ms),
             Self::Month { offset_ms } => universal(month_begin(number), offset_ms),
         }
     }

@@ -17,6 +17,8 @@ use crate::store::Table;
 pub struct Profile {
     /// Where an identity comes from; the first that yields a value.
     pub identity: Vec<Source>,
+    /// The header of the first identity source, where it is the only one that decisions need: it is read alone then.
+    pub only_header: Option<String>,
     /// All tiers; others refer to one by its place here.
     pub tiers: Vec<Tier>,
     pub assignment: Assignment,
@@ -99,6 +101,8 @@ pub struct Exempt {
     pub paths: Paths,
     /// CORS preflights.
     pub preflight: bool,
+    /// Headers of clients' own keys. A request that shows one is no preflight.
+    pub keys: Vec<String>,
 }
 
 /// One tier, with the limits that count for this profile's resource.
@@ -109,9 +113,9 @@ pub struct Tier {
     /// The limits' rules where they are the same for every request.
     pub rules: Option<Vec<Rule>>,
     /// The value of `RateLimit-Policy` where it is the same for every request.
-    pub policy: Option<String>,
+    pub policy: Option<Vec<u8>>,
     /// The end of a refusal's document (see [`crate::refusal::rest`]) where it is the same at every time.
-    pub refusal: Option<String>,
+    pub refusal: Option<Vec<u8>>,
     /// The tier to advise.
     pub next: Option<usize>,
     pub allowed: MetricId,
@@ -128,6 +132,8 @@ pub struct Limit {
     pub dynamic: Option<Dynamic>,
     /// `, "minute";r=`: how the limit's part of `RateLimit` begins, but for the first.
     pub remaining: String,
+    /// What a refusal says of it (see [`crate::refusal::used_up`]) where that is the same at every time.
+    pub used_up: Option<Vec<u8>>,
     /// What filter state says of a request that it refuses, or would.
     pub denied_state: String,
     pub shadow_denied_state: String,

@@ -88,7 +88,7 @@ fn has_month(limits: &[Limit]) -> bool {
 
 /// Writes what every refusal says alike.
 pub fn render(tiers: &mut [Tier], upgrade: &Upgrade) {
-    let rendered: Vec<Option<String>> = tiers
+    let rendered: Vec<Option<Vec<u8>>> = tiers
         .iter()
         .map(|tier| {
             let next = tier.next.and_then(|next| tiers.get(next));
@@ -98,6 +98,11 @@ pub fn render(tiers: &mut [Tier], upgrade: &Upgrade) {
         .collect();
     for (tier, refusal) in tiers.iter_mut().zip(rendered) {
         tier.refusal = refusal;
+        for limit in &mut tier.limits {
+            if !has_month(std::slice::from_ref(limit)) {
+                limit.used_up = Some(refusal::used_up(&tier.name, limit, limit.rule.limit, 0));
+            }
+        }
     }
 }
 
@@ -205,6 +210,7 @@ impl Draft {
             },
             enforce_percent: self.enforce_percent,
             dynamic: self.dynamic,
+            used_up: None,
             remaining: format!(", \"{name}\";r="),
             denied_state: format!("denied:{name}"),
             shadow_denied_state: format!("shadow_denied:{name}"),

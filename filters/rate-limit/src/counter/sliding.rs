@@ -21,6 +21,7 @@ pub struct Sliding {
 }
 
 impl Sliding {
+    #[inline]
     pub fn read(mut stored: &[u8], window_ms: u64, now: u64) -> Self {
         // Rounded up: the parts must cover the window.
         let part_ms = window_ms.div_ceil(PARTS as u64).max(1);
@@ -71,9 +72,10 @@ impl Sliding {
 
     /// When the part that is `back` parts old leaves every window.
     fn leaves_at(&self, back: usize) -> u64 {
-        self.newest
-            .saturating_add((TOUCHED - back.min(TOUCHED)) as u64)
-            .saturating_mul(self.part_ms)
+        let part = self
+            .newest
+            .saturating_add((TOUCHED - back.min(TOUCHED)) as u64);
+        super::times(part, self.part_ms)
     }
 
     pub fn fits_at(&self, limit: u64, cost: u64) -> u64 {
