@@ -197,6 +197,14 @@ impl Headers {
         }
     }
 
+    /// Removes the lines whose values may not be sent.
+    #[inline]
+    pub fn retain_safe(&mut self) {
+        let bytes = &self.bytes;
+        self.lines
+            .retain(|line| is_safe_value(line.value.of(bytes)));
+    }
+
     /// Removes every line of that name.
     #[inline]
     pub fn remove(&mut self, name: &str) {
@@ -410,6 +418,9 @@ mod tests {
             assert!(!is_safe_value(bad.as_bytes()));
         }
         assert!(is_safe_value(b"caf\xe9\ttab"));
+        let mut headers = Headers::from_lines([("a", "1"), ("b", "2\r\nc: 3"), ("d", "4")]);
+        headers.retain_safe();
+        assert_eq!(headers, Headers::from_lines([("a", "1"), ("d", "4")]));
         assert!(is_token(b"x-request-id") && !is_token(b"x:y") && !is_token(b""));
     }
 }

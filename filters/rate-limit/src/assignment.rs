@@ -28,6 +28,7 @@ pub enum Why {
 }
 
 /// The client's tier.
+#[inline]
 pub fn tier<X: Properties>(
     profile: &Profile,
     identity: &Identity,

@@ -54,16 +54,18 @@ pub struct Decided {
 /// counted nowhere, but where the limit says that refused ones count.
 ///
 /// `now` is in milliseconds since [`crate::counter::EPOCH_MS`].
+#[inline]
 pub fn decide(value: &[u8], fingerprint: u64, rules: &[Rule], now: u64) -> Decided {
     let bucket = Bucket::read(value, fingerprint);
     // Nearly all are admitted, and a refused one is found out at the first limit that is met.
-    let counted = count(&bucket, fingerprint, rules, now, true);
-    counted
-        .or_else(|| count(&bucket, fingerprint, rules, now, false))
+    [true, false]
+        .into_iter()
+        .find_map(|admitted| count(&bucket, fingerprint, rules, now, admitted))
         .unwrap_or_else(|| Decided::unchanged(false, Vec::new()))
 }
 
 impl Decided {
+    #[inline]
     fn unchanged(admitted: bool, standings: Vec<Standing>) -> Self {
         Self {
             decision: Decision {
@@ -77,8 +79,7 @@ impl Decided {
 }
 
 /// Counts a request as admitted, or as refused. `None` where it was taken for admitted and is not.
-// Inlined, it would stand in a module twice.
-#[inline(never)]
+#[inline]
 fn count(
     bucket: &Bucket<'_>,
     fingerprint: u64,
@@ -175,6 +176,7 @@ fn count(
 
 /// Gives back what a request took of concurrency limits: tags, leases and parts of time. `None` if there is nothing to
 /// give back to.
+#[inline]
 pub fn release(value: &[u8], fingerprint: u64, taken: &[Taken], now: u64) -> Option<Vec<u8>> {
     let now_s = now / 1_000;
     let bucket = Bucket::read(value, fingerprint);

@@ -15,6 +15,7 @@ pub enum Exemption {
 }
 
 /// Whether a request is limited at all.
+#[inline]
 pub fn of_request<X: Properties>(
     exempt: &Exempt,
     headers: &Headers,
@@ -34,11 +35,13 @@ pub fn of_request<X: Properties>(
 }
 
 /// Browsers send no key with a preflight, so whoever does would go around the limits.
+#[inline]
 fn shows_key(exempt: &Exempt, headers: &Headers) -> bool {
     exempt.keys.iter().any(|name| headers.contains(name))
 }
 
 /// A CORS preflight (Fetch, "CORS-preflight request").
+#[inline]
 fn is_preflight(headers: &Headers) -> bool {
     headers.get(":method") == Some(b"OPTIONS")
         && headers.contains("origin")

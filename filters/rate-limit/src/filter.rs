@@ -52,6 +52,7 @@ pub struct Limited {
 
 impl Limited {
     /// Where the client stands, as headers of the response.
+    #[inline]
     fn tell(&self, profile: &Profile, tier: &Tier, set: &mut dyn FnMut(&str, &[u8])) {
         // What does not bind the client is none of its business.
         let told = headers::told(tier, &self.standings).filter(|told| told.standing.enforced);
@@ -75,6 +76,7 @@ struct Quiet {
 
 impl Quiet {
     /// How many lines were passed over since the last one, if it is time for another.
+    #[inline]
     fn due(&self, now: u64) -> Option<u64> {
         let last = self.last.get();
         // A clock that stepped back must not silence the log.
@@ -88,6 +90,7 @@ impl Quiet {
 }
 
 impl<S: Store> RateLimit<S> {
+    #[inline]
     fn log<X: Exchange>(
         &self,
         quiet: &Quiet,
@@ -103,6 +106,7 @@ impl<S: Store> RateLimit<S> {
     }
 
     /// The store failed: the settings say what then.
+    #[inline]
     fn failed<X: Exchange>(&self, profile: &Profile, trouble: Trouble, exchange: &mut X) -> Flow {
         let (metric, reason) = match trouble {
             Trouble::Contention => (profile.metrics.cas_exhausted, "contention"),
@@ -126,6 +130,7 @@ impl<S: Store> RateLimit<S> {
         }
     }
 
+    #[inline]
     fn note<X: Exchange>(&self, profile: &Profile, outcome: &Outcome, exchange: &X) {
         let metrics = &profile.metrics;
         if outcome.retries > 0 {
@@ -141,6 +146,7 @@ impl<S: Store> RateLimit<S> {
     }
 
     /// Does what was decided.
+    #[inline]
     fn act<X: Exchange>(
         &self,
         profile: &Profile,
@@ -229,12 +235,14 @@ impl<S: Store> RateLimit<S> {
     }
 }
 
+#[inline]
 fn is_near(standing: &Standing, percent: u64) -> bool {
     // Saturating multiplication is dear in wasm.
     let limit = standing.limit.min(u64::MAX / 100);
     limit.saturating_sub(standing.remaining) * 100 >= limit * percent
 }
 
+#[inline]
 fn state<X: Exchange>(profile: &Profile, key: &str, value: &str, exchange: &mut X) {
     if profile.filter_state {
         exchange.set_filter_state(key, value.as_bytes());
@@ -242,6 +250,7 @@ fn state<X: Exchange>(profile: &Profile, key: &str, value: &str, exchange: &mut 
 }
 
 /// The tier's rules for this request.
+#[inline]
 fn rules<'a, X: Exchange>(
     profile: &Profile,
     tier: &'a Tier,
@@ -272,6 +281,7 @@ fn rules<'a, X: Exchange>(
 }
 
 /// What the request holds of concurrency limits.
+#[inline]
 fn taken(rules: &[Rule], decision: &Decision) -> Vec<Taken> {
     rules
         .iter()
@@ -305,6 +315,10 @@ impl<S: Store> Filter for RateLimit<S> {
         }
     }
 
+    fn read(settings: &serde_json::Value) -> Result<Settings, ConfigError> {
+        compile::read(settings)
+    }
+
     fn compile(settings: Settings, compiling: &Compiling<'_>) -> Result<Profile, ConfigError> {
         compile::compile(settings, compiling)
     }
@@ -313,6 +327,7 @@ impl<S: Store> Filter for RateLimit<S> {
         compile::check(profiles)
     }
 
+    #[inline]
     fn request_headers<X: Exchange>(
         &self,
         profile: &Profile,
@@ -402,6 +417,7 @@ impl<S: Store> Filter for RateLimit<S> {
         flow
     }
 
+    #[inline]
     fn response_headers<X: Exchange>(
         &self,
         profile: &Profile,
@@ -423,6 +439,7 @@ impl<S: Store> Filter for RateLimit<S> {
         Flow::Continue
     }
 
+    #[inline]
     fn finished<X: Exchange>(&self, profile: &Profile, stream: &mut Stream, exchange: &mut X) {
         let Some(limited) = stream.0.take() else {
             return;
@@ -450,6 +467,7 @@ impl<S: Store> Filter for RateLimit<S> {
     }
 }
 
+#[inline]
 fn exempt<X: Exchange>(profile: &Profile, exchange: &mut X) -> Flow {
     exchange.increment(profile.metrics.exempt, 1);
     state(profile, DECISION_STATE, "exempt", exchange);

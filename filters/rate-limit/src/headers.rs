@@ -16,6 +16,7 @@ pub struct Told<'a> {
 }
 
 /// The tier's limits as they stand.
+#[inline]
 pub fn told<'a>(
     tier: &'a Tier,
     standings: &'a [Standing],
@@ -25,11 +26,13 @@ pub fn told<'a>(
 }
 
 /// Whole seconds, rounded up: who waits them has waited enough.
+#[inline]
 pub fn seconds(milliseconds: u64) -> u64 {
     milliseconds.div_ceil(1_000)
 }
 
 /// The window in seconds at this time (a month's length varies); none for what counts requests in flight.
+#[inline]
 pub fn window_s(algorithm: &Algorithm, now: u64) -> Option<u64> {
     Some(seconds(match algorithm {
         Algorithm::Sliding { window_ms }
@@ -41,6 +44,7 @@ pub fn window_s(algorithm: &Algorithm, now: u64) -> Option<u64> {
 }
 
 /// Writes the headers of one style.
+#[inline]
 pub fn write<'a>(
     style: Style,
     told: impl Iterator<Item = Told<'a>> + Clone,
@@ -114,6 +118,7 @@ pub fn policies<'a>(
 }
 
 /// `"minute";r=3;t=21`
+#[inline]
 fn remaining<'a>(told: impl Iterator<Item = Told<'a>>, partition: Option<u64>) -> Vec<u8> {
     let mut value = Vec::with_capacity(160);
     for Told { limit, standing } in told {
@@ -136,6 +141,7 @@ pub fn put(value: &mut Vec<u8>, text: &str) {
 }
 
 /// Appends a number. `write!` takes several times as many instructions, on every response.
+#[inline]
 pub fn number(value: &mut Vec<u8>, number: u64) {
     let mut digits = [b'0'; 20];
     let mut at = digits.len();
@@ -166,6 +172,7 @@ pub fn number(value: &mut Vec<u8>, number: u64) {
     value.extend_from_slice(digits.get(at..).unwrap_or_default());
 }
 
+#[inline]
 fn text(count: u64) -> Vec<u8> {
     let mut value = Vec::with_capacity(20);
     number(&mut value, count);
@@ -189,6 +196,7 @@ fn partition_key(value: &mut Vec<u8>, partition: Option<u64>) {
 }
 
 /// The limit that will be met first: least left, then the longest to wait.
+#[inline]
 fn tightest<'a>(told: impl Iterator<Item = Told<'a>>) -> Option<Told<'a>> {
     told.min_by_key(|told| (told.standing.remaining, u64::MAX - told.standing.reset_ms))
 }

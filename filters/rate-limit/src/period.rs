@@ -17,6 +17,7 @@ pub enum Period {
 
 impl Period {
     /// The number of the period that holds this time.
+    #[inline]
     pub fn number(self, now: u64) -> u64 {
         match self {
             Self::Every {
@@ -28,6 +29,7 @@ impl Period {
     }
 
     /// When the period of this number begins.
+    #[inline]
     pub fn begins_at(self, number: u64) -> u64 {
         match self {
             Self::Every {
@@ -39,6 +41,7 @@ impl Period {
     }
 
     /// How long the period is that holds this time, in milliseconds.
+    #[inline]
     pub fn length_ms(self, now: u64) -> u64 {
         match self {
             Self::Every { window_ms, .. } => window_ms,
@@ -52,10 +55,12 @@ impl Period {
 }
 
 /// Local time. The offset's day of 2020 is left out of account: no clock shows it.
+#[inline]
 fn local(now: u64, offset_ms: i64) -> u64 {
     now.saturating_add_signed(offset_ms)
 }
 
+#[inline]
 fn universal(local: u64, offset_ms: i64) -> u64 {
     local.saturating_add_signed(-offset_ms)
 }

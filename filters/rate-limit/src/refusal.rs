@@ -36,6 +36,7 @@ pub struct Client {
 
 impl Client {
     /// Asks the host; for refused requests only.
+    #[inline]
     pub fn of(exchange: &mut impl Exchange) -> Self {
         Self {
             grpc: is_grpc(exchange.request_header("content-type").as_deref()),
@@ -45,6 +46,7 @@ impl Client {
 }
 
 /// When a client that waits is admitted again, in seconds, at least one; none where waiting does not help.
+#[inline]
 fn retry_after<'a>(violated: impl Iterator<Item = Told<'a>>) -> Option<u64> {
     let longest = violated
         .map(|told| told.standing.wait_ms.max(told.standing.reset_ms))
@@ -53,6 +55,7 @@ fn retry_after<'a>(violated: impl Iterator<Item = Told<'a>>) -> Option<u64> {
 }
 
 /// 429: which limit, when again, and what would help.
+#[inline]
 pub fn quota_exceeded(
     profile: &Profile,
     tier: &Tier,
@@ -100,6 +103,7 @@ pub fn quota_exceeded(
     reply(body, headers, None)
 }
 
+#[inline]
 fn reply(body: Vec<u8>, headers: Headers, grpc_status: Option<u8>) -> Reply {
     Reply {
         status: 429,
@@ -111,11 +115,13 @@ fn reply(body: Vec<u8>, headers: Headers, grpc_status: Option<u8>) -> Reply {
 }
 
 /// What this client is refused for.
+#[inline]
 fn violated<'a>(tier: &'a Tier, standings: &'a [Standing]) -> impl Iterator<Item = Told<'a>> {
     headers::told(tier, standings).filter(|told| told.standing.violated && told.standing.enforced)
 }
 
 /// `Limit "minute" of plan "free" is used up (10 in 60 seconds). Try again in 21 seconds.`
+#[inline]
 fn detail<'a>(
     text: &mut Vec<u8>,
     tier: &Tier,
@@ -252,6 +258,7 @@ fn answer(
 }
 
 /// Whether a request is gRPC (`application/grpc`, `application/grpc+proto`, …).
+#[inline]
 fn is_grpc(content_type: Option<&[u8]>) -> bool {
     content_type
         .and_then(|value| value.strip_prefix(b"application/grpc"))

@@ -110,10 +110,11 @@ pub fn render(tiers: &mut [Tier], upgrade: &Upgrade) {
 type Written = BTreeMap<String, (bool, settings::Tier)>;
 
 fn written(settings: &Settings) -> Result<Written> {
-    let mut all: Written = preset::tiers(settings.plans)
-        .into_iter()
-        .map(|(name, tier)| (name, (false, tier)))
-        .collect();
+    // One by one: collecting them would bring a whole sort into the module.
+    let mut all = Written::new();
+    for (name, tier) in preset::tiers(settings.plans) {
+        all.insert(name, (false, tier));
+    }
     for (name, tier) in &settings.tiers {
         let here = || Path::top().key("tiers").key(name.as_str());
         if !is_tier_name(name) {

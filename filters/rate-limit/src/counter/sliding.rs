@@ -49,6 +49,7 @@ impl Sliding {
         this
     }
 
+    #[inline]
     fn advance(&mut self, part: u64) {
         let passed = part.saturating_sub(self.newest);
         let passed = usize::try_from(passed).unwrap_or(TOUCHED).min(TOUCHED);
@@ -66,11 +67,13 @@ impl Sliding {
         self.len = oldest.map_or(0, |back| back + 1);
     }
 
+    #[inline]
     pub fn used(&self) -> u64 {
         self.used
     }
 
     /// When the part that is `back` parts old leaves every window.
+    #[inline]
     fn leaves_at(&self, back: usize) -> u64 {
         let part = self
             .newest
@@ -78,6 +81,7 @@ impl Sliding {
         super::times(part, self.part_ms)
     }
 
+    #[inline]
     pub fn fits_at(&self, limit: u64, cost: u64) -> u64 {
         let mut used = self.used;
         if used.saturating_add(cost) <= limit {
@@ -92,6 +96,7 @@ impl Sliding {
         super::NEVER
     }
 
+    #[inline]
     pub fn take(&mut self, cost: u64) {
         let [newest, ..] = &mut self.counts;
         *newest = newest.saturating_add(cost);
@@ -101,17 +106,20 @@ impl Sliding {
         }
     }
 
+    #[inline]
     pub fn resets_at(&self) -> u64 {
         self.len
             .checked_sub(1)
             .map_or(0, |back| self.leaves_at(back))
     }
 
+    #[inline]
     pub fn lapses_at(&self) -> u64 {
         let newest = self.counts.iter().position(|count| *count > 0);
         newest.map_or(0, |back| self.leaves_at(back))
     }
 
+    #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
         varint::put(out, self.newest);
         for count in self.counts.iter().take(self.len) {
