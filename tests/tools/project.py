@@ -24,7 +24,7 @@ LOCKED = ["--locked"] if os.environ.get("CI") else []
 MAX_MODULE_BYTES = {
     "portcullis.wasm": 894_000,
     "problem_json.wasm": 404_000,
-    "rate_limit.wasm": 337_600,
+    "rate_limit.wasm": 336_500,
     "request_tracing.wasm": 250_500,
     "security_headers.wasm": 304_500,
 }

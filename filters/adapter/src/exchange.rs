@@ -117,19 +117,6 @@ impl HostExchange<'_> {
         }
     }
 
-    fn only(&mut self, map: Map, name: &str) -> Option<Vec<u8>> {
-        if !self.readable(map) {
-            return None;
-        }
-        if self.cache(map).is_none() {
-            let value = host::header(map, name).ok()?;
-            if !value.contains(&b',') {
-                return (!value.is_empty()).then_some(value);
-            }
-        }
-        self.all(map).only(name).map(<[u8]>::to_vec)
-    }
-
     /// Does one change on the host, and sees to it that later reads know.
     fn change(
         &mut self,
@@ -297,10 +284,6 @@ impl Exchange for HostExchange<'_> {
 
     fn request_header(&mut self, name: &str) -> Option<Vec<u8>> {
         self.one(Map::Request, name)
-    }
-
-    fn only_request_header(&mut self, name: &str) -> Option<Vec<u8>> {
-        self.only(Map::Request, name)
     }
 
     fn set_request_header(&mut self, name: &str, value: &[u8]) {

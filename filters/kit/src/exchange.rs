@@ -146,9 +146,6 @@ pub trait Exchange:
     /// The value of one request header (its first line), without reading the whole map where that was not done
     /// yet. Absent costs far less than present: use it where the header is mostly absent.
     fn request_header(&mut self, name: &str) -> Option<Vec<u8>>;
-    /// The value of a request header that stands in one line and is not empty; several lines count as none. Reads the whole map
-    /// only where the value has a comma: there Envoy may have joined lines. Other hosts give the first line alone.
-    fn only_request_header(&mut self, name: &str) -> Option<Vec<u8>>;
     fn set_request_header(&mut self, name: &str, value: &[u8]);
     fn add_request_header(&mut self, name: &str, value: &[u8]);
     fn remove_request_header(&mut self, name: &str);

@@ -112,10 +112,6 @@ impl<X: Exchange> Exchange for Gate<'_, X> {
         self.inner.request_header(name)
     }
 
-    fn only_request_header(&mut self, name: &str) -> Option<Vec<u8>> {
-        self.inner.only_request_header(name)
-    }
-
     fn response_status(&mut self) -> Option<u16> {
         self.inner.response_status()
     }

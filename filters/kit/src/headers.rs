@@ -81,22 +81,25 @@ impl Headers {
         let count = number(&bytes, 0)?;
         let sizes = bytes.get(4..4_usize.checked_add((count as usize).checked_mul(8)?)?)?;
         let mut lines = Vec::with_capacity(count as usize);
-        let mut at = u32::try_from(sizes.len()).ok()?.checked_add(4)?;
+        // The sum of 2^29 pairs of four-byte sizes fits, so it is looked at once: where it is right, so was every part.
+        let mut at = sizes.len() as u64 + 4;
         for pair in sizes.as_chunks::<8>().0 {
             let [a, b, c, d, e, f, g, h] = *pair;
             let name = Span {
-                start: at,
+                start: at as u32,
                 len: u32::from_le_bytes([a, b, c, d]),
             };
+            at += u64::from(name.len) + 1;
             let value = Span {
-                start: name.start.checked_add(name.len)?.checked_add(1)?,
+                start: at as u32,
                 len: u32::from_le_bytes([e, f, g, h]),
             };
-            at = value.start.checked_add(value.len)?.checked_add(1)?;
+            at += u64::from(value.len) + 1;
             let key = key(name.of(&bytes));
             lines.push(Line { key, name, value });
         }
-        (at as usize <= bytes.len()).then_some(Self { bytes, lines })
+        let end = usize::try_from(u32::try_from(at).ok()?).ok()?;
+        (end <= bytes.len()).then_some(Self { bytes, lines })
     }
 
     /// The form that [`Headers::from_serialized`] reads.
@@ -156,14 +159,6 @@ impl Headers {
             .iter()
             .filter(move |line| line.is_named(name, key, &self.bytes))
             .map(|line| line.value.of(&self.bytes))
-    }
-
-    /// The value of a name that stands in one line and is not empty.
-    #[inline]
-    pub fn only(&self, name: &str) -> Option<&[u8]> {
-        let mut lines = self.get_all(name);
-        let value = lines.next().filter(|value| !value.is_empty())?;
-        lines.next().is_none().then_some(value)
     }
 
     #[inline]
@@ -379,10 +374,6 @@ mod tests {
         headers.add("b", "5");
         assert_eq!(headers.get_all("a").collect::<Vec<_>>(), [b"4"]);
         assert_eq!(headers.get_all("b").count(), 2);
-        assert_eq!(
-            (headers.only("A"), headers.only("b")),
-            (Some(&b"4"[..]), None)
-        );
         headers.remove("B");
         assert_eq!(headers.len(), 1);
     }

@@ -323,18 +323,6 @@ impl Exchange for Fake {
         }
     }
 
-    fn only_request_header(&mut self, name: &str) -> Option<Vec<u8>> {
-        if self.phase == Phase::Response {
-            return None;
-        }
-        let value = self.request.only(name).map(<[u8]>::to_vec);
-        if self.request_read {
-            value
-        } else {
-            self.read(value)
-        }
-    }
-
     fn set_request_header(&mut self, name: &str, value: &[u8]) {
         if self.can_change(Phase::Request, value) {
             self.request.set(name, value);

@@ -28,7 +28,6 @@ pub enum Why {
 }
 
 /// The client's tier.
-#[inline]
 pub fn tier<X: Properties>(
     profile: &Profile,
     identity: &Identity,

@@ -15,8 +15,8 @@ use portcullis_kit::{Compiling, ConfigError, Mode, Path};
 use clients::{assignment, find, hash, property, sources};
 pub use mistake::Mistake;
 
-use crate::plan::{Assignment, Exempt, Metrics, OnError, Profile, Style, TierSource, Upgrade};
-use crate::settings::{self, Identity, Reset, Settings};
+use crate::plan::{Exempt, Metrics, OnError, Profile, Style, Upgrade};
+use crate::settings::{self, Reset, Settings};
 use crate::store::Table;
 use crate::window::offset_ms;
 
@@ -69,13 +69,10 @@ pub fn compile(settings: Settings, compiling: &Compiling<'_>) -> Result<Profile>
     tiers::render(&mut tiers, &upgrade);
     let identity = sources(&settings)?;
     let assignment = assignment(&settings, &tiers, &identity)?;
-    let exempt = exempt(&settings)?;
-    let only_header = only_header(&settings, &assignment, &exempt);
     let counter = |what| compiling.counter(what, &[]);
     Ok(Profile {
         assignment,
-        exempt,
-        only_header,
+        exempt: exempt(&settings.exempt)?,
         styles: styles(&settings.headers)?,
         upgrade,
         on_error: match settings.on_error {
@@ -151,13 +148,7 @@ pub fn check(profiles: &[(&str, &Profile)]) -> Result<()> {
     }))
 }
 
-fn exempt(settings: &Settings) -> Result<Exempt> {
-    let keys = settings.identity.iter().filter_map(|source| match source {
-        Identity::Header(header) if header.hash => Some(header.name.to_ascii_lowercase()),
-        _ => None,
-    });
-    let keys = keys.collect();
-    let settings = &settings.exempt;
+fn exempt(settings: &settings::Exempt) -> Result<Exempt> {
     let here = || Path::top().key("exempt");
     let mut cidrs = Vec::with_capacity(settings.cidrs.len());
     for (at, range) in settings.cidrs.iter().enumerate() {
@@ -178,30 +169,7 @@ fn exempt(settings: &Settings) -> Result<Exempt> {
         identities,
         paths: Paths::compile(&settings.paths).map_err(|error| error.below(here().key("paths")))?,
         preflight: settings.preflight,
-        keys,
     })
-}
-
-/// The header of a profile that needs one only: clients are told apart by the hash of a key, whatever the key is, and
-/// nothing else is read of a request that shows one. Two headers that are there cost as
-/// much as all of them together.
-///
-/// A host may show the first of several lines only. That is for none but hashed keys: whoever can send a second one could
-/// have sent another first one.
-fn only_header(settings: &Settings, assignment: &Assignment, exempt: &Exempt) -> Option<String> {
-    let (Identity::Header(header), rest) = settings.identity.split_first()? else {
-        return None;
-    };
-    let mut tier = assignment.sources.iter();
-    let alone = header.hash
-        && !header.listed_only
-        && exempt.paths.is_empty()
-        && assignment.untrusted.is_empty()
-        && !rest
-            .iter()
-            .any(|other| matches!(other, Identity::Header(_)))
-        && tier.all(|source| matches!(source, TierSource::Claim(_)));
-    alone.then(|| header.name.to_ascii_lowercase())
 }
 
 fn styles(headers: &settings::Headers) -> Result<Vec<Style>> {

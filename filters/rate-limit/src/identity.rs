@@ -45,26 +45,11 @@ pub struct Identity {
 
 impl Identity {
     /// Who cannot be told apart shares one identity: being unknown must not be a way around the limits.
-    #[inline]
     pub fn unknown() -> Self {
         Self {
             source: usize::MAX,
             bytes: b"unknown:".to_vec(),
             anonymous: true,
-        }
-    }
-
-    /// What a source gave; `at` is its place.
-    #[inline]
-    pub fn of(at: usize, source: &Source, value: &[u8], anonymous: bool) -> Self {
-        let mut bytes = Vec::with_capacity(source.space.len() + 1 + value.len());
-        bytes.extend_from_slice(source.space.as_bytes());
-        bytes.push(b':');
-        bytes.extend_from_slice(value);
-        Self {
-            source: at,
-            bytes,
-            anonymous,
         }
     }
 
@@ -74,10 +59,19 @@ impl Identity {
 }
 
 /// The first source that yields a value.
-#[inline]
 pub fn find<X: Properties>(sources: &[Source], headers: &Headers, host: &X) -> Option<Identity> {
     sources.iter().enumerate().find_map(|(at, source)| {
-        let identity = |value: &[u8], anonymous| Identity::of(at, source, value, anonymous);
+        let identity = |value: &[u8], anonymous| {
+            let mut bytes = Vec::with_capacity(source.space.len() + 1 + value.len());
+            bytes.extend_from_slice(source.space.as_bytes());
+            bytes.push(b':');
+            bytes.extend_from_slice(value);
+            Identity {
+                source: at,
+                bytes,
+                anonymous,
+            }
+        };
         match &source.from {
             From::Claim(path) => {
                 let value = claim(path, host)?;
@@ -106,7 +100,6 @@ pub fn find<X: Properties>(sources: &[Source], headers: &Headers, host: &X) -> O
 }
 
 /// A header's value where it stands in one line: with two, a client could be one identity and have the tier of another.
-#[inline]
 pub fn only_line<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
     let mut lines = headers.get_all(name);
     let value = lines.next().filter(|value| !value.is_empty())?;
@@ -114,13 +107,11 @@ pub fn only_line<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
 }
 
 /// A property's bytes; an empty one is none.
-#[inline]
 pub fn claim<X: Properties>(path: &[String], host: &X) -> Option<Vec<u8>> {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     host.property(&path).filter(|value| !value.is_empty())
 }
 
-#[inline]
 fn cut(address: IpAddr, ipv4_prefix: u8, ipv6_prefix: u8) -> IpAddr {
     match address {
         IpAddr::V4(address) => {

@@ -17,8 +17,6 @@ use crate::store::Table;
 pub struct Profile {
     /// Where an identity comes from; the first that yields a value.
     pub identity: Vec<Source>,
-    /// The header of the first identity source, where it is the only one that decisions need: it is read alone then.
-    pub only_header: Option<String>,
     /// All tiers; others refer to one by its place here.
     pub tiers: Vec<Tier>,
     pub assignment: Assignment,
@@ -101,8 +99,6 @@ pub struct Exempt {
     pub paths: Paths,
     /// CORS preflights.
     pub preflight: bool,
-    /// Headers of clients' own keys. A request that shows one is no preflight.
-    pub keys: Vec<String>,
 }
 
 /// One tier, with the limits that count for this profile's resource.
