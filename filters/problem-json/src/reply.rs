@@ -28,7 +28,7 @@ pub fn lines<X: Exchange>(
     response: &Headers,
     edits: Vec<Edit<'_>>,
     exchange: &X,
-) -> Vec<(String, Vec<u8>)> {
+) -> Headers {
     let mut headers = response.clone();
     for edit in edits {
         match edit {
@@ -44,9 +44,8 @@ pub fn lines<X: Exchange>(
             headers.set("x-request-id", id);
         }
     }
-    let lines = headers.iter().filter_map(|(name, value)| {
-        let name = std::str::from_utf8(name).ok()?;
-        (!NOT_REPLIED.contains(&name)).then(|| (name.to_owned(), value.to_vec()))
-    });
-    lines.collect()
+    for name in NOT_REPLIED {
+        headers.remove(name);
+    }
+    headers
 }
