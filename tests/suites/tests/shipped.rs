@@ -337,7 +337,7 @@ fn all_filters_as_one_plugin_make_documents_of_errors(shared: &Shared) {
         );
         assert_hardened(&response);
     }
-    let page = Request::get("/web/status/404")
+    let page = Request::get("/web/page?status=404")
         .header("accept", "text/html")
         .header("sec-fetch-mode", "navigate")
         .send(port);
