@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::config::{ConfigError, Environment, from_value};
+use crate::config::{ConfigError, Environment, Mistake, Path, from_value};
 use crate::exchange::{CalloutAnswer, CalloutId, Exchange, Worker};
 use crate::metrics::{Kind, MetricId, Registry};
 
@@ -98,6 +98,11 @@ impl<'a> Compiling<'a> {
         }
     }
 
+    /// The filter's name.
+    pub fn filter(&self) -> &'static str {
+        self.filter
+    }
+
     /// The profile's name; `default` for the settings at the top.
     pub fn profile(&self) -> &str {
         self.profile
@@ -111,6 +116,16 @@ impl<'a> Compiling<'a> {
     /// The environment in which secrets given as `{env: NAME}` are looked up.
     pub fn environment(&self) -> &dyn Environment {
         self.environment
+    }
+
+    /// The environment variable that a setting names by `env` at that path; refused where it is missing or empty.
+    #[inline(never)]
+    pub fn secret(&self, variable: &str, path: &Path) -> Result<String, ConfigError> {
+        let value = self.environment.variable(variable);
+        value.filter(|value| !value.is_empty()).ok_or_else(|| {
+            let name = variable.to_owned();
+            ConfigError::new(path.clone().key("env"), Mistake::NoSuchVariable { name })
+        })
     }
 
     /// A counter `portcullis_<filter>_<what>_total` with the labels given and `profile`. Labels come from closed sets.
@@ -177,6 +192,9 @@ pub trait Filter: Sized {
     fn check(_profiles: &[(&str, &Self::Profile)]) -> Result<(), ConfigError> {
         Ok(())
     }
+
+    /// All profiles were accepted: sets up what they share on this worker. The default profile comes first.
+    fn ready(&mut self, _profiles: &[(&str, &Self::Profile)]) {}
 
     fn request_headers<X: Exchange>(
         &self,
