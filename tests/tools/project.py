@@ -25,7 +25,7 @@ MAX_MODULE_BYTES = {
     "portcullis.wasm": 952_000,
     "problem_json.wasm": 404_000,
     "rate_limit.wasm": 394_000,
-    "request_tracing.wasm": 250_500,
+    "request_tracing.wasm": 335_500,
     "security_headers.wasm": 304_500,
 }
 

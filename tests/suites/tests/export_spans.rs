@@ -217,15 +217,20 @@ fn a_ratio_samples_and_slow_or_failed_requests_leave_a_span_all_the_same(upstrea
 
     let requests = 400;
     for _ in 0..requests {
-        assert_eq!(Request::get("/text").send(port).status, 200);
+        let request = Request::get("/text").case("export-ratio");
+        assert_eq!(request.send(port).status, 200);
     }
-    settle(
-        &envoy,
-        metric(&envoy, "acknowledged_total") + metric(&envoy, "queued"),
-    );
-    let sampled = sink.spans().len() - 2;
+    let seen = upstream.recorder().requests("export-ratio");
+    let is_sampled = |request: &&portcullis_harness::upstream::Request| {
+        let parent = request.header("traceparent").unwrap();
+        // Of the flags' last digit, the lowest bit.
+        parent.last().is_some_and(|digit| digit % 2 == 1)
+    };
+    let sampled = seen.iter().filter(is_sampled).count();
     // Six standard deviations around a hundred.
     assert!((48..=152).contains(&sampled), "{sampled} of {requests}");
+    settle(&envoy, sampled as u64 + 2);
+    assert_eq!(sink.spans().len(), sampled + 2);
 }
 
 fn after_an_outage_every_span_arrives_and_none_twice_but_those_without_an_answer(
