@@ -124,6 +124,15 @@ pub struct CorsPolicy {
     pub node: Rc<Node>,
 }
 
+/// The clusters of a bootstrap.
+#[derive(Debug)]
+pub struct Bootstrap {
+    pub file: usize,
+    pub clusters: Vec<String>,
+    /// Whether more of them come from a server (CDS).
+    pub is_open: bool,
+}
+
 /// What all the files hold.
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -134,6 +143,7 @@ pub struct Findings {
     /// Configurations that are resources of their own, by name.
     pub resources: BTreeMap<String, usize>,
     pub managers: Vec<Manager>,
+    pub bootstraps: Vec<Bootstrap>,
     /// Connection managers some of whose filters stand elsewhere.
     pub open_scopes: Vec<Scope>,
     pub diagnostics: Vec<Diagnostic>,

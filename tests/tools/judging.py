@@ -8,7 +8,7 @@ import subprocess
 
 import demo
 from console import Failure, run
-from judges import FOLDER, home
+from judges import FOLDER, JUDGES
 
 # Enough that each operation gets each kind of answer; without a seed that could change, the same ones on each run.
 EXAMPLES = 40
@@ -17,7 +17,7 @@ EXAMPLES = 40
 def schemathesis(port):
     """Requests of all kinds for what the OpenAPI document says; every answer from 400 on has to be a problem document."""
     checks = ["status_code_conformance", "content_type_conformance", "response_schema_conformance", "problem"]
-    command = [home() / "bin" / "python3", "-m", "schemathesis.cli", "run", FOLDER / "openapi.json", "--url", f"http://127.0.0.1:{port}"]
+    command = [JUDGES.python(), "-m", "schemathesis.cli", "run", FOLDER / "openapi.json", "--url", f"http://127.0.0.1:{port}"]
     command += ["--checks", ",".join(checks), "--phases", "examples,coverage,fuzzing"]
     command += ["--max-examples", EXAMPLES, "--generation-deterministic"]
     command += ["--workers", "1", "--request-timeout", "20", "--suppress-health-check", "all", "--warnings", "off"]
@@ -83,7 +83,7 @@ def httplint(port):
         if name not in answers:
             raise Failure(f"{name}: no {status} came")
     read = subprocess.run(
-        [str(home() / "bin" / "python3"), str(FOLDER / "lint.py")],
+        [str(JUDGES.python()), str(FOLDER / "lint.py")],
         input="".join(json.dumps(answer) + "\n" for answer in answers.values()),
         text=True,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},

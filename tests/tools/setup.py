@@ -9,6 +9,7 @@ import sys
 import zipfile
 
 import judges
+import otlp
 import project
 from console import Command, Failure, output, run, say
 
@@ -164,6 +165,7 @@ def for_tests():
     for_envoy()
     test_runner()
     judges.install()
+    otlp.install()
 
 
 def main(command):

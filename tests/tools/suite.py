@@ -9,6 +9,7 @@ import build
 import check
 import demo
 import judging
+import otlp
 import project
 import setup
 from console import Command, Failure, run, say
@@ -61,7 +62,7 @@ def test_binaries(command):
     return sorted(found)
 
 
-def run_tests(binaries, *arguments):
+def run_tests(binaries, *arguments, extra_env=None):
     """Runs test executables as `cargo test` does: in their package's folder. All run before one fails the stage."""
     failed = []
     for folder, executable in binaries:
@@ -71,7 +72,7 @@ def run_tests(binaries, *arguments):
             "ENVOY": str(project.envoy()),
             "PORTCULLIS_DIST": str(project.DIST),
         }
-        done = subprocess.run([executable, *arguments], cwd=folder, env={**os.environ, **environment})
+        done = subprocess.run([executable, *arguments], cwd=folder, env={**os.environ, **environment, **(extra_env or {})})
         if done.returncode:
             failed.append(executable.name.rsplit("-", 1)[0])
     if failed:
@@ -94,7 +95,9 @@ def tests(command):
     with command.stage("modules in the in-process host"):
         run_tests(of(IN_PROCESS_HOST))
     with command.stage("suites on a real Envoy"):
-        run_tests(of(REAL_ENVOY))
+        run_tests(of(REAL_ENVOY), extra_env=otlp.collect())
+    with command.stage("what the suites' sinks got, before OTLP's judges"):
+        otlp.judge()
 
 
 def shipped(command):

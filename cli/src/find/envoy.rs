@@ -4,9 +4,9 @@
 use std::rc::Rc;
 
 use super::{
-    CorsPolicy, Document, FilterList, Findings, Found, Identity, Item, Manager, NamedProfile,
-    Recognised, RequestIds, Scope, Settings, Variables, What, gateway, istio, strings,
-    unknown_root_id,
+    Bootstrap, CorsPolicy, Document, FilterList, Findings, Found, Identity, Item, Manager,
+    NamedProfile, Recognised, RequestIds, Scope, Settings, Variables, What, gateway, istio,
+    strings, unknown_root_id,
 };
 use crate::document::{Node, Span};
 use crate::lint;
@@ -58,6 +58,11 @@ pub fn walk(
             node: Rc::clone(node),
         });
     }
+    if let Some(resources) = node.field("static_resources") {
+        findings
+            .bootstraps
+            .push(bootstrap(document, node, resources));
+    }
     named_profiles(findings, document, node, scope);
     for entry in node.entries() {
         let before = findings.plugins.len();
@@ -92,6 +97,17 @@ impl Findings {
                 preserve_external: manager.is_true(&["preserve_external_request_id"]),
             },
         }
+    }
+}
+
+fn bootstrap(document: Document<'_>, node: &Node, resources: &Node) -> Bootstrap {
+    let clusters = resources.field("clusters");
+    let clusters = clusters.map(|list| list.items()).unwrap_or_default();
+    let name = |cluster: &Rc<Node>| cluster.text_at(&["name"]).map(str::to_owned);
+    Bootstrap {
+        file: document.file,
+        clusters: clusters.iter().filter_map(name).collect(),
+        is_open: node.at(&["dynamic_resources", "cds_config"]).is_some(),
     }
 }
 

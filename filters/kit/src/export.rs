@@ -13,6 +13,7 @@
 //! request is done; what that one could not deliver by then ends with it.
 
 mod batch;
+mod bytes;
 mod clock;
 mod exporter;
 mod metrics;
@@ -25,6 +26,7 @@ pub mod settings;
 mod sink;
 mod state;
 
+pub use bytes::ByteExporter;
 pub use exporter::{Exporter, Pushed, Settled};
 pub use metrics::Reason;
 pub use plan::{Mistake, Plan, SinkSettings};

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use portcullis_kit::exchange::{CalloutAnswer, CalloutId, Exchange, Properties, Worker};
 use portcullis_kit::export::settings::{Ack, Overflow};
-use portcullis_kit::export::{Encode, Exporter, Plan, SinkSettings};
+use portcullis_kit::export::{ByteExporter, Encode, Plan, SinkSettings};
 use portcullis_kit::otlp::{self, Signal};
 use portcullis_kit::span::{Span, Value};
 use portcullis_kit::{Compiling, ConfigError, Mode, Path};
@@ -72,7 +72,7 @@ impl Spans {
 
 /// Sends spans.
 pub struct Sender {
-    exporter: Exporter<Record>,
+    exporter: ByteExporter,
     node: Rc<OnceCell<String>>,
 }
 
@@ -85,7 +85,7 @@ impl Sender {
             node: Rc::clone(&node),
         };
         Self {
-            exporter: Exporter::new(Rc::clone(&spans.plan), vec![Box::new(encoder)]),
+            exporter: ByteExporter::new(Rc::clone(&spans.plan), vec![Box::new(encoder)]),
             node,
         }
     }
@@ -114,8 +114,10 @@ impl Sender {
 /// The proxy's node id; empty where it has none. Asked for once.
 #[inline(never)]
 fn node_id(host: &dyn Properties) -> String {
-    let id = host.property(&["node", "id"]).unwrap_or_default();
-    String::from_utf8(id).unwrap_or_default()
+    let id = host
+        .property(&["xds", "node", "id"])
+        .or_else(|| host.property(&["node", "id"]));
+    String::from_utf8(id.unwrap_or_default()).unwrap_or_default()
 }
 
 /// `ExportTraceServiceRequest`.

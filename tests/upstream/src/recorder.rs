@@ -20,11 +20,24 @@ struct Shared {
     arrived: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     requests: Vec<Request>,
     answers: HashMap<Vec<u8>, Answer>,
+    rule: Option<Rule>,
     connections: usize,
+}
+
+/// Decides what a request gets; `None` leaves it to its target.
+type Rule = Box<dyn FnMut(&Request) -> Option<Answer> + Send>;
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("requests", &self.requests.len())
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Recorder {
@@ -36,6 +49,11 @@ impl Recorder {
     /// Requests with this `x-case` are answered so, whatever their target.
     pub fn answer(&self, case: &str, answer: Answer) {
         self.state().answers.insert(case.into(), answer);
+    }
+
+    /// Requests for which the rule has an answer get it. It sees every request, in the order of arrival.
+    pub fn rule(&self, rule: impl FnMut(&Request) -> Option<Answer> + Send + 'static) {
+        self.state().rule = Some(Box::new(rule));
     }
 
     /// How many connections were accepted.
@@ -84,8 +102,12 @@ impl Recorder {
     /// Keeps the request and gives the answer that its case wants, if it wants one.
     pub(crate) fn record(&self, request: &Request) -> Option<Answer> {
         let mut state = self.state();
+        let ruled = state.rule.as_mut().and_then(|rule| rule(request));
         state.requests.push(request.clone());
         self.0.arrived.notify_all();
+        if ruled.is_some() {
+            return ruled;
+        }
         state.answers.get(request.header(CASE_HEADER)?).cloned()
     }
 }

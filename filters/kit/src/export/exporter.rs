@@ -115,7 +115,7 @@ impl<R: Record> Exporter<R> {
         self.run(true, worker);
     }
 
-    fn run(&self, flush: bool, worker: &mut dyn Worker) {
+    pub(super) fn run(&self, flush: bool, worker: &mut dyn Worker) {
         for left in park::take() {
             self.take_over(left, worker);
         }
@@ -145,7 +145,12 @@ impl<R: Record> Exporter<R> {
         self.take(id, answer, worker)
     }
 
-    fn take(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut dyn Worker) -> bool {
+    pub(super) fn take(
+        &self,
+        id: CalloutId,
+        answer: &CalloutAnswer,
+        worker: &mut dyn Worker,
+    ) -> bool {
         let mut state = self.state.borrow_mut();
         if state.answered(&self.plan, &self.encoders, id, answer, worker) {
             state.send(&self.plan, &self.encoders, false, worker);
@@ -188,10 +193,9 @@ impl<R: Record> Exporter<R> {
             *ours = theirs;
         }
     }
-}
 
-impl<R: Record> Drop for Exporter<R> {
-    fn drop(&mut self) {
+    /// Leaves what is held to the VM's next exporter of such records.
+    pub(super) fn leave(&mut self) {
         let state = std::mem::take(self.state.get_mut());
         if !state.is_done() {
             park::leave(Left {
@@ -200,5 +204,11 @@ impl<R: Record> Drop for Exporter<R> {
                 state,
             });
         }
+    }
+}
+
+impl<R: Record> Drop for Exporter<R> {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
