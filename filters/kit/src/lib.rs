@@ -13,6 +13,7 @@ pub mod filter;
 mod gate;
 pub mod glob;
 pub mod headers;
+pub mod identity;
 pub mod leaks;
 pub mod metrics;
 pub mod plugin;
