@@ -455,6 +455,11 @@ impl<B: Bundle> Bench<B> {
         std::mem::take(&mut fake.body)
     }
 
+    /// Lets `fake` count under this plugin's names, for tests that begin behind the request phase.
+    pub fn attach(&self, fake: &mut Fake) {
+        fake.names = self.names.clone();
+    }
+
     pub fn finish(&self, fake: &mut Fake, stream: &mut B::Stream) {
         fake.phase = Phase::Finished;
         self.bundle.finished(stream, fake);

@@ -1,0 +1,29 @@
+//! One record of every request, without what must not be recorded.
+//!
+//! At the end of each request, whatever its end, in this order:
+//!
+//! 1. The first rule that matches says how much is recorded ([`policy`]).
+//! 2. What the host knows of the request is asked for ([`seen`]), and cut, hashed or left out ([`record`], [`redact`]).
+//! 3. Its end gets an outcome, a category and, where it concerns security, the name of an event ([`ending`]).
+//! 4. The record is written in the form of each sink ([`format`]) and handed over.
+
+pub mod compile;
+pub mod ending;
+pub mod filter;
+pub mod flags;
+pub mod format;
+mod json;
+pub mod mistake;
+pub mod policy;
+pub mod profile;
+pub mod record;
+pub mod redact;
+mod secret_name;
+pub mod seen;
+pub mod settings;
+
+pub use filter::AuditLog;
+pub use settings::Settings;
+
+#[cfg(all(target_os = "wasi", feature = "module"))]
+portcullis_adapter::export!(portcullis_kit::plugin::Plugin<AuditLog>);

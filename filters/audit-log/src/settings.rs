@@ -1,0 +1,245 @@
+//! What a user may write.
+
+use portcullis_kit::config::Secret;
+use portcullis_kit::identity::settings::Identity;
+use portcullis_kit::routes::PathMatch;
+use serde::Deserialize;
+
+/// One record of every request, without what must not be recorded.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// What is recorded of which request: the first rule that matches, nothing where none does. Default: `[{level: metadata}]`.
+    pub rules: Vec<Rule>,
+    /// Who a request comes from: the first source that yields a value. It is recorded as a hash, keyed where there is an
+    /// `hmac_key`; without one it is the hash that rate-limit's `overrides` take. Default: none, everybody is anonymous.
+    pub identity: Vec<Identity>,
+    /// Whose token Envoy's jwt_authn verified. Default: not recorded.
+    pub jwt: Option<Jwt>,
+    /// How the client's address is recorded: `truncated` (default), `hashed`, `full` or `off`.
+    pub client_address: ClientAddress,
+    /// How paths are recorded.
+    pub path: PathSettings,
+    /// The parameters of the query that are recorded; all others never are. Default: none.
+    pub query: Vec<Named>,
+    /// The headers that rules with `level: headers` record; all others never are.
+    pub headers: Headers,
+    /// What is left out of records, each of which costs time to find out. Default: nothing.
+    pub omit: Vec<Part>,
+    /// The key of hashed values.
+    pub hmac_key: Option<HmacKey>,
+    /// Where records go: one or two. The same in all profiles. Default: `[{log: {}}]`.
+    pub sinks: Vec<Sink>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            rules: vec![Rule {
+                level: Level::Metadata,
+                methods: Vec::new(),
+                paths: Vec::new(),
+                routes: Vec::new(),
+                statuses: Vec::new(),
+                tiers: Vec::new(),
+                flags: Vec::new(),
+                headers: Vec::new(),
+            }],
+            identity: Vec::new(),
+            jwt: None,
+            client_address: ClientAddress::default(),
+            path: PathSettings::default(),
+            query: Vec::new(),
+            headers: Headers::default(),
+            omit: Vec::new(),
+            hmac_key: None,
+            sinks: vec![Sink::Log(LogSink::default())],
+        }
+    }
+}
+
+/// What is recorded of which request. Everything that is given must match; in a list, one of it.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// How much is recorded.
+    pub level: Level,
+    /// Methods, such as `GET`.
+    #[serde(default)]
+    pub methods: Vec<String>,
+    /// Paths, without the query.
+    #[serde(default)]
+    pub paths: Vec<PathMatch>,
+    /// Names of Envoy's routes.
+    #[serde(default)]
+    pub routes: Vec<String>,
+    /// Statuses: codes such as `"404"`, classes such as `5xx`, or `none` where there was no response.
+    #[serde(default)]
+    pub statuses: Vec<String>,
+    /// Tiers that rate-limit gave the client.
+    #[serde(default)]
+    pub tiers: Vec<String>,
+    /// Envoy's response flags, such as `UF` or `DC`.
+    #[serde(default)]
+    pub flags: Vec<String>,
+    /// Request headers that are there.
+    #[serde(default)]
+    pub headers: Vec<String>,
+}
+
+/// How much is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Nothing.
+    None,
+    /// Who did what when, and how it ended.
+    Metadata,
+    /// That, and the headers that are listed.
+    Headers,
+}
+
+/// Whose token was verified.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Jwt {
+    /// jwt_authn's `payload_in_metadata`.
+    pub payload_in_metadata: String,
+    /// How the claim `sub` is recorded: `plain` (default) or `hashed`.
+    #[serde(default)]
+    pub subject: Shown,
+}
+
+/// How a value is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Shown {
+    /// As it is.
+    #[default]
+    Plain,
+    /// As `hmac-sha256:<key id>:<hex>` under the `hmac_key`; equal values of one field have equal hashes.
+    Hashed,
+}
+
+/// How the client's address is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAddress {
+    /// Its network: 24 bits of an IPv4 address, 48 of an IPv6 address.
+    #[default]
+    Truncated,
+    /// Hashed under the `hmac_key`.
+    Hashed,
+    /// As it is.
+    Full,
+    /// Not at all.
+    Off,
+}
+
+/// How paths are recorded, never with their query.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct PathSettings {
+    /// Templates, such as `/users/{id}`: a path that matches one is recorded as it. The first counts. Default: none.
+    pub templates: Vec<String>,
+    /// What becomes of a path that matches no template: `keep` (default) records it, `omit` does not.
+    pub unmatched: Unmatched,
+}
+
+/// What becomes of a path that matches no template.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Unmatched {
+    /// It is recorded.
+    #[default]
+    Keep,
+    /// It is not, because paths may hold what nobody should read.
+    Omit,
+}
+
+/// The headers that are recorded.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Headers {
+    /// Of the request. Default: none.
+    pub request: Vec<Named>,
+    /// Of the response. Default: none.
+    pub response: Vec<Named>,
+}
+
+/// A header, or a parameter of a query.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Named {
+    /// Its name.
+    pub name: String,
+    /// How it is recorded: `plain` (default) or `hashed`.
+    #[serde(default)]
+    pub value: Shown,
+}
+
+/// What can be left out of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The bytes of the request.
+    RequestBytes,
+    /// The bytes of the response.
+    ResponseBytes,
+    /// The upstream's address.
+    Upstream,
+    /// The route's name.
+    Route,
+    /// The `user-agent`.
+    UserAgent,
+}
+
+/// The key of hashed values.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct HmacKey {
+    /// Its name, which stands in each hash: take another one with each new key.
+    pub id: String,
+    /// The key, 32 bytes or more.
+    pub secret: Secret,
+}
+
+/// Where records go.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Sink {
+    /// The proxy's log, at `info`: one line of JSON for each record, behind what the proxy itself writes before a line.
+    Log(LogSink),
+}
+
+/// The proxy's log.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSink {
+    /// The form of the records: `native` (default).
+    pub format: Format,
+}
+
+/// The form of records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Our own: JSON in the canonical form of RFC 8785.
+    #[default]
+    Native,
+}
