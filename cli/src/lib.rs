@@ -10,5 +10,6 @@ mod find;
 mod lint;
 mod local_replies;
 mod mistakes;
+mod region;
 pub mod registry;
 pub mod schema;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::region::{self, Region, Unmarked};
 use crate::registry::Bundle;
 
 const START: &str = "<!-- options:";
@@ -11,16 +12,25 @@ const END: &str = "<!-- /options -->";
 /// Why a file cannot be renewed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Drift {
-    NoRegion,
-    NoEnd { line: usize },
+    Unmarked(Unmarked),
     UnknownFilter { line: usize, name: String },
+}
+
+impl From<Unmarked> for Drift {
+    fn from(unmarked: Unmarked) -> Self {
+        Self::Unmarked(unmarked)
+    }
 }
 
 impl fmt::Display for Drift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoRegion => write!(f, "holds no `{START}FILTER{START_END}`"),
-            Self::NoEnd { line } => write!(f, "line {line}: no `{END}` follows"),
+            Self::Unmarked(Unmarked::NoRegion) => {
+                write!(f, "holds no `{START}FILTER{START_END}`")
+            }
+            Self::Unmarked(Unmarked::NoEnd { line }) => {
+                write!(f, "line {line}: no `{END}` follows")
+            }
             Self::UnknownFilter { line, name } => {
                 write!(
                     f,
@@ -34,33 +44,22 @@ impl fmt::Display for Drift {
 
 /// The text with every region made anew by `table`.
 pub fn renew(text: &str, table: impl Fn(Bundle) -> String) -> Result<String, Drift> {
-    let mut out = String::with_capacity(text.len());
-    let mut regions = 0_usize;
-    let mut lines = text.split_inclusive('\n').enumerate();
-    while let Some((at, line)) = lines.next() {
-        out.push_str(line);
-        let marked = line
-            .trim()
-            .strip_prefix(START)
-            .and_then(|rest| rest.strip_suffix(START_END));
-        let Some(name) = marked else { continue };
-        let line = at.saturating_add(1);
-        let bundle = Bundle::of_root_id(name).ok_or_else(|| Drift::UnknownFilter {
+    let filter = |line: &str| {
+        let name = line.strip_prefix(START)?.strip_suffix(START_END)?;
+        Some(name.to_owned())
+    };
+    region::renew(text, filter, END, |region| {
+        let Region {
+            what: name,
             line,
-            name: name.to_owned(),
-        })?;
-        let (_, end) = lines
-            .find(|(_, line)| line.trim() == END)
-            .ok_or(Drift::NoEnd { line })?;
-        out.push_str(&format!("\n{}\n", table(bundle)));
-        out.push_str(end);
-        regions = regions.saturating_add(1);
-    }
-    if regions == 0 {
-        Err(Drift::NoRegion)
-    } else {
-        Ok(out)
-    }
+            start,
+            end,
+        } = region;
+        match Bundle::of_root_id(&name) {
+            Some(bundle) => Ok(format!("{start}\n{}\n{end}", table(bundle))),
+            None => Err(Drift::UnknownFilter { line, name }),
+        }
+    })
 }
 
 #[cfg(test)]
@@ -81,10 +80,10 @@ mod tests {
     #[test]
     fn a_file_without_marks_or_with_half_of_them_is_refused() {
         let table = |_| String::new();
-        assert_eq!(renew("a\n", table), Err(Drift::NoRegion));
+        assert_eq!(renew("a\n", table), Err(Unmarked::NoRegion.into()));
         assert_eq!(
             renew("a\n<!-- options:portcullis -->\nb\n", table),
-            Err(Drift::NoEnd { line: 2 })
+            Err(Unmarked::NoEnd { line: 2 }.into())
         );
         let unknown = renew("<!-- options:nope -->\n<!-- /options -->\n", table);
         assert_eq!(

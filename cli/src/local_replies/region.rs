@@ -3,23 +3,31 @@
 use std::fmt;
 
 use super::{END, Missing, START};
+use crate::region::{self, Region, Unmarked};
 
 /// Why a file cannot be renewed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Drift {
-    NoRegion,
-    NoEnd { line: usize },
+    Unmarked(Unmarked),
     Missing { line: usize, missing: Missing },
+}
+
+impl From<Unmarked> for Drift {
+    fn from(unmarked: Unmarked) -> Self {
+        Self::Unmarked(unmarked)
+    }
 }
 
 impl fmt::Display for Drift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoRegion => write!(
+            Self::Unmarked(Unmarked::NoRegion) => write!(
                 f,
                 "holds no `{START}`; write that line and `{END}` below it, as far in as `http_filters` of the connection manager, and run this again"
             ),
-            Self::NoEnd { line } => write!(f, "line {line}: no `{END}` follows"),
+            Self::Unmarked(Unmarked::NoEnd { line }) => {
+                write!(f, "line {line}: no `{END}` follows")
+            }
             Self::Missing { line, missing } => write!(f, "line {line}: {missing}"),
         }
     }
@@ -27,35 +35,16 @@ impl fmt::Display for Drift {
 
 /// The text with every region made anew by `make`, which gets the line of its start. It stands as far in as its start does.
 pub fn renew(text: &str, make: impl Fn(usize) -> Result<String, Missing>) -> Result<String, Drift> {
-    let mut out = String::with_capacity(text.len());
-    let mut regions = 0_usize;
-    let mut lines = text.split_inclusive('\n').enumerate();
-    while let Some((at, line)) = lines.next() {
-        if line.trim() != START {
-            out.push_str(line);
-            continue;
-        }
-        let number = at.saturating_add(1);
-        lines
-            .find(|(_, line)| line.trim() == END)
-            .ok_or(Drift::NoEnd { line: number })?;
-        let made = make(number).map_err(|missing| Drift::Missing {
-            line: number,
-            missing,
-        })?;
-        let indent: String = line.chars().take_while(|letter| *letter == ' ').collect();
-        for line in made.lines() {
-            out.push_str(&indent);
-            out.push_str(line);
-            out.push('\n');
-        }
-        regions = regions.saturating_add(1);
-    }
-    if regions == 0 {
-        Err(Drift::NoRegion)
-    } else {
-        Ok(out)
-    }
+    let is_start = |line: &str| (line == START).then_some(());
+    region::renew(text, is_start, END, |region| {
+        let Region { line, start, .. } = region;
+        let made = make(line).map_err(|missing| Drift::Missing { line, missing })?;
+        let indent: String = start.chars().take_while(|letter| *letter == ' ').collect();
+        Ok(made
+            .lines()
+            .map(|line| format!("{indent}{line}\n"))
+            .collect())
+    })
 }
 
 #[cfg(test)]
@@ -80,10 +69,10 @@ mod tests {
     #[test]
     fn a_file_without_comments_or_with_half_of_them_is_refused() {
         let make = |_| Err(Missing::Plugin);
-        assert_eq!(renew("a: 1\n", make), Err(Drift::NoRegion));
+        assert_eq!(renew("a: 1\n", make), Err(Unmarked::NoRegion.into()));
         assert_eq!(
             renew(&format!("a: 1\n{START}\nb: 2\n"), make),
-            Err(Drift::NoEnd { line: 2 })
+            Err(Unmarked::NoEnd { line: 2 }.into())
         );
         assert_eq!(
             renew(&format!("{START}\n{END}\n"), make),

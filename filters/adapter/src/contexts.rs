@@ -6,16 +6,20 @@
 
 use std::cell::{Cell, RefCell};
 
+use portcullis_kit::exchange::Resume;
 use proxy_wasm::types::Action;
 
 use crate::export::{Entry, new_root};
+use crate::host;
 
 /// One plugin configuration on one worker.
 pub trait RootContext {
     /// Whether the configuration of `size` bytes is accepted.
     fn configure(&mut self, size: usize) -> bool;
     fn tick(&mut self);
-    fn new_request(&self) -> Box<dyn HttpContext>;
+    /// A request's end, where the plugin is an access logger.
+    fn log(&mut self);
+    fn new_request(&self, id: u32) -> Box<dyn HttpContext>;
 }
 
 /// One request, from its headers to its end.
@@ -24,6 +28,8 @@ pub trait HttpContext {
     fn response_headers(&mut self, end_of_stream: bool) -> Action;
     fn response_body(&mut self, size: usize, end_of_stream: bool) -> Action;
     fn response_trailers(&mut self) -> Action;
+    /// Goes on with a request that a filter paused.
+    fn resume(&mut self, how: Resume);
     fn log(&mut self);
 }
 
@@ -98,7 +104,7 @@ pub extern "C" fn portcullis_on_context_create(id: u32, root_id: u32) {
     if root_id == 0 {
         let context = new_root(id, ENTRIES.get());
         ROOTS.with_borrow_mut(|roots| roots.insert(id, context));
-    } else if let Some(context) = root(root_id, |root| root.new_request()) {
+    } else if let Some(context) = root(root_id, |root| root.new_request(id)) {
         REQUESTS.with_borrow_mut(|requests| requests.insert(id, context));
     }
 }
@@ -152,10 +158,28 @@ pub extern "C" fn portcullis_on_request_trailers(_: u32, _: usize) -> Action {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn portcullis_on_log(id: u32) {
-    // A host logs the end of a root context too.
-    let _ = request(id, |request| {
-        request.log();
-        Action::Continue
+    let logged = REQUESTS.with(|requests| {
+        let mut requests = requests.try_borrow_mut().ok()?;
+        requests.get(id).map(|request| request.log())
+    });
+    // An access logger's requests have no context of their own.
+    if logged.is_none() {
+        let _ = root(id, |root| root.log());
+    }
+}
+
+/// Goes on with a paused request, from a callback of the root context `root_id`.
+pub fn resume(id: u32, how: Resume, root_id: u32) {
+    REQUESTS.with(|requests| {
+        let Ok(mut requests) = requests.try_borrow_mut() else {
+            return;
+        };
+        if let Some(request) = requests.get(id)
+            && host::set_effective_context(id).is_ok()
+        {
+            request.resume(how);
+            let _ = host::set_effective_context(root_id);
+        }
     });
 }
 

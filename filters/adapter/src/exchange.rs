@@ -4,14 +4,15 @@ use std::rc::Rc;
 
 use portcullis_kit::Headers;
 use portcullis_kit::exchange::{
-    Clock, Exchange, Facts, Log, Metrics, NotWritten, Properties, Randomness, Reply, SharedData,
-    Version,
+    Callout, CalloutError, CalloutId, Callouts, Clock, Exchange, ExchangeId, Facts, Log, Metrics,
+    NotWritten, Properties, Randomness, Reply, SharedData, Version,
 };
 use portcullis_kit::headers::{is_safe_value, serialize};
 use portcullis_kit::metrics::MetricId;
 
+use crate::callout::Caller;
 use crate::host::{self, Buffer, Map, Refused};
-use crate::{randomness, shared};
+use crate::{callout, randomness, shared};
 
 /// Which header maps the host lets us touch. Out of phase its calls fail, so they are not made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,9 +47,18 @@ impl State {
     }
 }
 
+/// Which contexts a request belongs to, and who gets the answers to its callouts.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub id: u32,
+    pub root_id: u32,
+    pub caller: &'a dyn Fn() -> Rc<dyn Caller>,
+}
+
 /// A request on the host.
 pub struct HostExchange<'a> {
     pub state: &'a mut State,
+    pub place: Place<'a>,
     /// See [`portcullis_kit::chain::Bundle::SHARES_RESPONSE`].
     pub shares_response: bool,
     /// Counts effects that the host refused.
@@ -248,7 +258,26 @@ impl Log for HostExchange<'_> {
     }
 }
 
+impl Callouts for HostExchange<'_> {
+    fn call(&mut self, callout: Callout<'_>) -> Result<CalloutId, CalloutError> {
+        // The ABI leaves open whether what an HTTP context called outlives it.
+        let Place {
+            id,
+            root_id,
+            caller,
+        } = self.place;
+        host::set_effective_context(root_id).map_err(|_| CalloutError::Unavailable)?;
+        let called = callout::send(callout, root_id, caller());
+        let _ = host::set_effective_context(id);
+        called
+    }
+}
+
 impl Exchange for HostExchange<'_> {
+    fn id(&self) -> ExchangeId {
+        ExchangeId(self.place.id)
+    }
+
     fn request(&mut self) -> Rc<Headers> {
         self.all(Map::Request)
     }

@@ -113,6 +113,7 @@ unsafe extern "C" {
         token: *mut u32,
     ) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, by: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
@@ -318,6 +319,13 @@ pub fn call(cluster: &str, headers: &[u8], body: &[u8], timeout_ms: u32) -> Resu
 pub fn set_effective_context(context: u32) -> Result<(), Refused> {
     // SAFETY: no memory is passed.
     done(unsafe { proxy_set_effective_context(context) })
+}
+
+/// Lets the request of the effective context go on.
+pub fn continue_request() -> Result<(), Refused> {
+    const REQUEST: u32 = 0;
+    // SAFETY: no memory is passed.
+    done(unsafe { proxy_continue_stream(REQUEST) })
 }
 
 pub fn define_metric(kind: u32, name: &str) -> Result<u32, Refused> {

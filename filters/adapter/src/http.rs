@@ -2,27 +2,37 @@
 
 use std::rc::Rc;
 
-use portcullis_kit::Flow;
 use portcullis_kit::chain::Bundle;
+use portcullis_kit::exchange::Resume;
+use portcullis_kit::{Callbacks, Exchange, Flow};
 use proxy_wasm::types::Action;
 
+use crate::callout::Caller;
 use crate::contexts::HttpContext;
-use crate::exchange::{HostExchange, Phase, State};
+use crate::exchange::{HostExchange, Phase, Place, State};
+use crate::host;
 use crate::root::Loaded;
 
 /// A request under a loaded bundle.
 pub struct Http<B: Bundle> {
+    id: u32,
+    root_id: u32,
     loaded: Rc<Loaded<B>>,
     state: State,
     stream: B::Stream,
+    /// Whether a filter paused the request.
+    waits: bool,
 }
 
-impl<B: Bundle> Http<B> {
-    pub fn new(loaded: Rc<Loaded<B>>) -> Self {
+impl<B: Bundle + 'static> Http<B> {
+    pub fn new(id: u32, root_id: u32, loaded: Rc<Loaded<B>>) -> Self {
         Self {
+            id,
+            root_id,
             loaded,
             state: State::default(),
             stream: B::Stream::default(),
+            waits: false,
         }
     }
 
@@ -32,8 +42,14 @@ impl<B: Bundle> Http<B> {
         callback: impl FnOnce(&B, &mut B::Stream, &mut HostExchange<'_>) -> T,
     ) -> T {
         self.state.enter(phase);
+        let caller = || Rc::<Loaded<B>>::clone(&self.loaded) as Rc<dyn Caller>;
         let mut exchange = HostExchange {
             state: &mut self.state,
+            place: Place {
+                id: self.id,
+                root_id: self.root_id,
+                caller: &caller,
+            },
             shares_response: B::SHARES_RESPONSE,
             refused: self.loaded.refused,
         };
@@ -59,11 +75,34 @@ fn response_action(flow: Flow) -> Action {
     }
 }
 
-impl<B: Bundle> HttpContext for Http<B> {
+impl<B: Bundle + 'static> HttpContext for Http<B> {
     fn request_headers(&mut self, end_of_stream: bool) -> Action {
-        request_action(self.run(Phase::Request, |bundle, stream, exchange| {
+        let flow = self.run(Phase::Request, |bundle, stream, exchange| {
             bundle.request_headers(stream, exchange, end_of_stream)
-        }))
+        });
+        self.waits = flow == Flow::Pause;
+        request_action(flow)
+    }
+
+    fn resume(&mut self, how: Resume) {
+        // Known when a module is built: without callouts nothing can wake a request.
+        if !B::CALLBACKS.contains(Callbacks::CALLOUT) || !std::mem::take(&mut self.waits) {
+            return;
+        }
+        let flow = self.run(Phase::Request, |bundle, stream, exchange| match how {
+            Resume::Continue => bundle.resume(stream, exchange),
+            Resume::Reply(reply) => {
+                exchange.reply(reply);
+                Flow::Replied
+            }
+        });
+        match flow {
+            Flow::Continue => {
+                let _ = host::continue_request();
+            }
+            Flow::Pause => self.waits = true,
+            Flow::Replied => {}
+        }
     }
 
     fn response_headers(&mut self, end_of_stream: bool) -> Action {

@@ -5,13 +5,14 @@ use std::rc::Rc;
 
 use portcullis_kit::chain::Bundle;
 use portcullis_kit::config::{ConfigError, fingerprint, log_line, read};
-use portcullis_kit::exchange::{CalloutAnswer, CalloutId};
+use portcullis_kit::exchange::{CalloutAnswer, CalloutId, Resume};
 use portcullis_kit::metrics::{Kind, MetricId, Registry};
 use proxy_wasm::types::Action;
 
 use crate::callout::Caller;
 use crate::contexts::{HttpContext, RootContext};
 use crate::environment::Variables;
+use crate::exchange::{HostExchange, Phase, Place, State};
 use crate::host::{self, Buffer};
 use crate::http::Http;
 use crate::randomness;
@@ -132,9 +133,29 @@ impl<B: Bundle + 'static> RootContext for Root<B> {
         }
     }
 
-    fn new_request(&self) -> Box<dyn HttpContext> {
+    fn log(&mut self) {
+        let Some(loaded) = self.loaded.as_ref().filter(|_| B::LOGS_ACCESS) else {
+            return;
+        };
+        let mut state = State::default();
+        state.enter(Phase::Finished);
+        let caller = || Rc::<Loaded<B>>::clone(loaded) as Rc<dyn Caller>;
+        let mut exchange = HostExchange {
+            state: &mut state,
+            place: Place {
+                id: self.context_id,
+                root_id: self.context_id,
+                caller: &caller,
+            },
+            shares_response: B::SHARES_RESPONSE,
+            refused: loaded.refused,
+        };
+        loaded.bundle.log_access(&mut exchange);
+    }
+
+    fn new_request(&self, id: u32) -> Box<dyn HttpContext> {
         match &self.loaded {
-            Some(loaded) => Box::new(Http::new(Rc::clone(loaded))),
+            Some(loaded) => Box::new(Http::new(id, self.context_id, Rc::clone(loaded))),
             // A host asks only after it accepted a configuration; if one does not, requests pass as they are.
             None => Box::new(Idle),
         }
@@ -161,6 +182,8 @@ impl HttpContext for Idle {
         Action::Continue
     }
 
+    fn resume(&mut self, _: Resume) {}
+
     fn log(&mut self) {}
 }
 
@@ -182,7 +205,9 @@ impl RootContext for Unknown {
 
     fn tick(&mut self) {}
 
-    fn new_request(&self) -> Box<dyn HttpContext> {
+    fn log(&mut self) {}
+
+    fn new_request(&self, _: u32) -> Box<dyn HttpContext> {
         Box::new(Idle)
     }
 }

@@ -1,15 +1,15 @@
-//! What a filter can do on a worker's tick.
+//! What a filter can do outside of a request.
 
 use std::rc::Rc;
 
 use portcullis_kit::exchange::{
-    Callout, CalloutError, CalloutId, Clock, Log, Metrics, NotWritten, Randomness, SharedData,
-    Version, Worker,
+    Callout, CalloutError, CalloutId, Callouts, Clock, ExchangeId, Log, Metrics, NotWritten,
+    Randomness, Resume, SharedData, Version, Worker,
 };
 use portcullis_kit::metrics::MetricId;
 
 use crate::callout::{self, Caller};
-use crate::{host, randomness, shared};
+use crate::{contexts, host, randomness, shared};
 
 /// The host outside of a request, for one plugin.
 pub struct HostWorker {
@@ -65,8 +65,14 @@ impl Log for HostWorker {
     }
 }
 
-impl Worker for HostWorker {
+impl Callouts for HostWorker {
     fn call(&mut self, callout: Callout<'_>) -> Result<CalloutId, CalloutError> {
         callout::send(callout, self.context_id, Rc::clone(&self.caller))
+    }
+}
+
+impl Worker for HostWorker {
+    fn resume(&mut self, request: ExchangeId, how: Resume) {
+        contexts::resume(request.0, how, self.context_id);
     }
 }

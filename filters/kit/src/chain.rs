@@ -17,6 +17,8 @@ pub trait Bundle: Sized {
     const CALLBACKS: Callbacks;
     /// Whether several filters read response headers, so that one read of all of them serves best.
     const SHARES_RESPONSE: bool;
+    /// See [`Filter::LOGS_ACCESS`].
+    const LOGS_ACCESS: bool;
     type Stream: Default;
 
     fn load(
@@ -48,7 +50,11 @@ pub trait Bundle: Sized {
     ) -> Flow;
 
     fn response_trailers<X: Exchange>(&self, stream: &mut Self::Stream, exchange: &mut X) -> Flow;
+    /// The request phase of the filters that a paused request has not reached.
+    fn resume<X: Exchange>(&self, stream: &mut Self::Stream, exchange: &mut X) -> Flow;
     fn finished<X: Exchange>(&self, stream: &mut Self::Stream, exchange: &mut X);
+    /// A request's end, as an access logger gets it.
+    fn log_access<X: Exchange>(&self, exchange: &mut X);
     fn tick_period_ms(&self) -> Option<u32>;
     fn tick<W: Worker>(&self, worker: &mut W);
     fn callout<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W);
@@ -57,6 +63,7 @@ pub trait Bundle: Sized {
 /// The filters of a chain, outermost first: `Link<A, Link<B, End>>`.
 pub trait Links: Sized {
     const CALLBACKS: Callbacks;
+    const LOGS_ACCESS: bool;
     type Stream: Default;
 
     fn load(
@@ -94,7 +101,11 @@ pub trait Links: Sized {
         exchange: &mut X,
         all: bool,
     ) -> Flow;
+    /// The request phase of the filters that a paused request has not reached.
+    fn resume<X: Exchange>(&self, stream: &mut Self::Stream, exchange: &mut X) -> Flow;
     fn finished<X: Exchange>(&self, stream: &mut Self::Stream, exchange: &mut X);
+    /// A request's end, as an access logger gets it.
+    fn log_access<X: Exchange>(&self, exchange: &mut X);
     fn tick_period_ms(&self) -> Option<u32>;
     fn tick<W: Worker>(&self, worker: &mut W);
     fn callout<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W);
@@ -112,6 +123,8 @@ pub struct Link<F: Filter, Rest: Links> {
 /// What a request remembers of one link.
 pub struct LinkStream<F: Filter, Rest: Links> {
     reached: bool,
+    /// Whether the request waits here, and if so, whether it ends with its headers.
+    waits: Option<bool>,
     own: Stream<F>,
     rest: Rest::Stream,
 }
@@ -120,6 +133,7 @@ impl<F: Filter, Rest: Links> Default for LinkStream<F, Rest> {
     fn default() -> Self {
         Self {
             reached: false,
+            waits: None,
             own: Stream::default(),
             rest: Rest::Stream::default(),
         }
@@ -133,6 +147,7 @@ fn key<F: Filter>() -> String {
 
 impl Links for End {
     const CALLBACKS: Callbacks = Callbacks::NONE;
+    const LOGS_ACCESS: bool = false;
     type Stream = ();
 
     fn load(
@@ -170,7 +185,13 @@ impl Links for End {
         Flow::Continue
     }
 
+    fn resume<X: Exchange>(&self, (): &mut (), _: &mut X) -> Flow {
+        Flow::Continue
+    }
+
     fn finished<X: Exchange>(&self, (): &mut (), _: &mut X) {}
+
+    fn log_access<X: Exchange>(&self, _: &mut X) {}
 
     fn tick_period_ms(&self) -> Option<u32> {
         None
@@ -183,6 +204,7 @@ impl Links for End {
 
 impl<F: Filter, Rest: Links> Links for Link<F, Rest> {
     const CALLBACKS: Callbacks = F::CALLBACKS.and(Rest::CALLBACKS);
+    const LOGS_ACCESS: bool = F::LOGS_ACCESS || Rest::LOGS_ACCESS;
     type Stream = LinkStream<F, Rest>;
 
     fn load(
@@ -218,11 +240,24 @@ impl<F: Filter, Rest: Links> Links for Link<F, Rest> {
         if let Some(plugin) = &self.plugin {
             match plugin.request_headers(&mut stream.own, exchange, end_of_stream) {
                 Flow::Continue => {}
-                stopped => return stopped,
+                stopped => {
+                    stream.waits = (stopped == Flow::Pause).then_some(end_of_stream);
+                    return stopped;
+                }
             }
         }
         self.rest
             .request_headers(&mut stream.rest, exchange, end_of_stream)
+    }
+
+    fn resume<X: Exchange>(&self, stream: &mut Self::Stream, exchange: &mut X) -> Flow {
+        match stream.waits.take() {
+            Some(end_of_stream) => {
+                self.rest
+                    .request_headers(&mut stream.rest, exchange, end_of_stream)
+            }
+            None => self.rest.resume(&mut stream.rest, exchange),
+        }
     }
 
     fn response_headers<X: Exchange>(
@@ -287,6 +322,13 @@ impl<F: Filter, Rest: Links> Links for Link<F, Rest> {
         }
     }
 
+    fn log_access<X: Exchange>(&self, exchange: &mut X) {
+        if let Some(plugin) = &self.plugin {
+            plugin.log_access(exchange);
+        }
+        self.rest.log_access(exchange);
+    }
+
     fn tick_period_ms(&self) -> Option<u32> {
         let own = self.plugin.as_ref().and_then(Plugin::tick_period_ms);
         own.into_iter().chain(self.rest.tick_period_ms()).min()
@@ -337,6 +379,7 @@ impl<L: Links> Bundle for Chain<L> {
     const NAME: &'static str = "portcullis";
     const CALLBACKS: Callbacks = L::CALLBACKS;
     const SHARES_RESPONSE: bool = true;
+    const LOGS_ACCESS: bool = L::LOGS_ACCESS;
     type Stream = ChainStream<L>;
 
     fn load(
@@ -399,6 +442,14 @@ impl<L: Links> Bundle for Chain<L> {
 
     fn finished<X: Exchange>(&self, stream: &mut Self::Stream, exchange: &mut X) {
         self.0.finished(&mut stream.links, exchange);
+    }
+
+    fn resume<X: Exchange>(&self, stream: &mut Self::Stream, exchange: &mut X) -> Flow {
+        self.0.resume(&mut stream.links, exchange)
+    }
+
+    fn log_access<X: Exchange>(&self, exchange: &mut X) {
+        self.0.log_access(exchange);
     }
 
     fn tick_period_ms(&self) -> Option<u32> {

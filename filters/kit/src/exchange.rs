@@ -110,9 +110,36 @@ impl Reply {
     }
 }
 
+/// Names one request while it lasts, for [`Worker::resume`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ExchangeId(pub u32);
+
+/// How a request goes on that a filter paused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// To the filters inside of the one that paused it, and to the upstream.
+    Continue,
+    /// It gets this answer.
+    Reply(Reply),
+}
+
+/// HTTP requests of a filter's own.
+pub trait Callouts {
+    /// Sends an HTTP request to a cluster, which outlives the exchange it was sent from. The answer comes to
+    /// [`crate::Filter::callout`] with the number returned here.
+    ///
+    /// # Errors
+    /// The host does not send it.
+    fn call(&mut self, callout: Callout<'_>) -> Result<CalloutId, CalloutError>;
+}
+
 /// One request and its response, as a filter sees them. Request headers can be read and changed in the request phase
 /// only, response headers in the response phase only; out of phase a read is empty and a change is dropped.
-pub trait Exchange: Clock + Randomness + Properties + SharedData + Metrics + Log {
+pub trait Exchange:
+    Clock + Randomness + Properties + SharedData + Metrics + Log + Callouts
+{
+    /// Names this request for [`Worker::resume`].
+    fn id(&self) -> ExchangeId;
     /// All request headers: one host call for the whole chain of filters, kept up to date with every change made
     /// through this trait. Drop the `Rc` before changing headers, or the change copies the map.
     fn request(&mut self) -> Rc<Headers>;
@@ -154,10 +181,10 @@ pub trait Exchange: Clock + Randomness + Properties + SharedData + Metrics + Log
     fn facts(&mut self) -> &mut Facts;
 }
 
-/// What a filter can do outside of a request, on a worker's tick.
-pub trait Worker: Clock + Randomness + SharedData + Metrics + Log {
-    /// Sends an HTTP request to a cluster. The answer comes to [`crate::Filter::callout`] with the number returned here.
-    fn call(&mut self, callout: Callout<'_>) -> Result<CalloutId, CalloutError>;
+/// What a filter can do outside of a request, on a worker's tick or when a callout is answered.
+pub trait Worker: Clock + Randomness + SharedData + Metrics + Log + Callouts {
+    /// Lets a request go on whose headers a filter paused. One that is over meanwhile, or never paused, is left alone.
+    fn resume(&mut self, request: ExchangeId, how: Resume);
 }
 
 /// Names one callout until its answer came.

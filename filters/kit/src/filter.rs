@@ -140,6 +140,9 @@ pub trait Filter: Sized {
     /// The name in settings, route metadata and metrics: `security-headers`.
     const NAME: &'static str;
     const CALLBACKS: Callbacks;
+    /// Whether the plugin also works as an access logger: [`Filter::finished`] then runs with a stream of its own, for
+    /// requests that no other callback saw.
+    const LOGS_ACCESS: bool = false;
     /// What a user may write (serde, `deny_unknown_fields`), without `mode`, `profiles` and `routes`, which the
     /// [`crate::plugin`] reads for every filter.
     type Settings: DeserializeOwned;

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use crate::exchange::{
-    Clock, Exchange, Facts, Log, Metrics, NotWritten, Properties, Randomness, Reply, SharedData,
-    Version,
+    Callout, CalloutError, CalloutId, Callouts, Clock, Exchange, ExchangeId, Facts, Log, Metrics,
+    NotWritten, Properties, Randomness, Reply, SharedData, Version,
 };
 use crate::filter::Flow;
 use crate::headers::Headers;
@@ -82,6 +82,13 @@ impl<X: Exchange> Log for Gate<'_, X> {
     }
 }
 
+/// What a filter tells a sink is seen by neither the client nor the upstream.
+impl<X: Exchange> Callouts for Gate<'_, X> {
+    fn call(&mut self, callout: Callout<'_>) -> Result<CalloutId, CalloutError> {
+        self.inner.call(callout)
+    }
+}
+
 macro_rules! effects {
     ($($name:ident($($argument:ident: $kind:ty),*);)*) => {$(
         fn $name(&mut self, $($argument: $kind),*) {
@@ -93,6 +100,10 @@ macro_rules! effects {
 }
 
 impl<X: Exchange> Exchange for Gate<'_, X> {
+    fn id(&self) -> ExchangeId {
+        self.inner.id()
+    }
+
     fn request(&mut self) -> Rc<Headers> {
         self.inner.request()
     }

@@ -307,6 +307,7 @@ impl<F: Filter> Bundle for Plugin<F> {
     const NAME: &'static str = F::NAME;
     const CALLBACKS: Callbacks = F::CALLBACKS;
     const SHARES_RESPONSE: bool = false;
+    const LOGS_ACCESS: bool = F::LOGS_ACCESS;
     type Stream = Stream<F>;
 
     fn load(
@@ -365,6 +366,16 @@ impl<F: Filter> Bundle for Plugin<F> {
         self.run(stream, exchange, |filter, profile, own, gate| {
             filter.finished(profile, own, gate);
         });
+    }
+
+    fn resume<X: Exchange>(&self, _: &mut Self::Stream, _: &mut X) -> Flow {
+        Flow::Continue
+    }
+
+    fn log_access<X: Exchange>(&self, exchange: &mut X) {
+        if F::LOGS_ACCESS {
+            self.finished(&mut Stream::default(), exchange);
+        }
     }
 
     fn tick_period_ms(&self) -> Option<u32> {

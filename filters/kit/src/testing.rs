@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::chain::Bundle;
 use crate::config::ConfigError;
 use crate::exchange::{
-    Clock, Exchange, Facts, Log, Metrics, NotWritten, Properties, Randomness, Reply, SharedData,
-    Version,
+    Callout, CalloutError, CalloutId, Callouts, Clock, Exchange, ExchangeId, Facts, Log, Metrics,
+    NotWritten, Properties, Randomness, Reply, SharedData, Version,
 };
 use crate::filter::Flow;
 use crate::headers::{Headers, is_safe_value};
@@ -120,9 +120,23 @@ pub enum Phase {
     Finished,
 }
 
+/// A callout as it was sent.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub id: CalloutId,
+    pub cluster: String,
+    pub headers: Headers,
+    pub body: Vec<u8>,
+    pub timeout_ms: u32,
+}
+
 /// One request in memory.
 #[derive(Debug, Default)]
 pub struct Fake {
+    /// What [`Exchange::id`] gives.
+    pub id: u32,
+    /// Every callout is taken.
+    pub sent: Vec<Sent>,
     pub phase: Phase,
     pub request: Headers,
     pub response: Headers,
@@ -267,7 +281,25 @@ impl Log for Fake {
     }
 }
 
+impl Callouts for Fake {
+    fn call(&mut self, callout: Callout<'_>) -> Result<CalloutId, CalloutError> {
+        let id = CalloutId(u32::try_from(self.sent.len()).map_err(|_| CalloutError::Unavailable)?);
+        self.sent.push(Sent {
+            id,
+            cluster: callout.cluster.to_owned(),
+            headers: Headers::from_lines(callout.headers.iter().copied()),
+            body: callout.body.to_vec(),
+            timeout_ms: callout.timeout_ms,
+        });
+        Ok(id)
+    }
+}
+
 impl Exchange for Fake {
+    fn id(&self) -> ExchangeId {
+        ExchangeId(self.id)
+    }
+
     fn request(&mut self) -> Rc<Headers> {
         if self.phase == Phase::Response {
             return Rc::default();

@@ -154,6 +154,7 @@ fn socket_address(port: u16) -> Value {
 pub struct Listener {
     pub(crate) name: String,
     filters: Vec<Filter>,
+    access_loggers: Vec<Filter>,
     routes: Vec<Route>,
     transport_socket: Option<Value>,
     hcm: Value,
@@ -165,6 +166,7 @@ impl Listener {
         Self {
             name: name.to_owned(),
             filters: Vec::new(),
+            access_loggers: Vec::new(),
             routes: Vec::new(),
             transport_socket: None,
             hcm: json!({}),
@@ -175,6 +177,12 @@ impl Listener {
     /// Adds an HTTP filter inside of those added before.
     pub fn filter(mut self, filter: Filter) -> Self {
         self.filters.push(filter);
+        self
+    }
+
+    /// Adds a module of ours as an access logger, beside the file that every listener has.
+    pub fn access_logger(mut self, filter: Filter) -> Self {
+        self.access_loggers.push(filter);
         self
     }
 
@@ -208,6 +216,8 @@ impl Listener {
     }
 
     fn to_value(&self, folder: &Path) -> Value {
+        let mut access_logs = vec![access_log(folder, &self.name)];
+        access_logs.extend(self.access_loggers.iter().map(Filter::to_access_logger));
         let mut hcm = json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": self.name,
@@ -221,7 +231,7 @@ impl Listener {
             "max_request_headers_kb": 256,
             "common_http_protocol_options": {"max_headers_count": 2000},
             "http_filters": self.filters(),
-            "access_log": [access_log(folder, &self.name)],
+            "access_log": access_logs,
             "route_config": {
                 "name": self.name,
                 "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": self.routes()}],

@@ -378,6 +378,14 @@ fn streams(linker: &mut Linker<State>) -> Result<()> {
     )?;
     linker.func_wrap(
         "env",
+        "proxy_continue_stream",
+        |mut caller: In<'_>, _stream: u32| {
+            // Streams here run from end to end: a filter that pauses one is tried on a real proxy.
+            call(&mut caller, "proxy_continue_stream", |_| Ok(()))
+        },
+    )?;
+    linker.func_wrap(
+        "env",
         "proxy_http_call",
         |mut caller: In<'_>,
          cluster: u32,

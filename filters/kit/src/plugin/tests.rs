@@ -45,6 +45,9 @@ macro_rules! marker {
                 exchange.add_request_header($header, words.word.as_bytes());
                 exchange.set_filter_state("word", words.word.as_bytes());
                 exchange.facts().request_id = Some(words.word.as_str().into());
+                if words.pause {
+                    return Flow::Pause;
+                }
                 if words.refuse {
                     exchange.reply(crate::problem::Problem::new(403, "Forbidden").reply("refused"));
                     return Flow::Replied;
@@ -73,6 +76,7 @@ struct Words {
     word: String,
     list: Vec<String>,
     refuse: bool,
+    pause: bool,
 }
 
 marker!(Outer, "outer-filter", "x-outer");
@@ -165,7 +169,7 @@ fn mistakes_in_profiles_and_routes_are_refused_with_their_path() {
     for (settings, text) in [
         (
             json!({"wrod": 1}),
-            "the top level: unknown key `wrod`; did you mean `word`?; allowed: word, list, refuse, mode, profiles, routes",
+            "the top level: unknown key `wrod`; did you mean `word`?; allowed: word, list, refuse, pause, mode, profiles, routes",
         ),
         (
             json!({"mode": "shadwo"}),
@@ -297,4 +301,60 @@ fn a_chain_refuses_keys_that_are_no_filter_and_names_the_member_of_a_mistake() {
     let without = Bench::<Pair>::load(&json!({"inner_filter": {}})).unwrap();
     let done = without.exchange(Fake::get("/"), &[(":status", "200")]);
     assert!(!done.request.contains("x-outer") && done.request.contains("x-inner"));
+}
+
+#[test]
+fn a_resumed_request_reaches_the_filters_inside_of_the_one_that_paused_it_once() {
+    let bench = Bench::<Pair>::load(&json!({
+        "outer_filter": {"word": "out", "pause": true},
+        "inner_filter": {"word": "in"},
+    }))
+    .unwrap();
+    let (mut fake, mut stream) = (Fake::get("/"), Default::default());
+    assert_eq!(bench.request(&mut fake, &mut stream), Flow::Pause);
+    assert_eq!(fake.request.get("x-outer"), Some(&b"out"[..]));
+    assert_eq!(fake.request.get("x-inner"), None);
+
+    assert_eq!(
+        bench.bundle().resume(&mut stream, &mut fake),
+        Flow::Continue
+    );
+    assert_eq!(fake.request.get_all("x-outer").count(), 1);
+    assert_eq!(fake.request.get("x-inner"), Some(&b"in"[..]));
+
+    assert_eq!(
+        bench.bundle().resume(&mut stream, &mut fake),
+        Flow::Continue
+    );
+    assert_eq!(fake.request.get_all("x-inner").count(), 1);
+}
+
+#[test]
+fn an_inner_filter_can_pause_or_answer_a_resumed_request() {
+    for (inner, expected) in [("pause", Flow::Pause), ("refuse", Flow::Replied)] {
+        let bench = Bench::<Pair>::load(&json!({
+            "outer_filter": {"pause": true},
+            "inner_filter": {inner: true},
+        }))
+        .unwrap();
+        let (mut fake, mut stream) = (Fake::get("/"), Default::default());
+        assert_eq!(bench.request(&mut fake, &mut stream), Flow::Pause);
+        assert_eq!(bench.bundle().resume(&mut stream, &mut fake), expected);
+        if expected == Flow::Pause {
+            let resumed = bench.bundle().resume(&mut stream, &mut fake);
+            assert_eq!(resumed, Flow::Continue);
+        }
+    }
+}
+
+#[test]
+fn what_shadow_pauses_goes_on_at_once() {
+    let bench = Bench::<Pair>::load(&json!({
+        "outer_filter": {"mode": "shadow", "pause": true},
+        "inner_filter": {"word": "in"},
+    }))
+    .unwrap();
+    let (mut fake, mut stream) = (Fake::get("/"), Default::default());
+    assert_eq!(bench.request(&mut fake, &mut stream), Flow::Continue);
+    assert_eq!(fake.request.get("x-inner"), Some(&b"in"[..]));
 }

@@ -114,6 +114,15 @@ impl Filter {
         entry
     }
 
+    /// The entry of `access_log`.
+    pub fn to_access_logger(&self) -> Value {
+        let config = &self.typed_config()["config"];
+        json!({"name": self.name, "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.wasm.v3.WasmAccessLog",
+            "config": config,
+        }})
+    }
+
     /// The configuration alone, for a route's `filter_chain`.
     pub fn typed_config(&self) -> Value {
         match &self.config {

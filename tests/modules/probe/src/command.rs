@@ -1,6 +1,6 @@
 //! One thing to do.
 
-use portcullis_kit::exchange::Reply;
+use portcullis_kit::exchange::{Callout, CalloutError, CalloutId, Reply};
 use portcullis_kit::{Exchange, Flow, Headers};
 
 /// `PHASE ACTION ARGUMENTS`.
@@ -43,6 +43,25 @@ impl Command {
             "trap" => core::arch::wasm32::unreachable(),
             _ => "unknown".to_owned(),
         }
+    }
+
+    /// `call PATH CASE`, and `wait` that holds the request until the answer.
+    pub fn call<X: Exchange>(&self, exchange: &mut X) -> Option<Result<CalloutId, CalloutError>> {
+        if !matches!(self.action.as_str(), "call" | "wait") {
+            return None;
+        }
+        let headers = [
+            (":method", "POST"),
+            (":path", self.text(0)),
+            (":authority", "probe"),
+            ("x-case", self.text(1)),
+        ];
+        Some(exchange.call(Callout {
+            cluster: "probe",
+            headers: &headers,
+            body: b"ask",
+            timeout_ms: 5000,
+        }))
     }
 
     fn read<X: Exchange>(&self, exchange: &mut X) -> Option<String> {

@@ -2,13 +2,19 @@
 //!
 //! Each line of the request header `x-probe` is one command: `PHASE ACTION ARGUMENTS`, separated by spaces, arguments
 //! percent-encoded. Each command's result is logged as `probe PHASE ACTION -> RESULT`. On a tick it calls the cluster
-//! `probe`, and logs the answer.
+//! `probe`, and logs the answer. A request that waits for a callout of its own goes on when it is answered by 200, and is
+//! answered by 503 itself otherwise.
 
 #![cfg(target_arch = "wasm32")]
 
 mod command;
 
-use portcullis_kit::exchange::{Callout, CalloutAnswer, CalloutId, Worker};
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use portcullis_kit::exchange::{
+    Callout, CalloutAnswer, CalloutId, ExchangeId, Reply, Resume, Worker,
+};
 use portcullis_kit::metrics::MetricId;
 use portcullis_kit::plugin::Plugin;
 use portcullis_kit::{Callbacks, Compiling, ConfigError, Exchange, Filter, Flow};
@@ -18,8 +24,11 @@ use command::Command;
 /// The header with the commands.
 const COMMANDS: &str = "x-probe";
 
-/// The filter.
-pub struct Probe;
+/// The filter, with the requests that wait.
+#[derive(Default)]
+pub struct Probe {
+    waiting: RefCell<HashMap<CalloutId, ExchangeId>>,
+}
 
 /// It has no settings.
 #[derive(serde::Deserialize)]
@@ -42,12 +51,13 @@ impl Filter for Probe {
         .and(Callbacks::LOG)
         .and(Callbacks::TICK)
         .and(Callbacks::CALLOUT);
+    const LOGS_ACCESS: bool = true;
     type Settings = Settings;
     type Profile = Metrics;
     type Stream = Vec<Command>;
 
     fn start() -> Self {
-        Self
+        Self::default()
     }
 
     fn compile(_: Settings, compiling: &Compiling<'_>) -> Result<Metrics, ConfigError> {
@@ -71,7 +81,7 @@ impl Filter for Probe {
             .filter_map(Command::parse)
             .collect();
         drop(request);
-        run("request_headers", commands, metrics, exchange)
+        self.run("request_headers", commands, metrics, exchange)
     }
 
     fn response_headers<X: Exchange>(
@@ -81,7 +91,7 @@ impl Filter for Probe {
         exchange: &mut X,
         _: bool,
     ) -> Flow {
-        run("response_headers", commands, metrics, exchange)
+        self.run("response_headers", commands, metrics, exchange)
     }
 
     fn response_body<X: Exchange>(
@@ -92,7 +102,7 @@ impl Filter for Probe {
         _: usize,
         _: bool,
     ) -> Flow {
-        run("response_body", commands, metrics, exchange)
+        self.run("response_body", commands, metrics, exchange)
     }
 
     fn response_trailers<X: Exchange>(
@@ -101,7 +111,7 @@ impl Filter for Probe {
         commands: &mut Vec<Command>,
         exchange: &mut X,
     ) -> Flow {
-        run("response_trailers", commands, metrics, exchange)
+        self.run("response_trailers", commands, metrics, exchange)
     }
 
     fn finished<X: Exchange>(
@@ -110,7 +120,13 @@ impl Filter for Probe {
         commands: &mut Vec<Command>,
         exchange: &mut X,
     ) {
-        run("finished", commands, metrics, exchange);
+        if commands.is_empty() {
+            // As an access logger it sees the request here first.
+            let request = exchange.request();
+            let lines = request.get_all(COMMANDS);
+            *commands = lines.filter_map(Command::parse).collect();
+        }
+        self.run("finished", commands, metrics, exchange);
     }
 
     fn tick_period_ms(&self) -> Option<u32> {
@@ -135,31 +151,59 @@ impl Filter for Probe {
         worker.log(log::Level::Warn, &line);
     }
 
-    fn callout<W: Worker>(&self, _: CalloutId, answer: &CalloutAnswer, worker: &mut W) {
+    fn callout<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W) {
         let line = match answer.status() {
             Some(status) => format!("probe answer -> {status} {}", answer.body.escape_ascii()),
             None => "probe answer -> reset".to_owned(),
         };
         worker.log(log::Level::Warn, &line);
+        if let Some(request) = self.waiting.borrow_mut().remove(&id) {
+            let how = match answer.status() {
+                Some(200) => Resume::Continue,
+                _ => Resume::Reply(Reply {
+                    status: 503,
+                    headers: Vec::new(),
+                    body: b"not acknowledged".to_vec(),
+                    grpc_status: None,
+                    details: "probe_waited",
+                }),
+            };
+            worker.resume(request, how.clone());
+            // A second time is one too many.
+            worker.resume(request, how);
+        }
     }
 }
 
-fn run<X: Exchange>(
-    phase: &str,
-    commands: &[Command],
-    metrics: &Metrics,
-    exchange: &mut X,
-) -> Flow {
-    let mut flow = Flow::Continue;
-    for command in commands.iter().filter(|command| command.phase == phase) {
-        exchange.increment(metrics.counter, 1);
-        exchange.record(metrics.gauge, 7);
-        exchange.record(metrics.histogram, 8);
-        let result = command.run(exchange, &mut flow);
-        let line = format!("probe {phase} {} -> {result}", command.action);
-        exchange.log(log::Level::Warn, &line);
+impl Probe {
+    fn run<X: Exchange>(
+        &self,
+        phase: &str,
+        commands: &[Command],
+        metrics: &Metrics,
+        exchange: &mut X,
+    ) -> Flow {
+        let mut flow = Flow::Continue;
+        for command in commands.iter().filter(|command| command.phase == phase) {
+            exchange.increment(metrics.counter, 1);
+            exchange.record(metrics.gauge, 7);
+            exchange.record(metrics.histogram, 8);
+            let result = match command.call(exchange) {
+                None => command.run(exchange, &mut flow),
+                Some(Err(why)) => why.to_string(),
+                Some(Ok(id)) => {
+                    if command.action == "wait" {
+                        self.waiting.borrow_mut().insert(id, exchange.id());
+                        flow = Flow::Pause;
+                    }
+                    "called".to_owned()
+                }
+            };
+            let line = format!("probe {phase} {} -> {result}", command.action);
+            exchange.log(log::Level::Warn, &line);
+        }
+        flow
     }
-    flow
 }
 
 portcullis_adapter::export!(Plugin<Probe>);
