@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::config::{ConfigError, Environment};
+use crate::config::{ConfigError, Environment, Mistake, Path};
 use crate::exchange::{CalloutAnswer, CalloutId, Exchange, Worker};
 use crate::metrics::{Kind, MetricId, Registry};
 
@@ -97,6 +97,11 @@ impl<'a> Compiling<'a> {
         }
     }
 
+    /// The filter's name.
+    pub fn filter(&self) -> &'static str {
+        self.filter
+    }
+
     /// The profile's name; `default` for the settings at the top.
     pub fn profile(&self) -> &str {
         self.profile
@@ -110,6 +115,16 @@ impl<'a> Compiling<'a> {
     /// The environment in which secrets given as `{env: NAME}` are looked up.
     pub fn environment(&self) -> &dyn Environment {
         self.environment
+    }
+
+    /// The environment variable that a setting names by `env` at that path; refused where it is missing or empty.
+    #[inline(never)]
+    pub fn secret(&self, variable: &str, path: &Path) -> Result<String, ConfigError> {
+        let value = self.environment.variable(variable);
+        value.filter(|value| !value.is_empty()).ok_or_else(|| {
+            let name = variable.to_owned();
+            ConfigError::new(path.clone().key("env"), Mistake::NoSuchVariable { name })
+        })
     }
 
     /// A counter `portcullis_<filter>_<what>_total` with the labels given and `profile`. Labels come from closed sets.
@@ -167,6 +182,9 @@ pub trait Filter: Sized {
     fn check(_profiles: &[(&str, &Self::Profile)]) -> Result<(), ConfigError> {
         Ok(())
     }
+
+    /// All profiles were accepted: sets up what they share on this worker. The default profile comes first.
+    fn ready(&mut self, _profiles: &[(&str, &Self::Profile)]) {}
 
     fn request_headers<X: Exchange>(
         &self,

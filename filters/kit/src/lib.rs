@@ -9,6 +9,7 @@ pub mod chain;
 pub mod cidr;
 pub mod config;
 pub mod exchange;
+pub mod export;
 pub mod filter;
 mod gate;
 pub mod glob;

@@ -97,8 +97,10 @@ impl<F: Filter> Plugin<F> {
             .map(|profile| (profile.name.as_str(), &profile.compiled))
             .collect();
         F::check(&all)?;
+        let mut filter = F::start();
+        filter.ready(&all);
         Ok(Self {
-            filter: F::start(),
+            filter,
             profiles: compiled,
             routes,
         })

@@ -1,5 +1,9 @@
 //! The role traits in memory, for tests.
 
+mod worker;
+
+pub use worker::{FakeWorker, Sent, answer};
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -120,16 +124,6 @@ pub enum Phase {
     Finished,
 }
 
-/// A callout as it was sent.
-#[derive(Clone, Debug)]
-pub struct Sent {
-    pub id: CalloutId,
-    pub cluster: String,
-    pub headers: Headers,
-    pub body: Vec<u8>,
-    pub timeout_ms: u32,
-}
-
 /// One request in memory.
 #[derive(Debug, Default)]
 pub struct Fake {
@@ -217,6 +211,16 @@ impl Fake {
     }
 }
 
+/// splitmix64, a byte at a time: all that a test needs is that draws differ.
+fn draw(seed: &Cell<u64>, out: &mut [u8]) {
+    for byte in out {
+        let next = seed.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        seed.set(next);
+        let mixed = (next ^ (next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        *byte = (mixed ^ (mixed >> 27)).to_le_bytes()[3];
+    }
+}
+
 impl Clock for Fake {
     fn now(&self) -> u64 {
         self.now.get()
@@ -225,13 +229,7 @@ impl Clock for Fake {
 
 impl Randomness for Fake {
     fn fill(&self, out: &mut [u8]) {
-        for byte in out {
-            // splitmix64, a byte at a time: all that a test needs is that draws differ.
-            let next = self.seed.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-            self.seed.set(next);
-            let mixed = (next ^ (next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            *byte = (mixed ^ (mixed >> 27)).to_le_bytes()[3];
-        }
+        draw(&self.seed, out);
     }
 }
 
@@ -437,6 +435,11 @@ impl<B: Bundle> Bench<B> {
         let registry = RefCell::new(names.clone());
         let bundle = B::load(settings, environment, &registry)?;
         Ok(Self { bundle, names })
+    }
+
+    /// The metrics that the plugin defined.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     pub fn bundle(&self) -> &B {

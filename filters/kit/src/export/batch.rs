@@ -1,0 +1,176 @@
+//! Records that go to the sinks together.
+
+use super::settings::Ack;
+
+/// How far a batch is with one sink.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Progress {
+    /// It is to be sent, for the first time or again.
+    #[default]
+    Pending,
+    InFlight,
+    Acknowledged,
+    /// The sink will not take it as it is; `content`: but perhaps a part of it.
+    Refused {
+        content: bool,
+    },
+    /// Where all sinks must acknowledge: this one never will.
+    GivenUp,
+}
+
+/// A batch's way to one sink.
+#[derive(Clone, Debug, Default)]
+pub struct Leg {
+    pub progress: Progress,
+    /// How often it was sent.
+    pub attempts: u32,
+    /// How often it failed by itself: the sink was well before.
+    pub strikes: u32,
+    /// Not sent again before this time.
+    pub not_before: u64,
+}
+
+/// Records that go to the sinks together.
+#[derive(Debug)]
+pub struct Batch<R> {
+    pub id: u32,
+    pub records: Vec<R>,
+    /// One for each sink.
+    pub legs: Vec<Leg>,
+    /// How many of them a sink that took the batch did not take.
+    pub rejected: u64,
+}
+
+/// What is to become of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Not decided yet.
+    Wait,
+    Acknowledged,
+    /// Refused, but parts of it may pass.
+    Split,
+    /// Refused for good.
+    Drop,
+}
+
+impl<R> Batch<R> {
+    pub fn new(id: u32, records: Vec<R>, sinks: usize) -> Self {
+        Self {
+            id,
+            records,
+            legs: vec![Leg::default(); sinks],
+            rejected: 0,
+        }
+    }
+
+    pub fn is_in_flight(&self) -> bool {
+        let flies = |leg: &Leg| leg.progress == Progress::InFlight;
+        self.legs.iter().any(flies)
+    }
+
+    /// What its progress with each sink comes to.
+    pub fn judge(&mut self, ack: Ack) -> Verdict {
+        let is = |progress| move |leg: &Leg| leg.progress == progress;
+        let refused = |leg: &Leg| matches!(leg.progress, Progress::Refused { .. });
+        if ack == Ack::Any && self.legs.iter().any(is(Progress::Acknowledged)) {
+            return Verdict::Acknowledged;
+        }
+        if self.is_in_flight() {
+            return Verdict::Wait;
+        }
+        let is_refused = match ack {
+            Ack::Any => self.legs.iter().all(refused),
+            Ack::All => self.legs.iter().any(refused),
+        };
+        let whole = is(Progress::Refused { content: false });
+        if is_refused && self.records.len() > 1 && !self.legs.iter().any(whole) {
+            return Verdict::Split;
+        }
+        if is_refused && ack == Ack::Any {
+            return Verdict::Drop;
+        }
+        for leg in self.legs.iter_mut().filter(|leg| refused(leg)) {
+            leg.progress = Progress::GivenUp;
+        }
+        let done = |leg: &Leg| matches!(leg.progress, Progress::Acknowledged | Progress::GivenUp);
+        match self.legs.iter().all(done) {
+            false => Verdict::Wait,
+            true if self.legs.iter().any(is(Progress::GivenUp)) => Verdict::Drop,
+            true => Verdict::Acknowledged,
+        }
+    }
+
+    /// Takes the second half out, as a batch of its own. Whoever refused the whole is asked for each half.
+    pub fn split(&mut self, id: u32) -> Self {
+        for leg in &mut self.legs {
+            if matches!(leg.progress, Progress::Refused { .. }) {
+                *leg = Leg::default();
+            }
+        }
+        Self {
+            id,
+            records: self.records.split_off(self.records.len() / 2),
+            legs: self.legs.clone(),
+            rejected: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONTENT: Progress = Progress::Refused { content: true };
+    const WHOLE: Progress = Progress::Refused { content: false };
+
+    fn judge(ack: Ack, records: usize, legs: &[Progress]) -> Verdict {
+        let mut batch = Batch::new(1, vec![(); records], legs.len());
+        for (leg, progress) in batch.legs.iter_mut().zip(legs) {
+            leg.progress = *progress;
+        }
+        batch.judge(ack)
+    }
+
+    #[test]
+    fn any_takes_the_first_acknowledgement_and_gives_up_when_all_refuse() {
+        use Progress::{Acknowledged, InFlight, Pending};
+        for (legs, expected) in [
+            (&[Acknowledged, InFlight][..], Verdict::Acknowledged),
+            (&[Pending, Acknowledged], Verdict::Acknowledged),
+            (&[CONTENT, InFlight], Verdict::Wait),
+            (&[CONTENT, Pending], Verdict::Wait),
+            (&[CONTENT, CONTENT], Verdict::Split),
+            (&[CONTENT, WHOLE], Verdict::Drop),
+            (&[WHOLE], Verdict::Drop),
+        ] {
+            assert_eq!(judge(Ack::Any, 2, legs), expected, "{legs:?}");
+        }
+        assert_eq!(judge(Ack::Any, 1, &[CONTENT, CONTENT]), Verdict::Drop);
+    }
+
+    #[test]
+    fn all_waits_for_each_and_keeps_what_one_acknowledged() {
+        use Progress::{Acknowledged, InFlight, Pending};
+        for (legs, expected) in [
+            (&[Acknowledged, Acknowledged][..], Verdict::Acknowledged),
+            (&[Acknowledged, Pending], Verdict::Wait),
+            (&[CONTENT, InFlight], Verdict::Wait),
+            (&[CONTENT, Acknowledged], Verdict::Split),
+            (&[WHOLE, Acknowledged], Verdict::Drop),
+            (&[WHOLE, Pending], Verdict::Wait),
+        ] {
+            assert_eq!(judge(Ack::All, 2, legs), expected, "{legs:?}");
+        }
+        let mut batch = Batch::new(1, vec![1, 2, 3], 2);
+        batch.legs[0].progress = CONTENT;
+        batch.legs[1].progress = Acknowledged;
+        let rest = batch.split(2);
+        assert_eq!((batch.records, rest.records), (vec![1], vec![2, 3]));
+        for legs in [batch.legs, rest.legs] {
+            assert_eq!(
+                (legs[0].progress, legs[1].progress),
+                (Pending, Acknowledged)
+            );
+        }
+    }
+}

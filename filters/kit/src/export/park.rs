@@ -1,0 +1,73 @@
+//! Where an exporter that ends leaves what it could not deliver, for the next one of its VM.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::Record;
+use super::exporter::Encoders;
+use super::plan::{Plan, Target};
+use super::state::State;
+
+/// How many left exporters one goes on with beside its own sinks.
+pub const MAX_GUESTS: usize = 2;
+
+/// What an exporter left.
+pub struct Left<R> {
+    pub plan: Rc<Plan>,
+    pub encoders: Encoders<R>,
+    pub state: State<R>,
+}
+
+/// What makes two exporters' records exchangeable: where they go, and what is written around them. Secrets do not count:
+/// after they changed, the new ones are what a sink takes.
+pub fn key<'a, R>(
+    plan: &'a Plan,
+    encoders: &'a Encoders<R>,
+) -> impl Iterator<Item = (&'a str, [&'a str; 3], &'a [u8])> + use<'a, R> {
+    let place = |sink: &'a Target| [&*sink.cluster, &*sink.authority, &*sink.path];
+    let sinks = plan.terms.sinks.iter().zip(encoders.iter());
+    sinks.map(move |(sink, encoder)| (plan.what, place(sink), encoder.identity()))
+}
+
+impl<R: Record> Left<R> {
+    pub fn is_like(&self, plan: &Plan, encoders: &Encoders<R>) -> bool {
+        self.plan.filter == plan.filter && key(&self.plan, &self.encoders).eq(key(plan, encoders))
+    }
+}
+
+thread_local! {
+    /// Each one a [`Left`] of some kind of record.
+    static LEFT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Leaves it to the VM's next exporter of such records. What was on its way counts as not delivered: the host ends the
+/// callouts of a configuration with it.
+pub fn leave<R: Record>(mut left: Left<R>) {
+    left.state.recall();
+    // A thread that ends has no next exporter.
+    let _ = LEFT.try_with(|all| {
+        if let Ok(mut all) = all.try_borrow_mut() {
+            all.push(Box::new(left));
+        }
+    });
+}
+
+/// Takes all that was left of such records.
+pub fn take<R: Record>() -> Vec<Left<R>> {
+    let none = LEFT.with_borrow(|all| !all.iter().any(|left| left.is::<Left<R>>()));
+    if none {
+        return Vec::new();
+    }
+    let all = LEFT.take();
+    let mut found = Vec::new();
+    let mut others = Vec::new();
+    for left in all {
+        match left.downcast::<Left<R>>() {
+            Ok(left) => found.push(*left),
+            Err(other) => others.push(other),
+        }
+    }
+    LEFT.set(others);
+    found
+}
