@@ -1,5 +1,6 @@
 //! From what a user wrote to what requests use.
 
+mod delivery;
 mod named;
 mod rules;
 
@@ -9,9 +10,9 @@ use portcullis_kit::{Compiling, ConfigError, Path};
 
 use crate::ending::Outcome;
 use crate::mistake::Mistake;
-use crate::profile::{self, Jwt, Metrics, Omit, Profile};
+use crate::profile::{Jwt, Metrics, Omit, Profile};
 use crate::redact::{Key, MIN_KEY_BYTES};
-use crate::settings::{ClientAddress, Level, Part, Settings, Shown, Sink, Unmatched};
+use crate::settings::{ClientAddress, Level, Part, Settings, Shown, Unmatched};
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
@@ -55,7 +56,7 @@ pub fn compile(settings: &Settings, compiling: &Compiling<'_>) -> Result<Profile
         response_headers: listed.response,
         omit: omit(&settings.omit)?,
         key,
-        sinks: sinks(&settings.sinks)?,
+        emission: delivery::emission(settings, compiling)?,
         metrics: Metrics::new(Outcome::ALL.map(counter), compiling.counter("skipped", &[])),
     })
 }
@@ -66,9 +67,9 @@ pub fn check(profiles: &[(&str, &Profile)]) -> Result<()> {
         return Ok(());
     };
     for (name, profile) in profiles {
-        if profile.sinks != first.sinks {
-            let path = Path::top().key("profiles").key(*name).key("sinks");
-            return refuse(path, Mistake::DiffersFromDefault { what: "sinks" });
+        if let Some(what) = profile.emission.difference(&first.emission) {
+            let path = Path::top().key("profiles").key(*name).key(what);
+            return refuse(path, Mistake::DiffersFromDefault { what });
         }
     }
     Ok(())
@@ -79,10 +80,7 @@ fn key(settings: &Settings, compiling: &Compiling<'_>) -> Result<Option<Key>> {
         return Ok(None);
     };
     let here = || Path::top().key("hmac_key");
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if !(1..=64).contains(&key.id.len()) || !key.id.bytes().all(legal) {
-        return refuse(here().key("id"), Mistake::KeyId);
-    }
+    key_id(&key.id, here)?;
     let named = settings.query.iter();
     let named = named.chain(&settings.headers.request);
     let mut named = named.chain(&settings.headers.response);
@@ -103,6 +101,14 @@ fn key(settings: &Settings, compiling: &Compiling<'_>) -> Result<Option<Key>> {
             refuse(here().key("secret"), Mistake::ShortKey(secret.len()))
         }
     }
+}
+
+fn key_id(id: &str, here: impl Fn() -> Path) -> Result<()> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if !(1..=64).contains(&id.len()) || !id.bytes().all(legal) {
+        return refuse(here().key("id"), Mistake::KeyId);
+    }
+    Ok(())
 }
 
 fn identities(settings: &Settings) -> Result<Vec<identity::Source>> {
@@ -183,21 +189,4 @@ fn omit(parts: &[Part]) -> Result<Omit> {
         }
     }
     Ok(omit)
-}
-
-fn sinks(sinks: &[Sink]) -> Result<Vec<profile::Sink>> {
-    let here = || Path::top().key("sinks");
-    if sinks.is_empty() {
-        return refuse(here(), Mistake::NoSinks);
-    }
-    let mut compiled = Vec::with_capacity(sinks.len());
-    for (at, sink) in sinks.iter().enumerate() {
-        if at > 0 {
-            return refuse(here().index(at), Mistake::SinkTwice);
-        }
-        compiled.push(match sink {
-            Sink::Log(log) => profile::Sink::Log(log.format),
-        });
-    }
-    Ok(compiled)
 }

@@ -1,55 +1,42 @@
-//! The filter: finds out what a request was, and hands its record to the sinks.
+//! The filter: finds out what a request was, and hands its record over.
 
-use std::cell::RefCell;
-
-use portcullis_kit::exchange::Exchange;
+use portcullis_kit::exchange::{CalloutAnswer, CalloutId, Exchange, Worker};
 use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter};
 
 use crate::compile;
-use crate::format::native;
+use crate::emit::Emit;
+use crate::format;
 use crate::policy;
-use crate::profile::{Format, Profile, Sink};
+use crate::profile::Profile;
 use crate::record::Record;
 use crate::seen::Seen;
 use crate::settings::{Level, Settings};
 
 /// One record of every request.
 pub struct AuditLog {
-    /// What a record is written into: one for all, so that it grows but once.
-    buffer: RefCell<Vec<u8>>,
+    /// Made when the settings are accepted.
+    emit: Option<Emit>,
 }
 
-impl AuditLog {
-    fn hand_over<X: Exchange>(&self, profile: &Profile, record: &Record<'_>, exchange: &mut X) {
-        let Ok(mut buffer) = self.buffer.try_borrow_mut() else {
-            return;
-        };
-        for sink in &profile.sinks {
-            buffer.clear();
-            match sink {
-                Sink::Log(Format::Native) => {
-                    native::write(record, &mut buffer);
-                    // What is written is always UTF-8.
-                    if let Ok(line) = std::str::from_utf8(&buffer) {
-                        exchange.log(log::Level::Info, line);
-                    }
-                }
-            }
-        }
+/// The proxy's name, as far as it has one.
+fn node<X: Exchange>(exchange: &X) -> String {
+    let id = exchange.property(&["node", "id"]).unwrap_or_default();
+    match String::from_utf8_lossy(&id) {
+        id if id.is_empty() => "proxy".to_owned(),
+        id => id.into_owned(),
     }
 }
 
 impl Filter for AuditLog {
     const NAME: &'static str = "audit-log";
-    const CALLBACKS: Callbacks = Callbacks::LOG;
+    const CALLBACKS: Callbacks = Callbacks::LOG.and(Callbacks::TICK).and(Callbacks::CALLOUT);
+    const LOGS_ACCESS: bool = true;
     type Settings = Settings;
     type Profile = Profile;
     type Stream = ();
 
     fn start() -> Self {
-        Self {
-            buffer: RefCell::new(Vec::new()),
-        }
+        Self { emit: None }
     }
 
     fn compile(settings: Settings, compiling: &Compiling<'_>) -> Result<Profile, ConfigError> {
@@ -58,6 +45,11 @@ impl Filter for AuditLog {
 
     fn check(profiles: &[(&str, &Profile)]) -> Result<(), ConfigError> {
         compile::check(profiles)
+    }
+
+    fn ready(&mut self, profiles: &[(&str, &Profile)]) {
+        let default = profiles.first();
+        self.emit = default.map(|(_, profile)| Emit::new(profile.emission.clone()));
     }
 
     fn finished<X: Exchange>(&self, profile: &Profile, (): &mut (), exchange: &mut X) {
@@ -69,6 +61,30 @@ impl Filter for AuditLog {
         }
         let record = Record::of(profile, level, seen);
         exchange.increment(profile.metrics.records(record.ending.outcome), 1);
-        self.hand_over(profile, &record, exchange);
+        if let Some(emit) = &self.emit {
+            emit.record(
+                record.time,
+                record.ending.event.is_some(),
+                |out| format::write(profile.emission.format, &record, out),
+                || node(exchange),
+                exchange,
+            );
+        }
+    }
+
+    fn tick_period_ms(&self) -> Option<u32> {
+        self.emit.as_ref().and_then(Emit::tick_period_ms)
+    }
+
+    fn tick<W: Worker>(&self, worker: &mut W) {
+        if let Some(emit) = &self.emit {
+            emit.tick(worker);
+        }
+    }
+
+    fn callout<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W) {
+        if let Some(emit) = &self.emit {
+            emit.answered(id, answer, worker);
+        }
     }
 }

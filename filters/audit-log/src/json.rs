@@ -132,6 +132,12 @@ impl<'o> Object<'o> {
         out.push(b']');
     }
 
+    /// How much is written: where a member of the next name would begin.
+    #[inline]
+    pub fn place(&self) -> usize {
+        self.out.len()
+    }
+
     #[inline]
     pub fn close(self) {
         self.out.push(b'}');

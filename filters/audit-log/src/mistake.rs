@@ -35,6 +35,11 @@ pub enum Mistake {
     NoSinks,
     ManySinks,
     SinkTwice,
+    NoHttpSink,
+    NothingToDeny,
+    UnsealedKey,
+    CheckpointRecords,
+    CheckpointSeconds,
     DiffersFromDefault { what: &'static str },
 }
 
@@ -84,6 +89,11 @@ impl fmt::Display for Mistake {
             Self::NoSinks => "the list is empty, so records would go nowhere; name a sink, such as `log: {}`",
             Self::ManySinks => "there are at most two sinks; keep two",
             Self::SinkTwice => "there is a sink of this kind already; keep one",
+            Self::NoHttpSink => "no sink is asked by HTTP, so this has no effect; name one under `sinks`, or take this out",
+            Self::NothingToDeny => "a record is made at its request's end, when nothing can be denied any more; write `drop_oldest` or `drop_newest`",
+            Self::UnsealedKey => "with `sealed: false` nothing is hashed with it; take it out, or seal the records",
+            Self::CheckpointRecords => "a checkpoint is due after 1 to 1000000 records",
+            Self::CheckpointSeconds => "a checkpoint is due after 1 to 86400 seconds",
             Self::DiffersFromDefault { what } => {
                 return write!(f, "`{what}` belongs to the plugin as a whole and must be the same in all profiles; write it at the top only");
             }

@@ -4,13 +4,13 @@ use portcullis_kit::glob::PathTemplate;
 use portcullis_kit::identity::Source;
 use portcullis_kit::metrics::MetricId;
 
+use crate::emission::Emission;
 use crate::ending::Outcome;
 use crate::policy::Rule;
 use crate::redact::Key;
 use crate::settings::{ClientAddress, Shown, Unmatched};
 
 /// What requests of one profile use.
-#[derive(Debug)]
 pub struct Profile {
     pub rules: Vec<Rule>,
     pub identity: Vec<Source>,
@@ -24,7 +24,7 @@ pub struct Profile {
     pub response_headers: Vec<Listed>,
     pub omit: Omit,
     pub key: Option<Key>,
-    pub sinks: Vec<Sink>,
+    pub emission: Emission,
     pub metrics: Metrics,
 }
 
@@ -55,15 +55,6 @@ pub struct Omit {
     pub route: bool,
     pub user_agent: bool,
 }
-
-/// Where records go, and in which form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sink {
-    Log(Format),
-}
-
-/// The form of records.
-pub use crate::settings::Format;
 
 /// What is counted.
 #[derive(Debug)]

@@ -57,6 +57,40 @@ impl std::fmt::Debug for Key {
     }
 }
 
+/// Signs the bodies of requests.
+#[derive(Clone)]
+pub struct Signer(Hmac<Sha256>, [u8; 32]);
+
+/// Two are the same if they sign alike.
+impl PartialEq for Signer {
+    fn eq(&self, other: &Self) -> bool {
+        self.1 == other.1
+    }
+}
+
+impl Signer {
+    /// `None` if the secret is too short.
+    #[inline(never)]
+    pub fn new(secret: &[u8]) -> Option<Self> {
+        if secret.len() < MIN_KEY_BYTES {
+            return None;
+        }
+        let mac: Hmac<Sha256> = Hmac::new_from_slice(secret).ok()?;
+        let mark = mac.clone().finalize().into_bytes().into();
+        Some(Self(mac, mark))
+    }
+
+    /// `sha256=<hex>`
+    #[inline(never)]
+    pub fn sign(&self, body: &[u8]) -> String {
+        let mut mac = self.0.clone();
+        mac.update(body);
+        let mut text = b"sha256=".to_vec();
+        hex(&mut text, &mac.finalize().into_bytes());
+        String::from_utf8(text).unwrap_or_default()
+    }
+}
+
 /// At most so many bytes of a value, and never half a character.
 #[inline]
 pub fn cut(value: &[u8], max: usize) -> &[u8] {

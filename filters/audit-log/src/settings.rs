@@ -1,6 +1,7 @@
 //! What a user may write.
 
 use portcullis_kit::config::Secret;
+use portcullis_kit::export::settings::{Ack, Batch, Http, Queue, Retry};
 use portcullis_kit::identity::settings::Identity;
 use portcullis_kit::routes::PathMatch;
 use serde::Deserialize;
@@ -29,8 +30,14 @@ pub struct Settings {
     pub omit: Vec<Part>,
     /// The key of hashed values.
     pub hmac_key: Option<HmacKey>,
-    /// Where records go: one or two. The same in all profiles. Default: `[{log: {}}]`.
+    /// Where records go: one or two sinks, each of its own kind. The same in all profiles. Default: `[{log: {}}]`.
     pub sinks: Vec<Sink>,
+    /// How records are delivered to sinks that are asked by HTTP. The same in all profiles.
+    pub delivery: Option<Delivery>,
+    /// The form of records. The same in all profiles. Default: `native`.
+    pub format: Format,
+    /// The hash chain that shows later whether records are missing or were changed. The same in all profiles.
+    pub chain: Chain,
 }
 
 impl Default for Settings {
@@ -54,7 +61,10 @@ impl Default for Settings {
             headers: Headers::default(),
             omit: Vec::new(),
             hmac_key: None,
-            sinks: vec![Sink::Log(LogSink::default())],
+            sinks: vec![Sink::Log(Log {})],
+            delivery: None,
+            format: Format::default(),
+            chain: Chain::default(),
         }
     }
 }
@@ -205,12 +215,12 @@ pub enum Part {
     UserAgent,
 }
 
-/// The key of hashed values.
+/// A key and its name.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HmacKey {
-    /// Its name, which stands in each hash: take another one with each new key.
+    /// Its name, which stands beside what is made with it: take another one with each new key.
     pub id: String,
     /// The key, 32 bytes or more.
     pub secret: Secret,
@@ -222,16 +232,61 @@ pub struct HmacKey {
 #[serde(rename_all = "snake_case")]
 pub enum Sink {
     /// The proxy's log, at `info`: one line of JSON for each record, behind what the proxy itself writes before a line.
-    Log(LogSink),
+    Log(Log),
+    /// A collector that speaks OTLP/HTTP with JSON; the path is `/v1/logs` unless another is given. A record is the body of
+    /// a log record.
+    Otlp(Http),
+    /// Any server: a batch of records is posted to it.
+    Webhook(Webhook),
 }
 
 /// The proxy's log.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Log {}
+
+/// A server that batches are posted to.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// The server. The path is `/` unless another is given.
+    pub server: Http,
+    /// What a batch looks like: `ndjson` (default) or `array`.
+    #[serde(default)]
+    pub body: Body,
+    /// The key that signs bodies, 32 bytes or more: `x-portcullis-signature: sha256=<hex>` is HMAC-SHA-256 over the body.
+    /// Default: bodies are not signed.
+    #[serde(default)]
+    pub sign_with: Option<Secret>,
+}
+
+/// What a batch looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// One record a line (`application/x-ndjson`).
+    #[default]
+    Ndjson,
+    /// One JSON list of records (`application/json`).
+    Array,
+}
+
+/// How records are delivered to sinks that are asked by HTTP.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
-pub struct LogSink {
-    /// The form of the records: `native` (default).
-    pub format: Format,
+pub struct Delivery {
+    /// Whose acknowledgement a record needs where there are two such sinks: `any` (default) or `all`.
+    pub ack: Ack,
+    /// When a batch is sent.
+    pub batch: Batch,
+    /// What waits for its acknowledgement.
+    pub queue: Queue,
+    /// When a failed batch is sent again.
+    pub retry: Retry,
 }
 
 /// The form of records.
@@ -242,4 +297,30 @@ pub enum Format {
     /// Our own: JSON in the canonical form of RFC 8785.
     #[default]
     Native,
+}
+
+/// The hash chain.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Chain {
+    /// Whether records are sealed: numbered, and hashed with the hash of the one before. Default: true.
+    pub sealed: bool,
+    /// The key of the hashes. Without one anybody can make a chain anew. Default: none.
+    pub key: Option<HmacKey>,
+    /// After how many records one says how many there were (`bundle.checkpoint`). Default: 1000.
+    pub checkpoint_records: u32,
+    /// After how many seconds one does, idle or not. Default: 60.
+    pub checkpoint_seconds: u32,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self {
+            sealed: true,
+            key: None,
+            checkpoint_records: 1000,
+            checkpoint_seconds: 60,
+        }
+    }
 }

@@ -17,6 +17,7 @@ pub mod headers;
 pub mod identity;
 pub mod leaks;
 pub mod metrics;
+pub mod otlp;
 pub mod plugin;
 pub mod presets;
 pub mod problem;

@@ -2,14 +2,15 @@
 
 use super::time;
 use crate::json::Object;
+use crate::notice::Notice;
 use crate::record::{PathShown, Record, Values};
 
 /// The schema's name and version, in every record.
 pub const SCHEMA: &str = "portcullis.audit/v1";
 
-/// Appends the record. Members stand in the order of their names, as JCS asks.
+/// Appends the record. Members stand in the order of their names, as JCS asks. Gives the place of `chain`.
 #[inline]
-pub fn write(record: &Record<'_>, out: &mut Vec<u8>) {
+pub fn write(record: &Record<'_>, out: &mut Vec<u8>) -> usize {
     let mut top = Object::open(out);
     top.object("action", |action| {
         action.optional("host", record.host());
@@ -30,6 +31,7 @@ pub fn write(record: &Record<'_>, out: &mut Vec<u8>) {
         actor.optional("tier", record.tier.as_deref());
     });
     top.text("category", record.ending.category.as_bytes());
+    let chain = top.place();
     top.object("client", |client| {
         client.optional("address", record.client_address.as_deref());
         client.optional("user_agent", record.user_agent());
@@ -73,6 +75,29 @@ pub fn write(record: &Record<'_>, out: &mut Vec<u8>) {
     top.text("type", b"request");
     top.optional("upstream", record.upstream.as_deref());
     top.close();
+    chain
+}
+
+/// Appends a record of the bundle itself. Gives the place of `chain`.
+#[inline(never)]
+pub fn write_notice(notice: &Notice<'_>, time: u64, out: &mut Vec<u8>) -> usize {
+    let mut top = Object::open(out);
+    top.text("category", b"bundle");
+    let chain = top.place();
+    top.text("event", notice.event().as_bytes());
+    if let Notice::Dropped { records, reason } = notice {
+        top.text("reason", reason.as_bytes());
+        top.number("records", *records);
+    }
+    top.text("schema", SCHEMA.as_bytes());
+    if let Notice::SettingsLoaded { fingerprint } = notice {
+        top.text("settings_sha256", fingerprint.as_bytes());
+    }
+    time::write_text(top.member("time"), time);
+    top.text("type", b"bundle");
+    top.text("version", env!("CARGO_PKG_VERSION").as_bytes());
+    top.close();
+    chain
 }
 
 #[inline]
