@@ -53,6 +53,19 @@ pub fn send(
     Ok(CalloutId(token))
 }
 
+/// Forgets the callouts of a context that ends: the host cancels them, and what waits for them is to end, too.
+pub fn forget(context_id: u32) {
+    let of_it = PENDING.with_borrow_mut(|pending| {
+        let (of_it, others) = std::mem::take(pending)
+            .into_iter()
+            .partition::<Vec<_>, _>(|waiting| waiting.context_id == context_id);
+        *pending = others;
+        of_it
+    });
+    // Only now: what ends with them may itself come here.
+    drop(of_it);
+}
+
 /// The host's callback. An answer to a token that nobody waits for is dropped.
 #[unsafe(no_mangle)]
 pub extern "C" fn portcullis_on_http_call_response(

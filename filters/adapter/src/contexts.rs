@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use portcullis_kit::exchange::Resume;
 use proxy_wasm::types::Action;
 
+use crate::callout;
 use crate::export::{Entry, new_root};
 use crate::host;
 
@@ -187,6 +188,7 @@ pub fn resume(id: u32, how: Resume, root_id: u32) {
 pub extern "C" fn portcullis_on_delete(id: u32) {
     let gone = REQUESTS.with_borrow_mut(|requests| requests.remove(id));
     if gone.is_none() {
+        callout::forget(id);
         let _ = ROOTS.with_borrow_mut(|roots| roots.remove(id));
     }
 }

@@ -1,6 +1,6 @@
-//! A finished span as a value, and where it goes. The exporter is another filter's matter.
+//! A finished span as a value.
 
-/// One server span, after OpenTelemetry's data model. Times are nanoseconds since the Unix epoch.
+/// One span, after OpenTelemetry's data model. Times are nanoseconds since the Unix epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Span {
     pub trace_id: [u8; 16],
@@ -30,28 +30,10 @@ pub enum SpanStatus {
     Error,
 }
 
+/// The value of an attribute.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     Text(String),
     Int(i64),
     Bool(bool),
-}
-
-/// Takes finished spans. It must not block, and it may drop.
-pub trait SpanSink {
-    /// Whether building a span is worth the work.
-    fn wants_spans(&self) -> bool;
-    fn take(&self, span: Span);
-}
-
-/// No exporter: no span is built.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Discard;
-
-impl SpanSink for Discard {
-    fn wants_spans(&self) -> bool {
-        false
-    }
-
-    fn take(&self, _: Span) {}
 }

@@ -5,6 +5,7 @@ use portcullis_kit::metrics::MetricId;
 use portcullis_kit::{Compiling, ConfigError, Path};
 
 use crate::baggage::Policy;
+use crate::export::Spans;
 use crate::formats::Format;
 use crate::plan;
 use crate::request_id;
@@ -34,6 +35,7 @@ pub struct Profile {
     pub response_time: bool,
     /// Nanoseconds; `u64::MAX` where nothing is slow.
     pub slow: u64,
+    pub spans: Option<Spans>,
     pub counters: Counters,
 }
 
@@ -78,6 +80,10 @@ pub enum Mistake {
     FormatTwice,
     NoInject,
     Slow,
+    SpansDeny,
+    ServiceName,
+    AttributeBytes,
+    SpansDiffer,
 }
 
 impl std::fmt::Display for Mistake {
@@ -94,6 +100,10 @@ impl std::fmt::Display for Mistake {
             Self::FormatTwice => "this format is in the list already; keep one",
             Self::NoInject => "the list is empty, so upstreams would not learn of the trace; name a format, or set `mode: off`",
             Self::Slow => "longer than a day (86400000 ms); write 0 if nothing counts as slow",
+            Self::SpansDeny => "no request is refused for a span; take `drop_oldest` or `drop_newest`",
+            Self::ServiceName => "empty; name the service, or take `service_name` out",
+            Self::AttributeBytes => "out of range; allowed: 32 to 4096",
+            Self::SpansDiffer => "a plugin sends all of its spans to one place in one way; let every profile inherit `otlp`, `service_name`, `batch`, `queue` and `retry`, or write `spans: null`",
         })
     }
 }
@@ -125,6 +135,10 @@ pub fn compile(settings: Settings, compiling: &Compiling<'_>) -> Result<Profile,
     if settings.slow_ms > DAY_MS {
         return Err(ConfigError::rule(Path::top().key("slow_ms"), Mistake::Slow));
     }
+    let spans = match &settings.spans {
+        Some(spans) => Spans::compile(spans, compiling)?,
+        None => None,
+    };
     Ok(Profile {
         trust,
         id_source: match settings.request_id.source {
@@ -150,6 +164,7 @@ pub fn compile(settings: Settings, compiling: &Compiling<'_>) -> Result<Profile,
             0 => u64::MAX,
             milliseconds => u64::from(milliseconds) * 1_000_000,
         },
+        spans,
         counters: Counters {
             invalid_ids: compiling.counter("invalid_request_ids", &[]),
             slow: compiling.counter("slow_requests", &[]),
@@ -165,6 +180,23 @@ pub fn compile(settings: Settings, compiling: &Compiling<'_>) -> Result<Profile,
                 .collect(),
         },
     })
+}
+
+/// Refuses profiles that send spans to different places.
+pub fn check(profiles: &[(&str, &Profile)]) -> Result<(), ConfigError> {
+    let mut sending = profiles
+        .iter()
+        .filter_map(|(name, profile)| Some((*name, profile.spans.as_ref()?)));
+    let Some((_, first)) = sending.next() else {
+        return Ok(());
+    };
+    match sending.find(|(_, spans)| !spans.agrees_with(first)) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let path = Path::top().key("profiles").key(name).key("spans");
+            Err(ConfigError::rule(path, Mistake::SpansDiffer))
+        }
+    }
 }
 
 fn trust(setting: &TrustSetting) -> Result<Trust, ConfigError> {

@@ -3,15 +3,15 @@
 use std::rc::Rc;
 
 use portcullis_kit::config::log_line;
-use portcullis_kit::exchange::Exchange;
+use portcullis_kit::exchange::{CalloutAnswer, CalloutId, Exchange, Worker};
 use portcullis_kit::property;
 use portcullis_kit::random::Random;
-use portcullis_kit::span::{Discard, SpanSink};
 use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow};
 
 use crate::baggage::Decision;
 use crate::compile::{self, Profile};
 use crate::duration::write_milliseconds;
+use crate::export::Sender;
 use crate::formats::Format;
 use crate::plan::{Plan, plan};
 use crate::settings::{Audience, Settings};
@@ -20,10 +20,11 @@ use crate::{b3, datadog, hex, request_id, spans, traceparent, xray};
 /// Where the trace id stands in a `traceparent`.
 const TRACE_ID: std::ops::Range<usize> = 3..35;
 
-/// Request ids, trace context, response times. `S` takes the spans.
-pub struct RequestTracing<S: SpanSink + Default = Discard> {
+/// Request ids, trace context, response times, spans.
+pub struct RequestTracing {
     random: Random,
-    sink: S,
+    /// Where a profile has spans.
+    sender: Option<Sender>,
 }
 
 /// What one request remembers. Empty where the filter never saw the request.
@@ -49,21 +50,14 @@ pub struct Traced {
     pub start: u64,
 }
 
-impl<S: SpanSink + Default> RequestTracing<S> {
-    /// Where spans go.
-    pub fn sink(&self) -> &S {
-        &self.sink
-    }
-
-    /// Whether anything of this request needs the time: each reading is a host call.
-    fn needs_time(&self, profile: &Profile, trusted: bool) -> bool {
-        profile.slow != u64::MAX
-            || profile.response_time
-            || is_told(profile.app_timing, trusted)
-            || profile.sampler.cap.is_some()
-            || profile.id_format == request_id::Format::Uuid7
-            || self.sink.wants_spans()
-    }
+/// Whether anything of this request needs the time: each reading is a host call.
+fn needs_time(profile: &Profile, trusted: bool) -> bool {
+    profile.slow != u64::MAX
+        || profile.response_time
+        || is_told(profile.app_timing, trusted)
+        || profile.sampler.cap.is_some()
+        || profile.id_format == request_id::Format::Uuid7
+        || profile.spans.is_some()
 }
 
 fn apply<X: Exchange>(
@@ -152,11 +146,13 @@ fn server_timing(profile: &Profile, traced: &Traced, elapsed: Option<u64>) -> Op
     Some(value)
 }
 
-impl<S: SpanSink + Default> Filter for RequestTracing<S> {
+impl Filter for RequestTracing {
     const NAME: &'static str = "request-tracing";
     const CALLBACKS: Callbacks = Callbacks::REQUEST_HEADERS
         .and(Callbacks::RESPONSE_HEADERS)
-        .and(Callbacks::LOG);
+        .and(Callbacks::LOG)
+        .and(Callbacks::TICK)
+        .and(Callbacks::CALLOUT);
     type Settings = Settings;
     type Profile = Profile;
     type Stream = Stream;
@@ -164,12 +160,23 @@ impl<S: SpanSink + Default> Filter for RequestTracing<S> {
     fn start() -> Self {
         Self {
             random: Random::default(),
-            sink: S::default(),
+            sender: None,
         }
     }
 
     fn compile(settings: Settings, compiling: &Compiling<'_>) -> Result<Profile, ConfigError> {
         compile::compile(settings, compiling)
+    }
+
+    fn check(profiles: &[(&str, &Profile)]) -> Result<(), ConfigError> {
+        compile::check(profiles)
+    }
+
+    fn ready(&mut self, profiles: &[(&str, &Profile)]) {
+        let mut sending = profiles
+            .iter()
+            .filter_map(|(_, profile)| profile.spans.as_ref());
+        self.sender = sending.next().map(Sender::new);
     }
 
     fn request_headers<X: Exchange>(
@@ -180,7 +187,7 @@ impl<S: SpanSink + Default> Filter for RequestTracing<S> {
         _: bool,
     ) -> Flow {
         let trusted = profile.trust.covers(exchange);
-        let start = if self.needs_time(profile, trusted) {
+        let start = if needs_time(profile, trusted) {
             exchange.now()
         } else {
             0
@@ -200,7 +207,7 @@ impl<S: SpanSink + Default> Filter for RequestTracing<S> {
             .get(TRACE_ID)
             .and_then(|digits| std::str::from_utf8(digits).ok())
             .map(Into::into);
-        let trace_state = if self.sink.wants_spans() {
+        let trace_state = if profile.spans.is_some() {
             plan.context.tracestate.to_header(0).unwrap_or_default()
         } else {
             String::new()
@@ -251,8 +258,8 @@ impl<S: SpanSink + Default> Filter for RequestTracing<S> {
         let Some(traced) = stream.0.take() else {
             return;
         };
-        let wants_span = self.sink.wants_spans();
-        if profile.slow == u64::MAX && !wants_span {
+        let spans = profile.spans.as_ref().zip(self.sender.as_ref());
+        if profile.slow == u64::MAX && spans.is_none() {
             return;
         }
         let end = exchange.now();
@@ -262,13 +269,29 @@ impl<S: SpanSink + Default> Filter for RequestTracing<S> {
             exchange.increment(profile.counters.slow, 1);
             log_slow(&traced, duration, exchange);
         }
-        if wants_span {
-            let failed = !traced.sampled
-                && !slow
-                && spans::status(exchange).is_none_or(|status| status >= 500);
-            if traced.sampled || slow || failed {
-                self.sink.take(spans::record(&traced, end, exchange));
-            }
+        if let Some((spans, sender)) = spans
+            && (traced.sampled
+                || slow && spans.slow
+                || spans.server_errors && spans::is_server_error(exchange))
+        {
+            let span = spans::record(&traced, end, exchange);
+            sender.push(spans, &span, exchange);
+        }
+    }
+
+    fn tick_period_ms(&self) -> Option<u32> {
+        self.sender.as_ref().map(Sender::tick_period_ms)
+    }
+
+    fn tick<W: Worker>(&self, worker: &mut W) {
+        if let Some(sender) = &self.sender {
+            sender.tick(worker);
+        }
+    }
+
+    fn callout<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W) {
+        if let Some(sender) = &self.sender {
+            sender.answered(id, answer, worker);
         }
     }
 }
@@ -358,7 +381,7 @@ mod tests {
             for (name, value) in over.as_object().unwrap() {
                 settings[name] = value.clone();
             }
-            RequestTracing::<Discard>::start().needs_time(&compiled(settings), trusted)
+            needs_time(&compiled(settings), trusted)
         };
         assert!(!needs(json!({}), true));
         for over in [
@@ -367,6 +390,7 @@ mod tests {
             json!({"server_timing": {"app": "all"}}),
             json!({"sampling": {"max_per_second": 1}}),
             json!({"request_id": {"format": "uuid7"}}),
+            json!({"spans": {"otlp": {"cluster": "collector"}}}),
         ] {
             assert!(needs(over.clone(), false), "{over}");
         }

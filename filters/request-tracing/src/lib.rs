@@ -9,7 +9,7 @@
 //! 4. The trace is sampled or not ([`sampling`]); baggage passes or not ([`baggage`]).
 //! 5. The context is written for the upstream in each format asked for.
 //! 6. The response carries the id, and the times for those who may know them.
-//! 7. At the end, a slow request is counted and logged, and a span handed to the sink.
+//! 7. At the end, a slow request is counted and logged, and a span queued for the sink ([`export`]).
 //!
 //! # Deployment
 //!
@@ -22,6 +22,7 @@ pub mod compile;
 pub mod context;
 pub mod datadog;
 pub mod duration;
+pub mod export;
 pub mod filter;
 pub mod formats;
 pub mod hex;

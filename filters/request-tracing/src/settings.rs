@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use portcullis_kit::export::settings::{Batch, Http, Queue, Retry};
 use serde::Deserialize;
 
 use crate::formats::Format;
@@ -30,6 +31,8 @@ pub struct Settings {
     pub response_time: bool,
     /// From how many milliseconds on a request counts as slow. Default: 1000. 0: none does.
     pub slow_ms: u32,
+    /// Where the requests' spans are sent. Default: nowhere.
+    pub spans: Option<Spans>,
 }
 
 impl Default for Settings {
@@ -43,6 +46,7 @@ impl Default for Settings {
             server_timing: ServerTiming::default(),
             response_time: false,
             slow_ms: 1000,
+            spans: None,
         }
     }
 }
@@ -220,4 +224,43 @@ pub enum Audience {
     All,
     /// Nobody.
     Off,
+}
+
+/// Sending spans: one for each sampled request, and for those that `slow` and `server_errors` add. All profiles that send
+/// spans send them to the same place, in the same way; `slow`, `server_errors` and `max_attribute_bytes` may differ.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Spans {
+    /// An OpenTelemetry collector or backend that takes OTLP/HTTP with JSON. Its `path` defaults to `/v1/traces`.
+    pub otlp: Http,
+    /// The resource's `service.name`. Default: the proxy's node id (`node.id`), which else is `service.instance.id`.
+    #[serde(default)]
+    pub service_name: Option<String>,
+    /// Whether a slow request (`slow_ms`) leaves a span though it is not sampled. Default: true.
+    #[serde(default = "yes")]
+    pub slow: bool,
+    /// Whether a request that ends with status 5xx, or with none, leaves a span though it is not sampled. Default: true.
+    #[serde(default = "yes")]
+    pub server_errors: bool,
+    /// To how many bytes a span's name and the texts in its attributes are cut: 32 to 4096. Default: 256.
+    #[serde(default = "max_attribute_bytes")]
+    pub max_attribute_bytes: u32,
+    /// When a batch is sent.
+    #[serde(default)]
+    pub batch: Batch,
+    /// What each worker holds until it is acknowledged. `deny` is not for spans.
+    #[serde(default)]
+    pub queue: Queue,
+    /// How soon a failed batch is sent again.
+    #[serde(default)]
+    pub retry: Retry,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn max_attribute_bytes() -> u32 {
+    256
 }

@@ -103,6 +103,11 @@ fn server(authority: &[u8]) -> (Option<String>, Option<u16>) {
     (address.map(str::to_owned), port)
 }
 
+/// Status 5xx, or none: the client went away, or the upstream did before it answered.
+pub fn is_server_error<X: Exchange>(exchange: &mut X) -> bool {
+    status(exchange).is_none_or(|status| status >= 500)
+}
+
 /// The response's status, if there was a response.
 pub fn status<X: Exchange>(exchange: &mut X) -> Option<u16> {
     let status = exchange.response_header(":status")?;

@@ -7,11 +7,7 @@
     clippy::indexing_slicing
 )] // A test that fails is to panic.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use portcullis_kit::plugin::Plugin;
-use portcullis_kit::span::{Span, SpanSink, SpanStatus, Value};
 use portcullis_kit::testing::{Bench, Fake};
 use request_tracing::RequestTracing;
 use request_tracing::formats::CONTEXT_HEADERS;
@@ -466,97 +462,6 @@ fn an_ordinary_request_costs_one_read_that_returns_bytes() {
             &OK,
         );
         assert_eq!(done.byte_reads.get(), 1);
-    }
-}
-
-thread_local! {
-    static SPANS: RefCell<Vec<Rc<Span>>> = const { RefCell::new(Vec::new()) };
-}
-
-#[derive(Default)]
-struct Collect;
-
-impl SpanSink for Collect {
-    fn wants_spans(&self) -> bool {
-        true
-    }
-
-    fn take(&self, span: Span) {
-        SPANS.with_borrow_mut(|spans| spans.push(Rc::new(span)));
-    }
-}
-
-#[test]
-fn a_span_says_what_the_upstream_saw_and_no_path() {
-    let settings = json!({"trust": "internal"});
-    let bench = Bench::<Plugin<RequestTracing<Collect>>>::load(&settings).unwrap();
-    let unsampled = PARENT.replace("-01", "-00");
-    let run = |parent: &str, status: &str| {
-        SPANS.with_borrow_mut(Vec::clear);
-        let fake = request(&[("traceparent", parent), ("tracestate", "a=1")])
-            .with_property("xds.route_name", "orders");
-        let done = bench.exchange(fake, &[(":status", status)]);
-        (done, SPANS.with_borrow(Vec::clone))
-    };
-    let (done, spans) = run(PARENT, "200");
-    let span = &spans[0];
-    let sent = text(&done.request, "traceparent");
-    let hex = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
-    assert_eq!(
-        sent,
-        format!("00-{}-{}-01", hex(&span.trace_id), hex(&span.span_id))
-    );
-    assert_eq!(hex(&span.parent_span_id.unwrap()), "b7ad6b7169203331");
-    assert_eq!(
-        (span.name.as_str(), span.trace_state.as_str(), span.status),
-        ("GET orders", "a=1", SpanStatus::Unset)
-    );
-    assert!(
-        span.attributes
-            .contains(&("http.response.status_code", Value::Int(200)))
-    );
-    assert!(
-        span.attributes
-            .contains(&("http.route", Value::Text("orders".into())))
-    );
-    assert!(!format!("{span:?}").contains("secret"));
-    assert!(
-        span.attributes
-            .contains(&("server.address", Value::Text("api.example.com".into())))
-    );
-
-    assert!(
-        run(&unsampled, "200").1.is_empty(),
-        "an unsampled request left a span"
-    );
-    let (_, failed) = run(&unsampled, "503");
-    assert_eq!((failed.len(), failed[0].status), (1, SpanStatus::Error));
-}
-
-#[test]
-fn a_spans_flags_are_w3cs_and_an_unknown_method_keeps_its_text() {
-    let settings =
-        json!({"trust": "internal", "propagation": {"extract": ["b3"], "inject": ["b3"]}});
-    let bench = Bench::<Plugin<RequestTracing<Collect>>>::load(&settings).unwrap();
-    SPANS.with_borrow_mut(Vec::clear);
-    let debug = format!("{TRACE}-b7ad6b7169203331-d");
-    let mut fake = request(&[("b3", &debug)]);
-    fake.request.set(":method", "BREW");
-    let done = bench.exchange(fake, &OK);
-    assert!(text(&done.request, "b3").contains("-d-"), "debug goes on");
-    let span = SPANS.with_borrow(|spans| Rc::clone(&spans[0]));
-    assert_eq!((span.flags, span.name.as_str()), (1, "HTTP"));
-    for (name, value) in [
-        ("http.request.method", "_OTHER"),
-        ("http.request.method_original", "BREW"),
-    ] {
-        let attribute = (name, Value::Text(value.into()));
-        assert!(span.attributes.contains(&attribute), "{name}");
     }
 }
 

@@ -107,11 +107,16 @@ impl<R> Batch<R> {
                 *leg = Leg::default();
             }
         }
+        let records = self.records.split_off(self.records.len() / 2);
+        // Which ones another sink did not take, nobody knows; their number stays.
+        let ours = self.rejected.min(self.records.len() as u64);
+        let theirs = self.rejected - ours;
+        self.rejected = ours;
         Self {
             id,
-            records: self.records.split_off(self.records.len() / 2),
+            records,
             legs: self.legs.clone(),
-            rejected: 0,
+            rejected: theirs,
         }
     }
 }

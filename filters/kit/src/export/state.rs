@@ -98,7 +98,9 @@ impl<R: Record> State<R> {
         }
         while !self.has_room(plan, size) {
             let (reason, pushed) = match plan.terms.queue.overflow {
-                Overflow::DropOldest if self.evict() => continue,
+                Overflow::DropOldest if self.could_have_room(plan, size) && self.evict() => {
+                    continue;
+                }
                 Overflow::DropOldest | Overflow::DropNewest => (Reason::Overflow, Pushed::Dropped),
                 Overflow::Deny => (Reason::Denied, Pushed::Denied),
             };
@@ -109,6 +111,17 @@ impl<R: Record> State<R> {
         self.held.bytes += size;
         self.queue.push(record, now);
         Pushed::Queued
+    }
+
+    /// Whether a record of that size would fit if all that is not on its way were dropped.
+    fn could_have_room(&self, plan: &Plan, size: usize) -> bool {
+        let limit = &plan.terms.queue;
+        let flying = self.batches.iter().filter(|batch| batch.is_in_flight());
+        let flying = flying.flat_map(|batch| &batch.records);
+        let (records, bytes) = flying.fold((0, size), |(records, bytes), record| {
+            (records + 1, bytes.saturating_add(record.size()))
+        });
+        records < limit.max_records as usize && bytes <= limit.max_bytes as usize
     }
 
     /// Drops the oldest record that is not on its way; whether there was one.
@@ -275,16 +288,18 @@ impl<R: Record> State<R> {
             }
         }
         let records = batch.records.len() as u64;
-        let taken = records.saturating_sub(batch.rejected);
+        // Some of those that a sink did not take may have been dropped since.
+        let rejected = batch.rejected.min(records);
+        let taken = records - rejected;
         self.tally.acknowledged = self.tally.acknowledged.saturating_add(taken);
-        if batch.rejected > 0 {
-            let rejected = usize::try_from(batch.rejected).unwrap_or(usize::MAX);
+        if rejected > 0 {
+            let rejected = usize::try_from(rejected).unwrap_or(usize::MAX);
             self.tally.dropped(Reason::Rejected, rejected);
         }
         if let Some(settled) = &mut self.settled {
             settled.push(Settled::Acknowledged {
                 records: batch.records,
-                rejected: batch.rejected,
+                rejected,
             });
         }
     }
