@@ -297,6 +297,10 @@ pub enum Format {
     /// Our own: JSON in the canonical form of RFC 8785.
     #[default]
     Native,
+    /// OCSF 1.5 and newer: API Activity (6003) where the actor is known, else HTTP Activity (4002).
+    Ocsf,
+    /// Elastic Common Schema 8.
+    Ecs,
 }
 
 /// The hash chain.

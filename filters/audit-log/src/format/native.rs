@@ -1,9 +1,9 @@
 //! Our own form, by the schema `portcullis.audit/v1` (`docs/audit-log.md`).
 
-use super::time;
+use super::{time, values};
 use crate::json::Object;
 use crate::notice::Notice;
-use crate::record::{PathShown, Record, Values};
+use crate::record::{PathShown, Record};
 
 /// The schema's name and version, in every record.
 pub const SCHEMA: &str = "portcullis.audit/v1";
@@ -84,15 +84,7 @@ pub fn write_notice(notice: &Notice<'_>, time: u64, out: &mut Vec<u8>) -> usize 
     let mut top = Object::open(out);
     top.text("category", b"bundle");
     let chain = top.place();
-    top.text("event", notice.event().as_bytes());
-    if let Notice::Dropped { records, reason } = notice {
-        top.text("reason", reason.as_bytes());
-        top.number("records", *records);
-    }
-    top.text("schema", SCHEMA.as_bytes());
-    if let Notice::SettingsLoaded { fingerprint } = notice {
-        top.text("settings_sha256", fingerprint.as_bytes());
-    }
+    notice_members(notice, &mut top);
     time::write_text(top.member("time"), time);
     top.text("type", b"bundle");
     top.text("version", env!("CARGO_PKG_VERSION").as_bytes());
@@ -100,14 +92,15 @@ pub fn write_notice(notice: &Notice<'_>, time: u64, out: &mut Vec<u8>) -> usize 
     chain
 }
 
-#[inline]
-fn values(name: &str, values: &Values<'_>, object: &mut Object<'_>) {
-    if values.is_empty() {
-        return;
+/// What a notice says beside its time, from `event` to `settings_sha256`.
+pub fn notice_members(notice: &Notice<'_>, object: &mut Object<'_>) {
+    object.text("event", notice.event().as_bytes());
+    if let Notice::Dropped { records, reason } = notice {
+        object.text("reason", reason.as_bytes());
+        object.number("records", *records);
     }
-    object.object(name, |object| {
-        for (name, values) in values {
-            object.texts(name, values.iter().map(Vec::as_slice));
-        }
-    });
+    object.text("schema", SCHEMA.as_bytes());
+    if let Notice::SettingsLoaded { fingerprint } = notice {
+        object.text("settings_sha256", fingerprint.as_bytes());
+    }
 }
