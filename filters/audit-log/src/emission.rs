@@ -64,7 +64,14 @@ impl Emission {
     /// Names the stream of records: configurations of one VM that send to the same places in the same form go on with
     /// one chain.
     pub fn stream(&self) -> String {
-        let mut name = String::from(if self.logs { "log" } else { "" });
+        let mut name = String::from(match self.format {
+            Format::Native => "native",
+            Format::Ocsf => "ocsf",
+            Format::Ecs => "ecs",
+        });
+        if self.logs {
+            name.push_str(" log");
+        }
         for cluster in self.plan.iter().flat_map(|plan| plan.clusters()) {
             name.push(' ');
             name.push_str(cluster);

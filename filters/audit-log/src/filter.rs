@@ -20,7 +20,11 @@ pub struct AuditLog {
 
 /// The proxy's name, as far as it has one.
 fn node<X: Exchange>(exchange: &X) -> String {
-    let id = exchange.property(&["node", "id"]).unwrap_or_default();
+    // Envoy has it under the one name in requests' contexts, under the other as well in root contexts.
+    let id = exchange
+        .property(&["xds", "node", "id"])
+        .or_else(|| exchange.property(&["node", "id"]))
+        .unwrap_or_default();
     match String::from_utf8_lossy(&id) {
         id if id.is_empty() => "proxy".to_owned(),
         id => id.into_owned(),

@@ -57,11 +57,11 @@ pub fn write(record: &Record<'_>, out: &mut Vec<u8>) -> usize {
     }
     top.number("category_uid", category);
     top.number("class_uid", class);
-    if let Some(duration) = record.duration {
-        top.number("duration", duration / 1_000_000);
-    }
     if let Some(upstream) = record.upstream.as_deref() {
         top.object("dst_endpoint", |endpoint| endpoint.text("name", upstream));
+    }
+    if let Some(duration) = record.duration {
+        top.number("duration", duration / 1_000_000);
     }
     request(record, method, &mut top);
     if let Some(status) = record.status {
@@ -131,7 +131,10 @@ fn api(record: &Record<'_>, method: &[u8], top: &mut Object<'_>) {
 fn request(record: &Record<'_>, method: &[u8], top: &mut Object<'_>) {
     top.object("http_request", |request| {
         headers(&record.request_headers, request);
-        request.text("http_method", method);
+        // A closed set, PATCH not in it; `activity_name` has every one.
+        if http_activity(method) != OTHER {
+            request.text("http_method", method);
+        }
         if let Some(bytes) = record.request_bytes {
             request.number("length", bytes);
         }
