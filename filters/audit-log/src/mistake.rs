@@ -62,7 +62,7 @@ impl fmt::Display for Mistake {
                 }
                 return write!(f, "; allowed: {}", Flags::names().join(", "));
             }
-            Self::EmptyName => "the name is empty, and so is no client's; take it out",
+            Self::EmptyName => "the name is empty, and nothing has an empty one; take it out",
             Self::HeaderName => "not a header name (RFC 9110 section 5.1)",
             Self::SecretHeader(name) => {
                 return write!(f, "`{name}` carries credentials and is never recorded, hashed neither; take it out");
