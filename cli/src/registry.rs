@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use audit_log::AuditLog;
 use portcullis::Portcullis;
 use portcullis_kit::Filter;
 use portcullis_kit::chain::Bundle as _;
@@ -19,6 +20,7 @@ use serde_json::Value;
 pub static FILTERS: &[Entry] = &[
     Entry::of::<RequestTracing>(Place::Outer),
     Entry::of::<SecurityHeaders>(Place::Outer),
+    Entry::of::<AuditLog>(Place::Evidence),
     Entry {
         pauses: holds_errors,
         ..Entry::of::<ProblemJson>(Place::Errors)
