@@ -30,6 +30,15 @@ pub struct Found {
     pub may_pause: bool,
     /// The connection manager it stands in.
     pub scope: Option<Scope>,
+    pub role: Role,
+}
+
+/// What a plugin is to the proxy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    #[default]
+    HttpFilter,
+    AccessLogger,
 }
 
 /// A connection manager.
@@ -189,6 +198,7 @@ impl Findings {
             },
             may_pause: true,
             scope: None,
+            role: Role::HttpFilter,
         });
     }
 

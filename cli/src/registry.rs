@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use audit_log::AuditLog;
 use portcullis::Portcullis;
 use portcullis_kit::Filter;
 use portcullis_kit::chain::Bundle as _;
@@ -19,6 +20,7 @@ use serde_json::Value;
 pub static FILTERS: &[Entry] = &[
     Entry::of::<RequestTracing>(Place::Outer),
     Entry::of::<SecurityHeaders>(Place::Outer),
+    Entry::of::<AuditLog>(Place::Evidence),
     Entry {
         pauses: holds_errors,
         ..Entry::of::<ProblemJson>(Place::Errors)
@@ -58,6 +60,8 @@ pub struct Entry {
     /// Whether these settings (the top and every profile) make it hold a message at its headers, which a host must be
     /// told of.
     pub pauses: fn(&Value) -> bool,
+    /// Whether it does its work as an access logger, too.
+    pub logs_access: bool,
     load: fn(&Value, &dyn Environment) -> Result<(), ConfigError>,
     schema: fn(&mut SchemaGenerator) -> Schema,
 }
@@ -72,6 +76,7 @@ impl Entry {
             name: F::NAME,
             place,
             pauses: |_| false,
+            logs_access: F::LOGS_ACCESS,
             load: |settings, environment| {
                 Plugin::<F>::load(settings, environment, &RefCell::new(NoMetrics)).map(|_| ())
             },
@@ -86,6 +91,7 @@ impl Entry {
             name,
             place: Place::Decider,
             pauses,
+            logs_access: false,
             load: |_, _| Ok(()),
             schema: |_| Schema::default(),
         }

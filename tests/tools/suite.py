@@ -20,7 +20,7 @@ FUZZ_ITERATIONS = os.environ.get("FUZZ_ITERATIONS") or "20000"
 IN_PROCESS_HOST = "portcullis-host"
 REAL_ENVOY = "portcullis-suites"
 # Crates that know no host: their tests/web.rs runs in Node too, where `usize` has 32 bits as it has in a module.
-PURE = ["portcullis-kit", "security-headers", "request-tracing", "rate-limit", "problem-json", "audit-chain"]
+PURE = ["portcullis-kit", "security-headers", "request-tracing", "rate-limit", "problem-json", "audit-chain", "audit-log"]
 
 
 def clippy(*arguments):

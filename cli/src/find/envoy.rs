@@ -5,17 +5,15 @@ use std::rc::Rc;
 
 use super::{
     Bootstrap, CorsPolicy, Document, FilterList, Findings, Found, Identity, Item, Manager,
-    NamedProfile, Recognised, RequestIds, Scope, Settings, Variables, What, gateway, istio,
+    NamedProfile, Recognised, RequestIds, Role, Scope, Settings, Variables, What, gateway, istio,
     strings, unknown_root_id,
 };
 use crate::document::{Node, Span};
 use crate::lint;
 
 /// The types whose `config` is a wasm plugin that can be one of ours.
-const PLUGINS: [&str; 2] = [
-    "envoy.extensions.filters.http.wasm.v3.Wasm",
-    "envoy.extensions.access_loggers.wasm.v3.WasmAccessLog",
-];
+const PLUGINS: [&str; 2] = ["envoy.extensions.filters.http.wasm.v3.Wasm", ACCESS_LOGGER];
+const ACCESS_LOGGER: &str = "envoy.extensions.access_loggers.wasm.v3.WasmAccessLog";
 /// The namespace of route metadata that the plugins read.
 const METADATA: &str = "portcullis";
 
@@ -40,7 +38,11 @@ pub fn walk(
     let (kind, message) = typed(node);
     if PLUGINS.contains(&kind) {
         if let Some(config) = message.field("config") {
-            plugin(findings, document, config, scope);
+            let role = match kind {
+                ACCESS_LOGGER => Role::AccessLogger,
+                _ => Role::HttpFilter,
+            };
+            plugin(findings, document, config, scope, role);
         }
         return;
     }
@@ -177,6 +179,7 @@ fn plugin(
     document: Document<'_>,
     config: &Rc<Node>,
     scope: Option<Scope>,
+    role: Role,
 ) {
     let code = config.at(&["vm_config", "code"]);
     let module = code.and_then(|code| {
@@ -225,6 +228,7 @@ fn plugin(
         },
         may_pause: config.is_true(&["allow_on_headers_stop_iteration"]),
         scope,
+        role,
     });
 }
 

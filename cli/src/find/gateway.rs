@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use super::{
-    Document, FilterList, Findings, Found, Identity, Item, Recognised, Settings, Variables, What,
-    strings, unknown_root_id,
+    Document, FilterList, Findings, Found, Identity, Item, Recognised, Role, Settings, Variables,
+    What, strings, unknown_root_id,
 };
 use crate::document::Node;
 use crate::lint;
@@ -71,6 +71,7 @@ fn plugin(findings: &mut Findings, document: Document<'_>, wasm: &Rc<Node>) -> O
         // The resource has no field for it.
         may_pause: false,
         scope: None,
+        role: Role::HttpFilter,
     });
     findings.plugins.len().checked_sub(1)
 }

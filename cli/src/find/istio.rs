@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{
-    Document, Findings, Found, Identity, Recognised, Settings, Variables, unknown_root_id,
+    Document, Findings, Found, Identity, Recognised, Role, Settings, Variables, unknown_root_id,
 };
 use crate::document::Node;
 use crate::lint;
@@ -57,5 +57,6 @@ pub fn plugin(findings: &mut Findings, document: Document<'_>, resource: &Rc<Nod
         // The resource has no field for it.
         may_pause: false,
         scope: None,
+        role: Role::HttpFilter,
     });
 }

@@ -24,7 +24,7 @@ pub fn check(findings: &Findings) -> Vec<Diagnostic> {
 mod tests {
     use super::*;
     use crate::document::Span;
-    use crate::find::{Found, Settings, Variables};
+    use crate::find::{Found, Role, Settings, Variables};
     use crate::registry::{Bundle, Entry};
     use serde_json::{Value, json};
 
@@ -47,6 +47,7 @@ mod tests {
             environment: Variables::default(),
             may_pause,
             scope: None,
+            role: Role::HttpFilter,
         });
         check(&findings).len()
     }

@@ -3,7 +3,10 @@
 use portcullis_kit::config::Environment;
 
 /// Variables as the host hands them over through WASI; none where the target has no environment.
-pub struct Variables;
+pub struct Variables {
+    /// See [`Environment::configuration`].
+    pub configuration: String,
+}
 
 impl Environment for Variables {
     #[cfg(target_os = "wasi")]
@@ -14,5 +17,9 @@ impl Environment for Variables {
     #[cfg(not(target_os = "wasi"))]
     fn variable(&self, _: &str) -> Option<String> {
         None
+    }
+
+    fn configuration(&self) -> Option<&str> {
+        Some(&self.configuration)
     }
 }

@@ -63,10 +63,13 @@ impl Registry for HostRegistry {
 }
 
 impl<B: Bundle> Root<B> {
-    fn load(configuration: &[u8]) -> Result<Loaded<B>, ConfigError> {
+    fn load(configuration: &[u8], fingerprint: &str) -> Result<Loaded<B>, ConfigError> {
         let settings = read(configuration)?;
         let registry = RefCell::new(HostRegistry);
-        let bundle = B::load(&settings, &Variables, &registry)?;
+        let environment = Variables {
+            configuration: fingerprint.to_owned(),
+        };
+        let bundle = B::load(&settings, &environment, &registry)?;
         let refused = format!(
             "portcullis_{}_host_refusals_total",
             B::NAME.replace('-', "_")
@@ -100,14 +103,15 @@ impl<B: Bundle + 'static> RootContext for Root<B> {
                 }
             },
         };
-        match Self::load(&configuration) {
+        let fingerprint = fingerprint(&configuration);
+        match Self::load(&configuration, &fingerprint) {
             Ok(loaded) => {
                 let line = log_line(
                     "configuration_loaded",
                     &[
                         ("plugin", B::NAME.into()),
                         ("version", env!("CARGO_PKG_VERSION").into()),
-                        ("sha256", fingerprint(&configuration).into()),
+                        ("sha256", fingerprint.into()),
                     ],
                 );
                 host::log(log::Level::Info, &line);

@@ -24,6 +24,11 @@ pub use secret::Secret;
 /// The environment in which `{env: NAME}` is looked up.
 pub trait Environment {
     fn variable(&self, name: &str) -> Option<String>;
+
+    /// SHA-256 of the plugin's whole configuration as it arrived, in hex; `None` where it is not known.
+    fn configuration(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Environments that hold nothing, or what a test put there.

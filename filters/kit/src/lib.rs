@@ -15,6 +15,7 @@ pub mod filter;
 mod gate;
 pub mod glob;
 pub mod headers;
+pub mod identity;
 pub mod leaks;
 pub mod metrics;
 pub mod otlp;

@@ -7,7 +7,7 @@ use crate::filter::Compiling;
 use crate::headers::{is_safe_value, is_token};
 
 use super::metrics::Metrics;
-use super::settings::{Ack, Batch, HeaderValue, Http, Queue, Retry};
+use super::settings::{Ack, Batch, HeaderValue, Http, Overflow, Queue, Retry};
 
 /// How, and to where, records are delivered.
 #[derive(Clone, Debug)]
@@ -132,6 +132,11 @@ impl Plan {
     /// The clusters that the sinks are in.
     pub fn clusters(&self) -> impl Iterator<Item = &str> {
         self.terms.sinks.iter().map(|sink| sink.cluster.as_str())
+    }
+
+    /// What happens to a record for which there is no room.
+    pub fn overflow(&self) -> Overflow {
+        self.terms.queue.overflow
     }
 
     /// How often an exporter's tick is due, in milliseconds.

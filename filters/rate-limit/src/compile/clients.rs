@@ -2,96 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_kit::headers::is_token;
+use portcullis_kit::identity::{claim_path, header_name};
 use portcullis_kit::{ConfigError, Path};
 
 use super::{Mistake, Result, refuse};
 use crate::identity::{self, IdentityHash, Source};
 use crate::plan::{Assignment, Tier, TierSource};
-use crate::settings::{self, Identity, Settings, Unknown};
+use crate::settings::{self, Settings, Unknown};
 
 /// Where identities come from.
 pub fn sources(settings: &Settings) -> Result<Vec<Source>> {
-    let here = || Path::top().key("identity");
-    if settings.identity.is_empty() {
-        return refuse(here(), Mistake::NoIdentity);
-    }
-    let mut sources: Vec<Source> = Vec::with_capacity(settings.identity.len());
-    for (at, identity) in settings.identity.iter().enumerate() {
-        let here = || here().index(at);
-        if let Some(identity::From::Address { .. }) = sources.last().map(|last| &last.from) {
-            return refuse(here(), Mistake::NeverReached);
-        }
-        let source = match identity {
-            Identity::JwtClaim(claim) => Source {
-                space: claim_space(claim),
-                from: identity::From::Claim(property(claim, here().key("jwt_claim"))?),
-            },
-            Identity::Header(header) => header_source(header, settings, &here().key("header"))?,
-            Identity::ClientAddress(address) => {
-                let here = || here().key("client_address");
-                if !(1..=32).contains(&address.ipv4_prefix) {
-                    return refuse(here().key("ipv4_prefix"), Mistake::Ipv4Prefix);
-                }
-                if !(1..=128).contains(&address.ipv6_prefix) {
-                    return refuse(here().key("ipv6_prefix"), Mistake::Ipv6Prefix);
-                }
-                Source {
-                    space: "address".to_owned(),
-                    from: identity::From::Address {
-                        ipv4_prefix: address.ipv4_prefix,
-                        ipv6_prefix: address.ipv6_prefix,
-                    },
-                }
-            }
-        };
-        // `a:b` + `c` and `a` + `b:c` would be one identity.
-        let begins = |one: &Source, other: &Source| {
-            let rest = one.space.strip_prefix(&other.space);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-        };
-        if sources
-            .iter()
-            .any(|other| begins(&source, other) || begins(other, &source))
-        {
-            return refuse(here(), Mistake::SameSpace);
-        }
-        sources.push(source);
-    }
-    Ok(sources)
-}
-
-/// `jwt:payload.sub`; what another filter than jwt_authn verified has that filter's name before it.
-fn claim_space(claim: &settings::Claim) -> String {
-    let path = claim.path.join(".");
-    match claim.metadata.as_str() {
-        settings::JWT_AUTHN => format!("jwt:{path}"),
-        metadata => format!("metadata:{metadata}:{path}"),
-    }
-}
-
-fn header_source(
-    header: &settings::IdentityHeader,
-    settings: &Settings,
-    here: &Path,
-) -> Result<Source> {
-    let here = || here.clone();
-    let name = header_name(&header.name, here().key("name"))?;
-    match (header.hash, header.trusted) {
-        (false, false) => return refuse(here(), Mistake::GuessableHeader),
-        (true, true) => return refuse(here(), Mistake::BothHashAndTrusted),
-        _ => {}
-    }
-    let known = match header.listed_only.then(|| listed(settings, &name)) {
-        Some(listed) if listed.is_empty() => {
-            return refuse(here().key("listed_only"), Mistake::NoListedKeys);
-        }
-        known => known,
-    };
-    Ok(Source {
-        space: format!("header:{name}"),
-        from: identity::From::Header { name, known },
-    })
+    identity::sources(&settings.identity, &|name| listed(settings, name))
+        .map_err(|error| error.below(Path::top().key("identity")))
 }
 
 /// The hashes of the API keys that are listed for a header, in order.
@@ -111,28 +33,6 @@ fn listed(settings: &Settings, name: &str) -> Vec<[u8; 32]> {
         .collect();
     hashes.sort_unstable();
     hashes
-}
-
-/// The host's property path of a claim.
-pub fn property(claim: &settings::Claim, here: Path) -> Result<Vec<String>> {
-    if claim.path.is_empty() || claim.path.iter().any(String::is_empty) {
-        return refuse(here.key("path"), Mistake::EmptyPath);
-    }
-    let mut path = vec![
-        "metadata".to_owned(),
-        "filter_metadata".to_owned(),
-        claim.metadata.clone(),
-    ];
-    path.extend(claim.path.iter().cloned());
-    Ok(path)
-}
-
-fn header_name(name: &str, here: Path) -> Result<String> {
-    if is_token(name.as_bytes()) {
-        Ok(name.to_ascii_lowercase())
-    } else {
-        refuse(here, Mistake::HeaderName)
-    }
 }
 
 /// 64 hex digits.
@@ -193,7 +93,7 @@ pub fn assignment(settings: &Settings, tiers: &[Tier], identity: &[Source]) -> R
         let here = || here().key("from").index(at);
         match source {
             settings::TierSource::JwtClaim(claim) => {
-                let path = property(claim, here().key("jwt_claim"))?;
+                let path = claim_path(claim, here().key("jwt_claim"))?;
                 sources.push(TierSource::Claim(path));
             }
             settings::TierSource::Header(header) => {

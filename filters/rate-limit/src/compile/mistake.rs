@@ -6,18 +6,8 @@ use portcullis_kit::config::nearest;
 
 #[derive(Debug)]
 pub enum Mistake {
-    NoIdentity,
-    HeaderName,
-    GuessableHeader,
-    BothHashAndTrusted,
-    NoListedKeys,
-    EmptyPath,
-    SameSpace,
-    NeverReached,
     HashTwice,
     TrustedAndNot,
-    Ipv4Prefix,
-    Ipv6Prefix,
     NoSuchTier {
         name: String,
         defined: Vec<String>,
@@ -87,18 +77,8 @@ pub enum Mistake {
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoIdentity => "the list is empty, so nobody could be told apart; name a source, such as `client_address: {}`",
-            Self::HeaderName => "not a header name (RFC 9110 section 5.1)",
-            Self::GuessableHeader => "any client can send this header and be whoever it likes; set `hash: true` if it is a credential that nobody can guess, or `trusted: true` if an earlier filter sets it and removes the client's own",
-            Self::BothHashAndTrusted => "a header is either a client's credential (`hash`) or set by an earlier filter (`trusted`); keep one",
-            Self::NoListedKeys => "no `tier.from[].api_keys` lists keys of this header; list them, or take `listed_only` out",
-            Self::EmptyPath => "the path is empty; name the keys that lead to the value, such as `[payload, sub]`",
-            Self::SameSpace => "identities of this source could be those of an earlier one; keep one, or take another claim",
-            Self::NeverReached => "every client has an address, so this source is never asked; make `client_address` the last one",
             Self::HashTwice => "upper and lower case are the same hash, which is given twice; keep one",
             Self::TrustedAndNot => "this header is believed in another place of the settings, and here it is removed because it is not; set `trusted: true` here too, or take this one out",
-            Self::Ipv4Prefix => "an IPv4 prefix has 1 to 32 bits",
-            Self::Ipv6Prefix => "an IPv6 prefix has 1 to 128 bits",
             Self::NoSuchTier { name, defined } => {
                 write!(f, "there is no tier `{name}`")?;
                 if let Some(near) = nearest(name, defined) {

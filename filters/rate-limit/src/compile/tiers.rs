@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use portcullis_kit::identity::claim_path;
 use portcullis_kit::{Compiling, Path};
 
 use super::declared::{agree_within, declare};
-use super::{Mistake, Result, find, property, refuse};
+use super::{Mistake, Result, find, refuse};
 use crate::counter::Algorithm;
 use crate::decide::Rule;
 use crate::headers;
@@ -325,7 +326,7 @@ fn draft(limit: &settings::Limit, offset_ms: i64, own: bool, path: &Path) -> Res
     let dynamic = match &limit.dynamic {
         None => None,
         Some(claim) => Some(Dynamic {
-            path: property(claim, at("dynamic"))?,
+            path: claim_path(claim, at("dynamic"))?,
             unit: window.unit(),
         }),
     };

@@ -1,0 +1,138 @@
+//! Where records go, and how.
+
+use std::rc::Rc;
+
+use portcullis_kit::export::settings::Overflow;
+use portcullis_kit::export::{Plan, SinkSettings};
+use portcullis_kit::{Compiling, Path};
+
+use super::{Mistake, Result, key_id, refuse};
+use crate::emission::{Emission, Encoding};
+use crate::redact::{MIN_KEY_BYTES, Signer};
+use crate::settings::{Delivery, HmacKey, Settings, Sink};
+
+#[inline(never)]
+pub fn emission(settings: &Settings, compiling: &Compiling<'_>) -> Result<Emission> {
+    let here = || Path::top().key("sinks");
+    match settings.sinks.len() {
+        0 => return refuse(here(), Mistake::NoSinks),
+        1 | 2 => {}
+        _ => return refuse(here().index(2), Mistake::ManySinks),
+    }
+    let mut logs = false;
+    let mut targets = Vec::new();
+    let mut encodings = Vec::new();
+    for (at, sink) in settings.sinks.iter().enumerate() {
+        let here = || here().index(at);
+        let kind = std::mem::discriminant(sink);
+        let mut before = settings.sinks.iter().take(at);
+        if before.any(|other| std::mem::discriminant(other) == kind) {
+            return refuse(here(), Mistake::SinkTwice);
+        }
+        match sink {
+            Sink::Log(_) => logs = true,
+            Sink::Otlp(http) => {
+                targets.push(SinkSettings {
+                    name: "otlp",
+                    http,
+                    path: "/v1/logs",
+                    at: here().key("otlp"),
+                });
+                encodings.push(Encoding::Otlp);
+            }
+            Sink::Webhook(webhook) => {
+                let here = || here().key("webhook");
+                targets.push(SinkSettings {
+                    name: "webhook",
+                    http: &webhook.server,
+                    path: "/",
+                    at: here().key("server"),
+                });
+                let signer = match &webhook.sign_with {
+                    None => None,
+                    Some(secret) => {
+                        let here = || here().key("sign_with");
+                        let secret = secret.resolve(compiling.environment(), here())?;
+                        match Signer::new(secret.as_bytes()) {
+                            Some(signer) => Some(signer),
+                            None => return refuse(here(), Mistake::ShortKey(secret.len())),
+                        }
+                    }
+                };
+                encodings.push(Encoding::Webhook(webhook.body, signer));
+            }
+        }
+    }
+    let plan = if targets.is_empty() {
+        if settings.delivery.is_some() {
+            return refuse(Path::top().key("delivery"), Mistake::NoHttpSink);
+        }
+        None
+    } else {
+        let delivery = settings.delivery.clone().unwrap_or_default();
+        Some(Rc::new(plan(&delivery, &targets, compiling)?))
+    };
+    let chain = &settings.chain;
+    let here = || Path::top().key("chain");
+    let key = match &chain.key {
+        Some(_) if !chain.sealed => return refuse(here().key("key"), Mistake::UnsealedKey),
+        Some(key) => Some(chain_key(key, compiling, || here().key("key"))?),
+        None => None,
+    };
+    if !(1..=1_000_000).contains(&chain.checkpoint_records) {
+        return refuse(here().key("checkpoint_records"), Mistake::CheckpointRecords);
+    }
+    if !(1..=86_400).contains(&chain.checkpoint_seconds) {
+        return refuse(here().key("checkpoint_seconds"), Mistake::CheckpointSeconds);
+    }
+    Ok(Emission {
+        logs,
+        plan,
+        encodings,
+        format: settings.format,
+        sealed: chain.sealed,
+        key,
+        checkpoint_records: chain.checkpoint_records.into(),
+        checkpoint_ms: u64::from(chain.checkpoint_seconds) * 1000,
+        last_checkpoint: compiling.gauge("last_checkpoint_seconds", &[]),
+        fingerprint: compiling.environment().configuration().map(Into::into),
+    })
+}
+
+fn plan(
+    delivery: &Delivery,
+    targets: &[SinkSettings<'_>],
+    compiling: &Compiling<'_>,
+) -> Result<Plan> {
+    let here = || Path::top().key("delivery");
+    if delivery.queue.overflow == Overflow::Deny {
+        let path = here().key("queue").key("overflow");
+        return refuse(path, Mistake::NothingToDeny);
+    }
+    Plan::compile(
+        compiling,
+        "records",
+        targets,
+        delivery.ack,
+        (&delivery.batch, &delivery.queue, &delivery.retry),
+        &here(),
+    )
+}
+
+fn chain_key(
+    key: &HmacKey,
+    compiling: &Compiling<'_>,
+    here: impl Fn() -> Path,
+) -> Result<audit_chain::Key> {
+    key_id(&key.id, &here)?;
+    let secret = key
+        .secret
+        .resolve(compiling.environment(), here().key("secret"))?;
+    match audit_chain::Key::new(&key.id, secret.as_bytes()) {
+        Ok(key) => Ok(key),
+        Err(_) => {
+            debug_assert!(secret.len() < MIN_KEY_BYTES);
+            refuse(here().key("secret"), Mistake::ShortKey(secret.len()))
+        }
+    }
+}

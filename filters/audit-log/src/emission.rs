@@ -1,0 +1,81 @@
+//! What all profiles share: where records go, in which form, and how they are sealed.
+
+use std::rc::Rc;
+
+use portcullis_kit::export::Plan;
+use portcullis_kit::metrics::MetricId;
+
+use crate::redact::Signer;
+use crate::settings::{Body, Format};
+
+/// How a sink that is asked by HTTP gets a batch.
+#[derive(Clone, PartialEq)]
+pub enum Encoding {
+    Otlp,
+    Webhook(Body, Option<Signer>),
+}
+
+/// How records leave.
+#[derive(Clone)]
+pub struct Emission {
+    /// Into the proxy's log.
+    pub logs: bool,
+    /// To sinks that are asked by HTTP.
+    pub plan: Option<Rc<Plan>>,
+    /// How each of them gets a batch.
+    pub encodings: Vec<Encoding>,
+    pub format: Format,
+    pub sealed: bool,
+    pub key: Option<audit_chain::Key>,
+    pub checkpoint_records: u64,
+    pub checkpoint_ms: u64,
+    pub last_checkpoint: MetricId,
+    /// SHA-256 of the plugin's configuration, where it is known.
+    pub fingerprint: Option<Rc<str>>,
+}
+
+impl Emission {
+    /// The key of the settings in which two profiles differ and must not.
+    pub fn difference(&self, other: &Self) -> Option<&'static str> {
+        if self.logs != other.logs || self.encodings != other.encodings {
+            return Some("sinks");
+        }
+        match (&self.plan, &other.plan) {
+            (None, None) => {}
+            (Some(one), Some(two)) if one.agrees_with(two) => {}
+            // Sinks and delivery are one plan; what differs is most likely how, not where.
+            (Some(one), Some(two)) if one.clusters().eq(two.clusters()) => return Some("delivery"),
+            _ => return Some("sinks"),
+        }
+        let key = |emission: &Self| emission.key.as_ref().map(|key| key.id().to_owned());
+        if self.format != other.format {
+            Some("format")
+        } else if self.sealed != other.sealed
+            || key(self) != key(other)
+            || self.checkpoint_records != other.checkpoint_records
+            || self.checkpoint_ms != other.checkpoint_ms
+        {
+            Some("chain")
+        } else {
+            None
+        }
+    }
+
+    /// Names the stream of records: configurations of one VM that send to the same places in the same form go on with
+    /// one chain.
+    pub fn stream(&self) -> String {
+        let mut name = String::from(match self.format {
+            Format::Native => "native",
+            Format::Ocsf => "ocsf",
+            Format::Ecs => "ecs",
+        });
+        if self.logs {
+            name.push_str(" log");
+        }
+        for cluster in self.plan.iter().flat_map(|plan| plan.clusters()) {
+            name.push(' ');
+            name.push_str(cluster);
+        }
+        name
+    }
+}

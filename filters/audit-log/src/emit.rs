@@ -1,0 +1,293 @@
+//! Handing records over: sealed, to the log and to the exporter, with what the bundle tells of itself among them.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use audit_chain::Mark;
+use portcullis_kit::exchange::{
+    CalloutAnswer, CalloutId, Clock, Log, Metrics, Randomness, SharedData, Worker,
+};
+use portcullis_kit::export::settings::Overflow;
+use portcullis_kit::export::{Exporter, Reason, Settled};
+
+use crate::deliver::Outgoing;
+use crate::emission::Emission;
+use crate::format;
+use crate::ledger::{self, Shared};
+use crate::notice::Notice;
+
+/// What handing over asks of a host; a request has it, and so has a worker's tick.
+pub trait Host: Clock + Randomness + SharedData + Log + Metrics {}
+
+impl<T: Clock + Randomness + SharedData + Log + Metrics> Host for T {}
+
+/// Ranges of dropped records that wait to be told; more are counted only.
+const MAX_UNTOLD: usize = 256;
+/// About what a notice takes.
+const NOTICE_BYTES: usize = 1024;
+
+/// Hands over the records of one configuration on one worker.
+pub struct Emit {
+    emission: Emission,
+    exporter: Option<Exporter<Outgoing>>,
+    ledger: RefCell<Option<Shared>>,
+    /// What a record is written into: one for all, so that it grows but once.
+    buffer: RefCell<Vec<u8>>,
+    /// Dropped records, from first to last, that no record tells of yet.
+    untold: RefCell<Vec<(u64, u64, Reason)>>,
+    told_down: Cell<bool>,
+    began: Cell<bool>,
+}
+
+impl Emit {
+    pub fn new(emission: Emission) -> Self {
+        let exporter = emission.plan.as_ref().map(|plan| {
+            let encoders = emission.encodings.iter();
+            let encoders = encoders.map(|encoding| encoding.encoder()).collect();
+            Exporter::new(Rc::clone(plan), encoders).watched()
+        });
+        Self {
+            emission,
+            exporter,
+            ledger: RefCell::new(None),
+            buffer: RefCell::new(Vec::new()),
+            untold: RefCell::new(Vec::new()),
+            told_down: Cell::new(false),
+            began: Cell::new(false),
+        }
+    }
+
+    /// How often [`Emit::tick`] is due, in milliseconds.
+    pub fn tick_period_ms(&self) -> Option<u32> {
+        match &self.exporter {
+            Some(exporter) => Some(exporter.plan().tick_period_ms()),
+            None => self.emission.sealed.then_some(1000),
+        }
+    }
+
+    /// Hands over a request's record. `node` names the proxy; it is asked for once.
+    #[inline]
+    pub fn record<H: Host>(
+        &self,
+        time: u64,
+        is_event: bool,
+        write: impl FnOnce(&mut Vec<u8>) -> usize,
+        node: impl FnOnce() -> String,
+        host: &H,
+    ) {
+        if !self.began.get() {
+            self.begin(node, host);
+        }
+        self.hand_over(time, is_event, Mark::None, write, host);
+        self.checkpoint(time, host);
+    }
+
+    /// The first record of this configuration on this worker. A worker that never gets a request emits nothing.
+    #[inline(never)]
+    fn begin<H: Host>(&self, node: impl FnOnce() -> String, host: &H) {
+        self.began.set(true);
+        let mut is_new = true;
+        if self.emission.sealed {
+            let (ledger, new) = ledger::of_stream(&self.emission, node, host);
+            let after_restart = std::mem::take(&mut ledger.borrow_mut().after_restart);
+            *self.ledger.borrow_mut() = Some(ledger);
+            is_new = new;
+            if after_restart {
+                self.notice(Notice::Restart, Mark::Restart, host);
+            }
+        }
+        if is_new {
+            self.notice(Notice::Start, Mark::None, host);
+        }
+        if let Some(fingerprint) = &self.emission.fingerprint {
+            self.notice(Notice::SettingsLoaded { fingerprint }, Mark::None, host);
+        }
+    }
+
+    fn notice<H: Host>(&self, notice: Notice<'_>, mark: Mark, host: &H) {
+        let time = host.now();
+        let write =
+            |out: &mut Vec<u8>| format::write_notice(self.emission.format, &notice, time, out);
+        self.hand_over(time, false, mark, write, host);
+    }
+
+    #[inline]
+    fn hand_over<H: Host>(
+        &self,
+        time: u64,
+        is_event: bool,
+        mark: Mark,
+        write: impl FnOnce(&mut Vec<u8>) -> usize,
+        host: &H,
+    ) {
+        let Ok(mut buffer) = self.buffer.try_borrow_mut() else {
+            return;
+        };
+        buffer.clear();
+        let place = write(&mut buffer);
+        if !self.is_kept(buffer.len()) {
+            // Not sealed, so that there is no gap; the next checkpoint counts it.
+            if let Some(ledger) = &*self.ledger.borrow() {
+                ledger.borrow_mut().chain().count_dropped(1);
+            }
+            return;
+        }
+        let mut seq = 0;
+        if let Some(ledger) = &*self.ledger.borrow() {
+            let mut ledger = ledger.borrow_mut();
+            seq = ledger
+                .seal(&mut buffer, place, mark, time, host)
+                .unwrap_or(0);
+            if self.emission.logs {
+                // The log is there or the proxy is not.
+                ledger.settle(std::iter::once(seq));
+            }
+        }
+        if self.emission.logs
+            && let Ok(line) = std::str::from_utf8(&buffer)
+        {
+            host.log(log::Level::Info, line);
+        }
+        if let Some(exporter) = &self.exporter {
+            let outgoing = Outgoing {
+                seq,
+                time,
+                is_event,
+                json: buffer.as_slice().into(),
+            };
+            exporter.push(outgoing, time);
+        }
+    }
+
+    /// Whether there is room for a record of that size; if not, it is counted as dropped.
+    #[inline]
+    fn is_kept(&self, size: usize) -> bool {
+        let Some(exporter) = self.exporter.as_ref().filter(|_| !self.emission.logs) else {
+            return true;
+        };
+        exporter.plan().overflow() == Overflow::DropOldest || exporter.has_room(size + 512)
+    }
+
+    fn checkpoint<H: Host>(&self, now: u64, host: &H) {
+        let due = match &*self.ledger.borrow() {
+            Some(ledger) => ledger.borrow_mut().is_checkpoint_due(now),
+            None => false,
+        };
+        if !due {
+            return;
+        }
+        self.notice(Notice::Checkpoint, Mark::Checkpoint, host);
+        if let Some(ledger) = &*self.ledger.borrow() {
+            ledger.borrow_mut().checkpoint_done(now);
+        }
+        host.record(self.emission.last_checkpoint, now / 1_000_000_000);
+    }
+
+    /// Sends what is due, and tells of what happened.
+    pub fn tick<W: Worker>(&self, worker: &mut W) {
+        if let Some(exporter) = &self.exporter {
+            exporter.tick(worker);
+        }
+        self.settle();
+        let now = worker.now();
+        let lost = match &*self.ledger.borrow() {
+            Some(ledger) => ledger.borrow().is_lost(now, worker),
+            None => false,
+        };
+        if lost {
+            // Another VM goes on with the chain: this one begins another with its next request.
+            ledger::leave(&self.emission);
+            *self.ledger.borrow_mut() = None;
+            self.began.set(false);
+            return;
+        }
+        if !self.began.get() {
+            return;
+        }
+        self.tell(worker);
+        self.checkpoint(now, worker);
+        if let Some(ledger) = &*self.ledger.borrow() {
+            let mut ledger = ledger.borrow_mut();
+            if ledger.is_stale(now) {
+                ledger.keep(now, worker);
+            }
+        }
+    }
+
+    pub fn answered<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W) {
+        if let Some(exporter) = &self.exporter {
+            exporter.answered(id, answer, worker);
+        }
+        self.settle();
+    }
+
+    /// Notes what became of records.
+    fn settle(&self) {
+        let (Some(exporter), Some(ledger)) = (&self.exporter, &*self.ledger.borrow()) else {
+            return;
+        };
+        if self.emission.logs {
+            // The log has them all.
+            exporter.settled();
+            return;
+        }
+        let mut ledger = ledger.borrow_mut();
+        for settled in exporter.settled() {
+            match settled {
+                Settled::Acknowledged { records, rejected } => {
+                    ledger.settle(records.iter().map(|record| record.seq));
+                    ledger.chain().count_dropped(rejected);
+                }
+                Settled::Dropped { records, reason } => {
+                    ledger.chain().count_dropped(records.len() as u64);
+                    ledger.settle(records.iter().map(|record| record.seq));
+                    let mut untold = self.untold.borrow_mut();
+                    for record in records {
+                        add(&mut untold, record.seq, reason);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells of drops and of sinks that went down or came up, once there is room for it.
+    fn tell<W: Worker>(&self, worker: &mut W) {
+        let Some(exporter) = &self.exporter else {
+            return;
+        };
+        if !exporter.has_room(NOTICE_BYTES) {
+            return;
+        }
+        let down = exporter.is_down();
+        if down != self.told_down.replace(down) {
+            let notice = if down {
+                Notice::SinkDown
+            } else {
+                Notice::SinkUp
+            };
+            self.notice(notice, Mark::None, worker);
+        }
+        if down {
+            return;
+        }
+        for (first, last, reason) in self.untold.take() {
+            let notice = Notice::Dropped {
+                records: last - first + 1,
+                reason: reason.name(),
+            };
+            self.notice(notice, Mark::Dropped { first, last }, worker);
+        }
+    }
+}
+
+/// Adds a record to the ranges.
+fn add(untold: &mut Vec<(u64, u64, Reason)>, seq: u64, reason: Reason) {
+    if let Some((_, last, why)) = untold.last_mut()
+        && *last + 1 == seq
+        && *why == reason
+    {
+        *last = seq;
+    } else if untold.len() < MAX_UNTOLD {
+        untold.push((seq, seq, reason));
+    }
+}

@@ -1,0 +1,99 @@
+//! Which rule a request falls under.
+
+use portcullis_kit::exchange::Exchange;
+use portcullis_kit::routes::Paths;
+
+use crate::flags::Flags;
+use crate::seen::Seen;
+use crate::settings::Level;
+
+/// One compiled rule. Everything that is given must match.
+#[derive(Debug)]
+pub struct Rule {
+    pub level: Level,
+    pub methods: Vec<String>,
+    pub paths: Paths,
+    pub routes: Vec<String>,
+    pub statuses: Option<Statuses>,
+    pub tiers: Vec<String>,
+    pub flags: Option<Flags>,
+    pub headers: Vec<String>,
+}
+
+/// A set of statuses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Statuses {
+    /// Bit n: the class n00.
+    pub classes: u8,
+    pub codes: Vec<u16>,
+    /// No response at all.
+    pub none: bool,
+}
+
+impl Statuses {
+    #[inline]
+    pub fn contains(&self, status: Option<u16>) -> bool {
+        match status {
+            None => self.none,
+            Some(status) => {
+                let class = 1_u8.checked_shl(u32::from(status / 100)).unwrap_or(0);
+                self.classes & class != 0 || self.codes.contains(&status)
+            }
+        }
+    }
+
+    /// Whether every status of the other is one of this.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.classes & !self.classes == 0
+            && (self.none || !other.none)
+            && other.codes.iter().all(|code| self.contains(Some(*code)))
+    }
+}
+
+/// How much the first rule that matches records.
+#[inline]
+pub fn level<X: Exchange>(rules: &[Rule], seen: &mut Seen<'_, X>) -> Level {
+    rules
+        .iter()
+        .find(|rule| matches(rule, seen))
+        .map_or(Level::None, |rule| rule.level)
+}
+
+/// What the headers say is asked first: the rest may cost a host call.
+#[inline]
+fn matches<X: Exchange>(rule: &Rule, seen: &mut Seen<'_, X>) -> bool {
+    let request = &seen.request;
+    if !rule.methods.is_empty() {
+        let method = request.get(":method").unwrap_or_default();
+        if !rule.methods.iter().any(|known| known.as_bytes() == method) {
+            return false;
+        }
+    }
+    if !rule.paths.is_empty() {
+        let target = request.get(":path").unwrap_or_default();
+        if !rule.paths.match_target(target) {
+            return false;
+        }
+    }
+    if !rule.headers.is_empty() && !rule.headers.iter().any(|name| request.contains(name)) {
+        return false;
+    }
+    if let Some(statuses) = &rule.statuses
+        && !statuses.contains(seen.status())
+    {
+        return false;
+    }
+    if let Some(flags) = rule.flags
+        && !flags.intersects(seen.flags())
+    {
+        return false;
+    }
+    is_one_of(&rule.tiers, || seen.tier()) && is_one_of(&rule.routes, || seen.route())
+}
+
+/// An empty list is any.
+#[inline]
+fn is_one_of<'s>(names: &[String], value: impl FnOnce() -> Option<&'s [u8]>) -> bool {
+    names.is_empty()
+        || value().is_some_and(|value| names.iter().any(|name| name.as_bytes() == value))
+}

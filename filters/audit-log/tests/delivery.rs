@@ -1,0 +1,274 @@
+//! What sinks get, and what the chain and the bundle's own records tell of it.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // A test may fail by panic.
+
+mod common;
+
+use audit_log::AuditLog;
+use common::{Audit, answered, environment, parsed};
+use portcullis_kit::chain::Bundle as _;
+use portcullis_kit::plugin::Plugin;
+use portcullis_kit::testing::{Bench, Fake, FakeWorker, Sent, Shared, answer};
+use serde_json::{Value, json};
+
+/// One worker: its clock, its plugin and its shared data.
+struct Site {
+    audit: Audit,
+    worker: FakeWorker,
+}
+
+impl Site {
+    fn new(settings: &Value) -> Self {
+        Self::on(Shared::default(), settings)
+    }
+
+    fn on(shared: Shared, settings: &Value) -> Self {
+        let audit: Bench<Plugin<AuditLog>> =
+            Bench::load_with(settings, &environment()).unwrap_or_else(|error| panic!("{error}"));
+        let mut worker = FakeWorker::new(audit.names());
+        worker.shared = shared;
+        Self { audit, worker }
+    }
+
+    fn end(&self, mut fake: Fake) -> Vec<Value> {
+        fake.now.set(self.worker.now.get());
+        fake.seed.set(self.worker.seed.get());
+        fake.shared = self.worker.shared.clone();
+        self.audit.attach(&mut fake);
+        self.audit.finish(&mut fake, &mut Default::default());
+        self.worker.seed.set(fake.seed.get());
+        fake.logs
+            .take()
+            .iter()
+            .map(|(_, line)| parsed(line))
+            .collect()
+    }
+
+    fn tick_after(&mut self, milliseconds: u64) -> Vec<Sent> {
+        self.worker.pass_ms(milliseconds);
+        self.audit.bundle().tick(&mut self.worker);
+        self.worker.sent()
+    }
+
+    fn answer(&mut self, sent: &Sent, status: &str, body: &[u8]) {
+        let answer = answer(&[(":status", status)], body);
+        self.audit
+            .bundle()
+            .callout(sent.id, &answer, &mut self.worker);
+    }
+}
+
+fn lines(sent: &Sent) -> Vec<Value> {
+    let text = std::str::from_utf8(&sent.body).unwrap();
+    text.lines().map(parsed).collect()
+}
+
+fn seqs(records: &[Value]) -> Vec<u64> {
+    records
+        .iter()
+        .map(|record| record["chain"]["seq"].as_u64().unwrap())
+        .collect()
+}
+
+fn events(records: &[Value]) -> Vec<&str> {
+    records
+        .iter()
+        .map(|record| record["event"].as_str().unwrap_or("-"))
+        .collect()
+}
+
+fn webhook(over: &Value) -> Value {
+    let mut settings = json!({"sinks": [{"webhook": {"server": {"cluster": "sink"}}}]});
+    for (key, value) in over.as_object().unwrap() {
+        settings[key] = value.clone();
+    }
+    settings
+}
+
+#[test]
+fn a_worker_that_gets_no_request_emits_nothing() {
+    let mut site = Site::new(&webhook(&json!({})));
+    for _ in 0..200 {
+        assert!(site.tick_after(1000).is_empty());
+    }
+    assert_eq!(site.worker.shared.keys(), 0);
+}
+
+#[test]
+fn records_are_numbered_and_linked_and_posted_as_lines() {
+    let mut site = Site::new(&webhook(&json!({})));
+    for _ in 0..3 {
+        assert!(site.end(answered("/", 200)).is_empty());
+    }
+    let sent = site.tick_after(2000);
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].header("content-type"), Some("application/x-ndjson"));
+    let records = lines(&sent[0]);
+    assert_eq!(events(&records), ["bundle.start", "-", "-", "-"]);
+    assert_eq!(seqs(&records), [1, 2, 3, 4]);
+    for pair in records.windows(2) {
+        assert_eq!(pair[1]["chain"]["prev"], pair[0]["chain"]["hash"]);
+    }
+    let emitter = records[0]["chain"]["emitter"].as_str().unwrap();
+    assert!(
+        emitter.starts_with("proxy/") && emitter.ends_with("/0"),
+        "{emitter}"
+    );
+}
+
+#[test]
+fn a_batch_is_sent_again_until_it_is_acknowledged() {
+    let mut site = Site::new(&webhook(
+        &json!({"delivery": {"retry": {"initial_ms": 100, "max_ms": 100}}}),
+    ));
+    site.end(answered("/", 200));
+    let first = site.tick_after(2000).remove(0);
+    site.answer(&first, "503", b"");
+    let again = site.tick_after(2000);
+    assert_eq!(seqs(&lines(&again[0])), seqs(&lines(&first)));
+    site.answer(&again[0], "204", b"");
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        for sent in site.tick_after(2000) {
+            told.extend(lines(&sent));
+            site.answer(&sent, "204", b"");
+        }
+    }
+    assert_eq!(events(&told), ["bundle.sink_down", "bundle.sink_up"]);
+    let acknowledged = "portcullis_audit_log_records_acknowledged_total.profile=default";
+    assert_eq!(site.worker.count(acknowledged), 4);
+}
+
+#[test]
+fn a_list_is_signed_and_every_sink_gets_what_it_understands() {
+    let settings = json!({"sinks": [
+        {"otlp": {"cluster": "collector"}},
+        {"webhook": {"server": {"cluster": "sink", "path": "/in"}, "body": "array", "sign_with": {"env": "AUDIT_KEY"}}},
+    ]});
+    let mut site = Site::new(&settings);
+    site.end(answered("/", 403));
+    let mut sent = site.tick_after(2000);
+    sent.sort_by(|one, other| one.cluster.cmp(&other.cluster));
+    let [otlp, webhook] = sent.as_slice() else {
+        panic!("{sent:?}")
+    };
+    assert_eq!(otlp.header(":path"), Some("/v1/logs"));
+    let list: Vec<Value> = serde_json::from_slice(&webhook.body).unwrap();
+    let body: Value = serde_json::from_slice(&otlp.body).unwrap();
+    let logs = body["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+        .as_array()
+        .unwrap();
+    let bodies: Vec<Value> = logs
+        .iter()
+        .map(|log| parsed(log["body"]["stringValue"].as_str().unwrap()))
+        .collect();
+    assert_eq!(bodies, list);
+    let severities: Vec<&Value> = logs.iter().map(|log| &log["severityNumber"]).collect();
+    assert_eq!(severities, [9, 13]);
+    assert_eq!(logs[1]["timeUnixNano"], site_time(&site).as_str());
+    let signature = webhook.header("x-portcullis-signature").unwrap();
+    assert_eq!(signature, hmac(&webhook.body));
+    assert_eq!(otlp.header("x-portcullis-signature"), None);
+}
+
+fn site_time(site: &Site) -> String {
+    (site.worker.now.get() - 2_000_000_000).to_string()
+}
+
+/// By another road than the filter's.
+fn hmac(body: &[u8]) -> String {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    let mut openssl = Command::new("openssl")
+        .args(["dgst", "-sha256", "-hmac", common::KEY])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    openssl.stdin.take().unwrap().write_all(body).unwrap();
+    let output = openssl.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    format!("sha256={}", text.trim().rsplit(' ').next().unwrap())
+}
+
+#[test]
+fn a_checkpoint_comes_after_so_many_records_and_after_so_much_time() {
+    let chain = json!({"checkpoint_records": 3, "checkpoint_seconds": 5});
+    let mut site = Site::new(&webhook(&json!({"chain": chain})));
+    for _ in 0..4 {
+        site.end(answered("/", 200));
+    }
+    let sent = site.tick_after(2000);
+    let records = lines(&sent[0]);
+    assert_eq!(
+        events(&records),
+        ["bundle.start", "-", "-", "bundle.checkpoint", "-", "-"]
+    );
+    assert_eq!(
+        records[3]["chain"]["checkpoint"],
+        json!({"dropped": 0, "emitted": 4, "retried": 0})
+    );
+    site.answer(&sent[0], "200", b"");
+    let idle: Vec<Sent> = (0..6).flat_map(|_| site.tick_after(1000)).collect();
+    assert_eq!(events(&lines(&idle[0])), ["bundle.checkpoint"]);
+}
+
+#[test]
+fn what_is_dropped_is_told_by_its_numbers_once_the_sink_is_back() {
+    let delivery = json!({
+        "batch": {"max_records": 1, "max_in_flight": 1},
+        "queue": {"max_records": 4},
+        "retry": {"initial_ms": 100, "max_ms": 100},
+    });
+    let mut site = Site::new(&webhook(&json!({"delivery": delivery})));
+    site.end(answered("/", 200));
+    let mut sent = site.tick_after(2000);
+    // The sink has number 1, and answers nothing until the queue is over full.
+    for _ in 0..10 {
+        site.end(answered("/", 200));
+    }
+    let mut got = Vec::new();
+    for _ in 0..40 {
+        for batch in std::mem::take(&mut sent) {
+            got.extend(lines(&batch));
+            site.answer(&batch, "200", b"");
+        }
+        sent = site.tick_after(2000);
+    }
+    let requests: Vec<u64> = got
+        .iter()
+        .filter(|record| record["type"] == "request")
+        .map(|record| record["chain"]["seq"].as_u64().unwrap())
+        .collect();
+    let dropped: Vec<&Value> = got
+        .iter()
+        .filter(|record| record["event"] == "bundle.dropped")
+        .collect();
+    assert_eq!(dropped.len(), 1, "{got:?}");
+    let range = &dropped[0]["chain"]["dropped"];
+    let (first, last) = (
+        range["first"].as_u64().unwrap(),
+        range["last"].as_u64().unwrap(),
+    );
+    assert_eq!(dropped[0]["records"], last - first + 1);
+    assert_eq!(dropped[0]["reason"], "overflow");
+    let mut all: Vec<u64> = (first..=last).chain(seqs(&got)).collect();
+    all.sort_unstable();
+    let expected: Vec<u64> = (1..=all.len() as u64).collect();
+    assert_eq!(all, expected, "every number was sent or told of");
+    assert_eq!(requests.len() as u64 + (last - first + 1), 11);
+}
+
+#[test]
+fn another_configuration_of_the_vm_goes_on_with_the_chain() {
+    let shared = Shared::default();
+    let key = json!({"key": {"id": "k2", "secret": {"env": "AUDIT_KEY"}}});
+    let old = Site::on(shared.clone(), &json!({"chain": {}}));
+    let before = old.end(answered("/", 200));
+    let new = Site::on(shared.clone(), &json!({"chain": key}));
+    let after = new.end(answered("/", 200));
+    assert_eq!((seqs(&before), seqs(&after)), (vec![1, 2], vec![3]));
+    assert_eq!(after[0]["chain"]["prev"], before[1]["chain"]["hash"]);
+    assert_eq!(after[0]["chain"]["key_id"], "k2");
+    assert_eq!(shared.keys(), 1);
+}

@@ -1,0 +1,11 @@
+//! The same cases on a 32-bit target, in Node.
+#![cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+#![allow(
+    clippy::duplicate_mod,
+    reason = "each of the files is a test of its own natively"
+)]
+
+#[path = "records.rs"]
+mod records;
+#[path = "settings.rs"]
+mod settings;
