@@ -1,5 +1,6 @@
 //! What is asked on the command line.
 
+mod audit;
 mod generate;
 
 use std::ffi::OsString;
@@ -17,7 +18,7 @@ use crate::registry::Bundle;
 use crate::schema;
 
 const HELP: &str = "\
-Checks and describes the settings of Portcullis' filters.
+Checks and describes the settings of Portcullis' filters, and verifies and shows audit records.
 
 USAGE
   portcullis check [--filter NAME] [--deny-warnings] FILE…
@@ -50,9 +51,15 @@ USAGE
       Renews what stands between `# local-replies:problem-json` and `# /local-replies` in Envoy's YAML files.
   portcullis generate local-replies --check FILE…
       Fails if that part of a file is not what --write would write.
+  portcullis audit verify [--key ID=env:NAME]… FILE…|-
+      Says whether the audit records in these logs are all there, unchanged and in their place. `portcullis audit --help`
+      names the options.
+  portcullis audit show [FILTER]… FILE…|-
+      Prints those audit records that match.
 
 EXIT STATUS
-  0  no mistake    1  mistakes, or drifted parts    2  wrong usage, or a file that cannot be read or written
+  0  no mistake, intact    1  mistakes, drifted parts, broken evidence
+  2  wrong usage, a file that cannot be read or written, evidence that cannot be judged (a key is missing)
 ";
 
 /// How it ended.
@@ -79,6 +86,7 @@ enum Refusal {
     File { file: String, error: std::io::Error },
     Docs { file: String, drift: Drift },
     Generate(generate::Refusal),
+    Audit(audit::Refusal),
 }
 
 impl fmt::Display for Refusal {
@@ -87,12 +95,12 @@ impl fmt::Display for Refusal {
         match self {
             Self::Usage(error) => write!(f, "{error}; see `portcullis --help`"),
             Self::NoCommand => {
-                f.write_str("say what to do: check, explain, schema, docs, generate; see `portcullis --help`")
+                f.write_str("say what to do: check, explain, schema, docs, generate, audit; see `portcullis --help`")
             }
             Self::UnknownCommand(name) => {
                 write!(
                     f,
-                    "there is no command `{name}`; commands: check, explain, schema, docs, generate"
+                    "there is no command `{name}`; commands: check, explain, schema, docs, generate, audit"
                 )
             }
             Self::UnknownFilter(name) => {
@@ -107,6 +115,7 @@ impl fmt::Display for Refusal {
             Self::File { file, error } => write!(f, "{file}: {error}"),
             Self::Docs { file, drift } => write!(f, "{file}: {drift}"),
             Self::Generate(refusal) => refusal.fmt(f),
+            Self::Audit(refusal) => refusal.fmt(f),
         }
     }
 }
@@ -145,6 +154,7 @@ fn run(mut arguments: Parser) -> Result<Outcome, Refusal> {
             "schema" => schema(arguments),
             "docs" => docs(arguments),
             "generate" => generate::run(arguments),
+            "audit" => audit::run(arguments),
             other => Err(Refusal::UnknownCommand(other.to_owned())),
         },
         Some(other) => Err(other.unexpected().into()),

@@ -1,5 +1,6 @@
-//! The `portcullis` command: check, explain, schema, docs, generate. It runs the filters' own code, natively.
+//! The `portcullis` command: check, explain, schema, docs, generate, audit. It runs the filters' own code, natively.
 
+mod audit;
 pub mod check;
 pub mod command;
 mod diagnostic;

@@ -9,7 +9,7 @@ cd "$(dirname "$0")"
 
 iterations=${1:?usage: run.sh ITERATIONS [TARGET …]}
 shift
-all=(settings trace_context cookies headers counters exchange)
+all=(settings trace_context cookies headers counters exchange errors evidence)
 targets=("${@:-${all[@]}}")
 
 command -v c++ >/dev/null || { echo "missing: c++; run \`apt-get install g++\`" >&2; exit 1; }

@@ -97,9 +97,11 @@ def tables(samples, headers, rounds, requests):
     rows, met = [], 0
     for what, name, beside, limit in variants.TARGETS:
         found = ratio(samples[name], samples[beside], base)
-        met += found.high <= limit
-        verdict = "met" if found.high <= limit else "missed"
-        rows.append([f"{what} / {beside}", f"{found.middle:.2f}", f"{found.low:.2f} … {found.high:.2f}", f"≤ {limit}", verdict])
+        target = verdict = ""
+        if limit is not None:
+            met += found.high <= limit
+            target, verdict = f"≤ {limit}", "met" if found.high <= limit else "missed"
+        rows.append([f"{what} / {beside}", f"{found.middle:.2f}", f"{found.low:.2f} … {found.high:.2f}", target, verdict])
     lines += report.table(["added CPU / added CPU", "ratio", "interval", "target (upper end)", ""], rows)
     return lines, met
 
@@ -124,7 +126,7 @@ def main(command):
     lines += ["", line[0].upper() + line[1:]]
     met += met_too
     report.write("cpu", lines)
-    return f"{met} of {len(variants.TARGETS) + 1} targets met; the tables are in docs/performance.md"
+    return f"{met} of {sum(limit is not None for *_, limit in variants.TARGETS) + 1} targets met; the tables are in docs/performance.md"
 
 
 if __name__ == "__main__":

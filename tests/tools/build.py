@@ -29,9 +29,8 @@ def module(crate, into, features=()):
     if features:
         command += ["--features", ",".join(features)]
     run(command, cwd=project.ROOT)
-    name = package.replace("-", "_") + ".wasm"
-    linked = project.TARGET / project.MODULE_TARGET / "release" / name
-    finished = into / name
+    linked = project.TARGET / project.MODULE_TARGET / "release" / (package.replace("-", "_") + ".wasm")
+    finished = into / project.module_file(crate)
     into.mkdir(parents=True, exist_ok=True)
     if project.uses_adapter(crate):
         run([project.TARGET / "tools" / "portcullis-link", linked, finished])

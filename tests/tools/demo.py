@@ -48,9 +48,12 @@ def _must_be_free(variable, port):
             raise Failure(f"{variable}: port {port} cannot be taken ({error.strerror}); choose another: make run {variable}={port + 100 if port < 65000 else port - 100}") from None
 
 
-def configuration(chosen):
-    """A copy of envoy/envoy.yaml with the ports chosen: each line that ends in `# PORT` (or another variable)."""
+def configuration(chosen, change=None):
+    """A copy of envoy/envoy.yaml with the ports chosen: each line that ends in `# PORT` (or another variable). `change` gets
+    the text and gives what to use instead."""
     text = (project.ROOT / "envoy" / "envoy.yaml").read_text()
+    if change:
+        text = change(text)
     for variable, port in chosen.items():
         text, found = re.subn(rf"port_value: \d+([^\n#]*# {variable}\b)", rf"port_value: {port}\1", text)
         if not found:
@@ -142,15 +145,16 @@ Below is the access log. Ctrl-C stops everything.
 
 
 @contextlib.contextmanager
-def running(chosen, folder, show):
-    """Upstream and Envoy, from serving until the block ends. `show`: with Envoy's access log on our output."""
+def running(chosen, folder, show, change=None):
+    """Upstream and Envoy, from serving until the block ends. `show`: with Envoy's access log on our output. `change`: see
+    `configuration`."""
     servers = []
     try:
         upstream = Server("upstream", [folder / "demo-upstream", "--port", chosen["UPSTREAM_PORT"]])
         servers.append(upstream)
         wait_for(f"http://127.0.0.1:{chosen['UPSTREAM_PORT']}/", lambda status: True, upstream)
         # No hot restart, so that several can run. `info` shows the plugins' lines, which name what they loaded.
-        arguments = ["-c", configuration(chosen), "--disable-hot-restart", "--log-level", "warning"]
+        arguments = ["-c", configuration(chosen, change), "--disable-hot-restart", "--log-level", "warning"]
         arguments += ["--component-log-level", "wasm:info", "--concurrency", os.environ.get("CONCURRENCY") or "2"]
         arguments += ["--file-flush-interval-msec", "100"]
         envoy = Server("envoy", [project.envoy(), *arguments], show)
@@ -163,13 +167,18 @@ def running(chosen, folder, show):
             server.stop()
 
 
-def smoke(folder):
-    """What `make run` starts serves, and the three requests show what it says they show."""
+def free_ports():
+    """A free port for each variable."""
     with contextlib.ExitStack() as stack:
         free = {variable: stack.enter_context(socket.socket()) for variable in PORTS}
         for probe in free.values():
             probe.bind(("127.0.0.1", 0))
-        chosen = {variable: probe.getsockname()[1] for variable, probe in free.items()}
+        return {variable: probe.getsockname()[1] for variable, probe in free.items()}
+
+
+def smoke(folder):
+    """What `make run` starts serves, and the three requests show what it says they show."""
+    chosen = free_ports()
     with running(chosen, folder, show=False):
         here = f"http://127.0.0.1:{chosen['PORT']}"
         for target, options, status, present, absent in SHOWN:

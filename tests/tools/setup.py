@@ -8,6 +8,7 @@ import stat
 import sys
 import zipfile
 
+import judges
 import project
 from console import Command, Failure, output, run, say
 
@@ -162,6 +163,7 @@ def for_tests():
     require("rustup", "cargo", "cc", "c++", "node")
     for_envoy()
     test_runner()
+    judges.install()
 
 
 def main(command):

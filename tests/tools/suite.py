@@ -8,6 +8,7 @@ import subprocess
 import build
 import check
 import demo
+import judging
 import project
 import setup
 from console import Command, Failure, run, say
@@ -109,6 +110,11 @@ def demo_serves(command, folder):
         demo.smoke(folder)
 
 
+def judged(command, folder):
+    with command.stage("errors before judges from outside"):
+        judging.judge(folder)
+
+
 def fuzz(command, iterations):
     with command.stage(f"fuzzing, {iterations} iterations a target"):
         run(["bash", "tests/fuzz/run.sh", iterations], cwd=project.ROOT)
@@ -124,6 +130,7 @@ def main(command):
     shipped(command)
     tests(command)
     demo_serves(command, folder)
+    judged(command, folder)
     fuzz(command, FUZZ_ITERATIONS)
     for name, seconds in command.timings:
         say(f"    {seconds:7.1f} s  {name}")

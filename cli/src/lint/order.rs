@@ -94,13 +94,14 @@ fn faults(list: &[Standing]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (at, here) in list.iter().enumerate() {
         let before = list.get(..at).unwrap_or_default();
+        let behind = list.get(at + 1..).unwrap_or_default();
         match &here.what {
-            Rank::Ours(ranks) => found.extend(
-                before
+            Rank::Ours(ranks) => {
+                let misplaced = before
                     .iter()
-                    .filter_map(|other| misplaced(here, ranks, other))
-                    .next(),
-            ),
+                    .find_map(|other| misplaced(here, ranks, other));
+                found.extend(misplaced.or_else(|| single_cors(here, ranks, before, behind)));
+            }
             Rank::Cors => found.extend(late_cors(here, before)),
             Rank::Answering | Rank::Router | Rank::Other => {}
         }
@@ -173,8 +174,34 @@ fn misplaced(
 
 const ORDER: &str = "order: request-tracing and security-headers, audit-log, problem-json, cors, then what answers requests, the router";
 
+/// A plugin that decides stands behind the CORS filter, and one that answers errors before it. One that does both stands
+/// between two.
+fn single_cors(
+    here: &Standing,
+    ranks: &[(&'static str, Place)],
+    before: &[Standing],
+    behind: &[Standing],
+) -> Option<Diagnostic> {
+    let is_cors = |other: &&Standing| matches!(other.what, Rank::Cors);
+    let has = |wanted| ranks.iter().any(|(_, place)| *place == wanted);
+    let line = before.iter().find(is_cors)?.span.start.line;
+    let lacks = has(Place::Errors) && has(Place::Decider) && !behind.iter().any(|it| is_cors(&it));
+    lacks.then(|| {
+        let message = format!(
+            "the CORS filter (line {line}) does not see the replies of `{}` to errors without a body: browsers cannot read them",
+            here.name
+        );
+        Diagnostic::new(here.file, here.span, Severity::Warning, message)
+            .help("write the CORS filter a second time behind it, by the same name")
+    })
+}
+
 /// Preflight requests carry no credentials: a decider before the CORS filter refuses them.
 fn late_cors(here: &Standing, before: &[Standing]) -> Option<Diagnostic> {
+    // An earlier one has answered them.
+    if before.iter().any(|other| matches!(other.what, Rank::Cors)) {
+        return None;
+    }
     let (name, line) = before.iter().find_map(|other| match &other.what {
         Rank::Ours(ranks) => {
             let decider = ranks.iter().find(|(_, place)| *place == Place::Decider)?;
@@ -287,11 +314,26 @@ mod tests {
                 "`problem-json` stands behind the CORS filter (line 1), which does not see its replies to errors without a body: browsers cannot read them"
             ]
         );
-        let chain = vec![
+    }
+
+    #[test]
+    fn a_chain_that_answers_errors_and_decides_stands_between_two_cors_filters() {
+        let cors = || ("Cors", Rank::Cors);
+        let chain = |members: &[(&'static str, Place)]| (CHAIN, Rank::Ours(members.to_vec()));
+        let both = [
             ("problem-json", Place::Errors),
             ("rate-limit", Place::Decider),
         ];
-        assert!(list(vec![("Cors", Rank::Cors), (CHAIN, Rank::Ours(chain))]).is_empty());
+        assert!(list(vec![cors(), chain(&both), cors()]).is_empty());
+        assert_eq!(
+            list(vec![cors(), chain(&both)]),
+            [
+                "the CORS filter (line 1) does not see the replies of `portcullis` to errors without a body: browsers cannot read them"
+            ]
+        );
+        assert!(list(vec![cors(), chain(&both[1..])]).is_empty());
+        assert!(list(vec![chain(&both)]).is_empty());
+        assert_eq!(list(vec![chain(&both), cors()]).len(), 1);
     }
 
     #[test]

@@ -336,13 +336,11 @@ impl Exchange for HostExchange<'_> {
         self.note(done);
     }
 
-    fn reply(&mut self, reply: Reply) {
+    fn reply(&mut self, mut reply: Reply) {
         match self.state.phase {
             Phase::Request => {
-                let headers = reply.headers.iter();
-                let headers = headers.filter(|(_, value)| is_safe_value(value));
-                let headers = headers.map(|(name, value)| (name.as_bytes(), value.as_slice()));
-                self.send(&reply, &serialize(headers));
+                reply.headers.retain_safe();
+                self.send(&reply, &reply.headers.to_serialized());
             }
             Phase::Response => {
                 self.state.response = Some(Rc::new(reply.to_response()));

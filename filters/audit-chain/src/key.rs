@@ -101,6 +101,15 @@ impl Hasher {
             Self::Plain(hash) => hash.finalize().into(),
         }
     }
+
+    /// Whether this is the hash. Takes as long for every wrong one, where there is a key.
+    #[cfg(feature = "verify")]
+    pub fn is(self, hash: &Hash) -> bool {
+        match self {
+            Self::Keyed(mac) => mac.verify_slice(hash).is_ok(),
+            Self::Plain(own) => own.finalize().as_slice() == hash,
+        }
+    }
 }
 
 /// `chain.alg` of records hashed with and without a key.

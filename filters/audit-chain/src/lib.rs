@@ -22,6 +22,8 @@ mod key;
 mod mark;
 mod schedule;
 mod state;
+#[cfg(feature = "verify")]
+pub mod verify;
 
 pub use chain::{Chain, Misplaced, Sealed};
 pub use emitter::Emitter;

@@ -1,5 +1,10 @@
 //! Sealing gives, byte for byte, what another implementation gives (`tests/golden`, written by Python's hashlib and hmac).
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // A test may fail by panic.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)] // A test may fail by panic.
 
 use audit_chain::{Chain, Counts, Emitter, Key, KeyError, Mark, Schedule, StateError, Succession};
 #[cfg(target_arch = "wasm32")]

@@ -88,7 +88,7 @@ pub struct Facts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     pub status: u16,
-    pub headers: Vec<(String, Vec<u8>)>,
+    pub headers: Headers,
     pub body: Vec<u8>,
     /// What a gRPC client gets (`grpc-status`) instead of the number that the host makes of `status`; `body` is then its
     /// message, so give it as text.
@@ -101,7 +101,7 @@ impl Reply {
     /// Its headers as those of a response, status first. Values that no header may have are left out.
     pub fn to_response(&self) -> Headers {
         let mut headers = Headers::from_lines([(":status", self.status.to_string())]);
-        for (name, value) in &self.headers {
+        for (name, value) in self.headers.iter() {
             if is_safe_value(value) {
                 headers.add(name, value);
             }

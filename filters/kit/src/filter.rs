@@ -4,8 +4,9 @@ use std::cell::RefCell;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::config::{ConfigError, Environment, Mistake, Path};
+use crate::config::{ConfigError, Environment, Mistake, Path, from_value};
 use crate::exchange::{CalloutAnswer, CalloutId, Exchange, Worker};
 use crate::metrics::{Kind, MetricId, Registry};
 
@@ -168,6 +169,15 @@ pub trait Filter: Sized {
 
     /// What all profiles share on one worker.
     fn start() -> Self;
+
+    /// Reads one profile's settings. A filter that is compiled for size reads them in a function of its own that is not
+    /// generic: else they are read in the crate of its module, which is compiled for speed.
+    ///
+    /// # Errors
+    /// What is wrong, with its path from the top of the profile.
+    fn read(settings: &Value) -> Result<Self::Settings, ConfigError> {
+        from_value(settings)
+    }
 
     /// Compiles one profile. Everything known at load is computed here; every mistake is refused here.
     fn compile(

@@ -77,7 +77,7 @@ impl<F: Filter> Plugin<F> {
         for profile in profiles {
             let compiling =
                 Compiling::new(F::NAME, &profile.name, profile.mode, environment, registry);
-            let own: Result<F::Settings, _> = from_value(&profile.own).map_err(with_shared_keys);
+            let own: Result<F::Settings, _> = F::read(&profile.own).map_err(with_shared_keys);
             let own = own
                 .and_then(|own| F::compile(own, &compiling))
                 .map_err(|error| profile.place(error))?;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::config::{json_text, write_json};
 use crate::exchange::Reply;
+use crate::headers::Headers;
 
 /// The media type (RFC 9457 §3).
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -102,10 +103,10 @@ impl Problem {
     pub fn reply(&self, details: &'static str) -> Reply {
         Reply {
             status: self.status,
-            headers: vec![
-                ("content-type".to_owned(), CONTENT_TYPE.into()),
-                ("cache-control".to_owned(), b"no-store".to_vec()),
-            ],
+            headers: Headers::from_lines([
+                ("content-type", CONTENT_TYPE),
+                ("cache-control", "no-store"),
+            ]),
             body: self.to_json().into_bytes(),
             grpc_status: None,
             details,

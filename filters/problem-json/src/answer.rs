@@ -13,11 +13,36 @@ use crate::settings::{Category, Instance};
 use crate::titles::Language;
 use crate::upstream::{Said, error_type};
 
+/// The status that the upstream sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// As it came.
+    pub status: u16,
+    /// What it is treated as. Outside of 100 to 599 a status is invalid and counts as a server's error (RFC 9110 §15); to a
+    /// gateway an invalid response is 502 (§15.6.3).
+    pub meaning: u16,
+}
+
+impl Received {
+    #[inline]
+    pub fn new(status: u16) -> Self {
+        let meaning = match status {
+            100..=599 => status,
+            _ => 502,
+        };
+        Self { status, meaning }
+    }
+
+    pub fn is_valid(self) -> bool {
+        self.status == self.meaning
+    }
+}
+
 /// What is known of an error when its headers are.
 #[derive(Debug)]
 pub struct Draft {
     /// As the upstream sent it.
-    pub upstream: u16,
+    received: Received,
     /// As it is sent.
     pub status: u16,
     pub format: Format,
@@ -55,15 +80,16 @@ pub struct Answer {
 impl Draft {
     pub fn new<X: Exchange>(
         profile: &Profile,
-        upstream: u16,
+        received: Received,
         request: &Headers,
         response: &Headers,
         exchange: &mut X,
     ) -> Self {
+        let upstream = received.meaning;
         let status = profile.map_status.get(&upstream).copied();
         let waits = response.contains("retry-after");
         Self {
-            upstream,
+            received,
             status: status.unwrap_or(upstream),
             format: asked::format(request, profile),
             language: asked::language(request, profile),
@@ -124,7 +150,7 @@ impl Draft {
         let code = said.code.as_ref();
         let meant = code.and_then(|name| profile.codes.get(name));
         let allowed = code.is_some_and(|name| profile.allow_server_text.contains(name));
-        if self.upstream >= 500 && !allowed {
+        if self.received.meaning >= 500 && !allowed {
             said.message = None;
             said.details.clear();
         }
@@ -169,13 +195,13 @@ impl Draft {
         crate::document::Document {
             kind: profile
                 .types
-                .get(&self.upstream)
+                .get(&self.received.meaning)
                 .map(|uri| Cow::Borrowed(uri.as_str())),
             title: Cow::Borrowed(language.map_or("Error", |table| table.title(status))),
             status,
             detail: (!detail.is_empty()).then_some(Cow::Borrowed(detail)),
             instance: self.instance(profile),
-            upstream_status: (status != self.upstream).then_some(self.upstream),
+            upstream_status: (status != self.received.status).then_some(self.received.status),
             request_id: self.ids.request_id.as_deref().map(Cow::Borrowed),
             trace_id: self.ids.trace_id.as_deref().map(Cow::Borrowed),
             category: Some(category_name(self.category)),

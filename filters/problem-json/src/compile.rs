@@ -78,8 +78,7 @@ pub fn compile(settings: &Settings, compiling: &Compiling<'_>) -> Result<Profile
         },
         hold,
         reply_to_empty: settings.empty == Empty::Reply,
-        reply_headers: settings.reply_headers.headers().collect(),
-        reply_csp: settings.reply_headers.csp(),
+        reply_headers: settings.reply_headers,
         remove_headers: removed_headers(&settings.remove_headers)?,
         counters: counters(compiling),
     })

@@ -4,15 +4,14 @@ use std::rc::Rc;
 
 use portcullis_kit::exchange::Reply;
 use portcullis_kit::filter::Compiling;
-use portcullis_kit::leaks;
-use portcullis_kit::property::TlsReader;
 use portcullis_kit::{Callbacks, ConfigError, Exchange, Filter, Flow, Headers};
 
-use crate::answer::{Answer, Draft, Outcome};
+use crate::answer::{Answer, Draft, Outcome, Received};
 use crate::asked::{self, has_own_errors, is_protocol, media_type};
 use crate::compile;
 use crate::headers::{Document, Edit, edits, sums};
 use crate::profile::{Left, Profile, Source};
+use crate::reply;
 use crate::settings::{KeepOrEnrich, KeepOrMerge, MergeOrDrop, Settings};
 use crate::upstream::{self, Found};
 
@@ -100,14 +99,14 @@ impl Filter for ProblemJson {
         end_of_stream: bool,
     ) -> Flow {
         let request = stream.request.take();
-        let Some(status) = exchange.response_status() else {
+        let Some(received) = exchange.response_status().map(Received::new) else {
             return Flow::Continue;
         };
-        if !profile.statuses.contains(status) {
+        if !profile.statuses.contains(received.meaning) {
             return Flow::Continue;
         }
         let request = request.unwrap_or_default();
-        rewrite(profile, stream, exchange, status, &request, end_of_stream)
+        rewrite(profile, stream, exchange, received, &request, end_of_stream)
     }
 
     fn response_body<X: Exchange>(
@@ -179,7 +178,7 @@ fn rewrite<X: Exchange>(
     profile: &Profile,
     stream: &mut Stream,
     exchange: &mut X,
-    status: u16,
+    received: Received,
     request: &Headers,
     end_of_stream: bool,
 ) -> Flow {
@@ -194,7 +193,7 @@ fn rewrite<X: Exchange>(
         return left(Left::Protocol, exchange);
     }
     let is_problem = kind == b"application/problem+json" || kind == b"application/problem+xml";
-    let is_problem = is_problem && response.get(NET.0) != Some(NET.1);
+    let is_problem = is_problem && received.is_valid() && response.get(NET.0) != Some(NET.1);
     let enrich = is_problem
         && profile.problem == KeepOrEnrich::Enrich
         && kind == b"application/problem+json"
@@ -206,7 +205,7 @@ fn rewrite<X: Exchange>(
     if end_of_stream && !head && !profile.reply_to_empty {
         return left(Left::Empty, exchange);
     }
-    let draft = Draft::new(profile, status, request, &response, exchange);
+    let draft = Draft::new(profile, received, request, &response, exchange);
     let readable = enrich || (profile.json == MergeOrDrop::Merge && upstream::is_readable(&kind));
     let reads = readable && !is_encoded(&response) && fits(&response, profile.max_bytes);
 
@@ -351,61 +350,18 @@ fn forget_sums<X: Exchange>(response: &Headers, exchange: &mut X) {
     }
 }
 
-/// What the host sets itself on a reply, or what says how the upstream's message was sent.
-const NOT_REPLIED: [&str; 6] = [
-    ":status",
-    "content-length",
-    "connection",
-    "keep-alive",
-    "transfer-encoding",
-    "date",
-];
-
 /// The reply that takes the place of an error without a body, with what its headers said to the client.
 fn reply<X: Exchange>(
     profile: &Profile,
     draft: &Draft,
     answer: Answer,
     response: &Headers,
-    exchange: &mut X,
+    exchange: &X,
 ) -> Reply {
-    let mut headers = response.clone();
-    for edit in changes(profile, draft, draft.status, response, None) {
-        match edit {
-            Edit::Remove(name) => headers.remove(name),
-            Edit::Set(name, value) => headers.set(name, value),
-            Edit::Add(name, value) => headers.add(name, value),
-        }
-    }
-    for header in &profile.reply_headers {
-        if header.replaces || !headers.contains(header.name) {
-            headers.set(header.name, header.value);
-        }
-    }
-    if let Some(policy) = profile.reply_csp {
-        leaks::all().for_each(|name| headers.remove(name));
-        let name = "content-security-policy";
-        if !headers.contains(name) {
-            headers.set(name, policy);
-        }
-        let hsts = "strict-transport-security";
-        if !headers.contains(hsts) && TlsReader::default().is_tls(exchange) {
-            headers.set(hsts, "max-age=63072000; includeSubDomains");
-        }
-        if let Some(id) = draft
-            .request_id()
-            .filter(|_| !headers.contains("x-request-id"))
-        {
-            headers.set("x-request-id", id);
-        }
-    }
-    let lines = headers.iter().filter_map(|(name, value)| {
-        let name = std::str::from_utf8(name).ok()?;
-        (!NOT_REPLIED.contains(&name)).then(|| (name.to_owned(), value.to_vec()))
-    });
+    let edits = changes(profile, draft, draft.status, response, None);
     Reply {
         status: draft.status,
-        headers: lines.collect(),
+        headers: reply::lines(profile, draft.request_id(), response, edits, exchange),
         body: answer.body,
         grpc_status: None,
         details: "problem_json_empty_error",

@@ -14,6 +14,7 @@ mod mistake;
 pub mod negotiate;
 mod profile;
 pub mod redact;
+mod reply;
 pub mod settings;
 pub mod titles;
 pub mod upstream;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use portcullis_kit::metrics::MetricId;
-use portcullis_kit::presets::Preselected;
+use portcullis_kit::presets::Preset;
 
 use crate::negotiate::Offers;
 use crate::redact::Redaction;
@@ -70,8 +70,7 @@ pub struct Profile {
     pub hold: bool,
     pub reply_to_empty: bool,
     /// What a reply carries that outer filters do not see.
-    pub reply_headers: Vec<Preselected>,
-    pub reply_csp: Option<&'static str>,
+    pub reply_headers: Preset,
     pub remove_headers: Vec<String>,
     pub counters: Counters,
 }

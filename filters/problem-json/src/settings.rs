@@ -62,9 +62,9 @@ pub struct Settings {
     /// What becomes of errors without a body. Default: `reply`.
     #[serde(default)]
     pub empty: Empty,
-    /// The preset of security-headers whose headers replies to errors without a body carry, and without the headers that
-    /// tell what the servers are made of, for where security-headers is a plugin
-    /// of its own: the host shows it no such reply. Default: `off`.
+    /// The preset of security-headers that replies to errors without a body follow (its headers, none that tell what the
+    /// servers are made of, cookies hardened, CORS repaired), for where security-headers is a plugin of its own: the host
+    /// shows it no such reply. Default: `off`.
     #[serde(default = "off")]
     pub reply_headers: Preset,
     /// Further response headers that are removed from errors, beside those that described the upstream's body.

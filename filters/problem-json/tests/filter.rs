@@ -2,85 +2,15 @@
 //! headers beside it say.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // A test may fail by panic.
 
+mod passing;
+
+use passing::{Filter, HTML, ID, Sent, bench, get, pass};
 use portcullis_kit::Flow;
-use portcullis_kit::plugin::{Plugin, Stream};
-use portcullis_kit::testing::{Bench, Fake};
-use problem_json::ProblemJson;
+use portcullis_kit::plugin::Stream;
+use portcullis_kit::testing::Bench;
 use serde_json::{Value, json};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
-
-type Filter = Plugin<ProblemJson>;
-
-const ID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
-
-fn bench(settings: Value) -> Bench<Filter> {
-    Bench::load(&settings).unwrap()
-}
-
-fn get(headers: &[(&str, &str)]) -> Fake {
-    let base = [
-        (":method", "GET"),
-        (":path", "/orders/7?token=secret"),
-        (":authority", "api.example.com"),
-        ("x-request-id", ID),
-        (
-            "traceparent",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-        ),
-    ];
-    let own = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-    Fake::request(
-        base.into_iter()
-            .filter(|(name, _)| !own.contains(name))
-            .chain(headers.iter().copied()),
-    )
-}
-
-/// What the client gets: headers in the fake, and the body.
-struct Sent {
-    fake: Fake,
-    flow: Flow,
-    body: Vec<u8>,
-}
-
-impl Sent {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.fake
-            .response
-            .get(name)
-            .map(|value| std::str::from_utf8(value).unwrap())
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|_| panic!("{}", self.body.escape_ascii()))
-    }
-}
-
-fn pass(
-    bench: &Bench<Filter>,
-    mut fake: Fake,
-    response: &[(&str, &str)],
-    pieces: &[&[u8]],
-) -> Sent {
-    let mut stream = Stream::default();
-    assert_eq!(bench.request(&mut fake, &mut stream), Flow::Continue);
-    fake.respond(response.iter().copied());
-    let flow = bench.headers(&mut fake, &mut stream, pieces.is_empty());
-    let mut body = Vec::new();
-    if flow == Flow::Replied {
-        body.append(&mut fake.body);
-    } else {
-        for (at, piece) in pieces.iter().enumerate() {
-            let ends = at + 1 == pieces.len();
-            body.extend(bench.body(&mut fake, &mut stream, piece, ends));
-        }
-    }
-    Sent { fake, flow, body }
-}
-
-const HTML: &[u8] = b"<html><body>at com.acme.Db.run(Db.java:7)</body></html>";
 
 #[test]
 fn an_html_page_becomes_a_document_of_its_status_with_an_exact_length() {
@@ -347,39 +277,6 @@ fn protocols_with_errors_of_their_own_are_left_alone() {
         assert_eq!(sent.body, b"{\"message\":\"x\"}", "{request:?} {response}");
         assert_eq!(sent.fake.response.len(), 2);
     }
-}
-
-#[test]
-fn an_error_without_a_body_gets_a_reply_that_keeps_what_its_headers_said() {
-    let bench = bench(json!({"reply_headers": "api"}));
-    let response = [
-        (":status", "401"),
-        ("content-length", "0"),
-        ("www-authenticate", "Bearer realm=\"a\""),
-        ("set-cookie", "a=1"),
-        ("set-cookie", "b=2"),
-        ("retry-after", "7"),
-        ("date", "Sat, 21 Nov 2026 10:22:56 GMT"),
-        ("x-powered-by", "PHP/5.2"),
-        ("server", "Apache/2.2.3"),
-    ];
-    let sent = pass(&bench, get(&[]), &response, &[]);
-    assert_eq!(sent.flow, Flow::Replied);
-    assert_eq!(sent.header(":status"), Some("401"));
-    assert_eq!(sent.json()["retryable"], true);
-    assert_eq!(sent.header("www-authenticate"), Some("Bearer realm=\"a\""));
-    assert_eq!(sent.fake.response.get_all("set-cookie").count(), 2);
-    for gone in ["date", "x-powered-by", "server"] {
-        assert_eq!(sent.header(gone), None, "{gone}");
-    }
-    assert_eq!(sent.header("x-content-type-options"), Some("nosniff"));
-    assert_eq!(sent.header("x-request-id"), Some(ID));
-    assert!(sent.header("content-security-policy").is_some());
-
-    let leaving = Bench::load(&json!({"empty": "leave"})).unwrap();
-    let sent = pass(&leaving, get(&[]), &response, &[]);
-    assert_eq!(sent.flow, Flow::Continue);
-    assert_eq!(sent.fake.response.len(), response.len());
 }
 
 #[test]

@@ -9,3 +9,5 @@
 mod filter;
 #[path = "negotiation.rs"]
 mod negotiation;
+#[path = "replies.rs"]
+mod replies;

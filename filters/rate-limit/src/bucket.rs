@@ -37,6 +37,7 @@ struct Content<'a> {
 }
 
 impl<'a> Slot<'a> {
+    #[inline]
     fn take(rest: &mut &'a [u8]) -> Option<Self> {
         let (length, after) = rest.split_first_chunk::<2>()?;
         let size = usize::from(u16::from_le_bytes(*length)).checked_add(2)?;
@@ -52,6 +53,7 @@ impl<'a> Slot<'a> {
     }
 
     /// What is not of this form has expired.
+    #[inline]
     fn content(&self) -> Content<'a> {
         let read = || {
             let mut counters = self.bytes.get(HEAD..)?;
@@ -70,7 +72,19 @@ impl<'a> Slot<'a> {
 pub struct Stored<'a>(&'a [u8]);
 
 impl<'a> Stored<'a> {
+    /// How many bytes they take.
+    #[inline]
+    pub fn len(self) -> usize {
+        self.0.len()
+    }
+
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Every counter as tag and state; ends where the bytes are not of that form.
+    #[inline]
     pub fn iter(self) -> impl Iterator<Item = (u16, &'a [u8])> {
         let mut rest = self.0;
         std::iter::from_fn(move || {
@@ -82,6 +96,7 @@ impl<'a> Stored<'a> {
         })
     }
 
+    #[inline]
     pub fn get(self, tag: u16) -> Option<&'a [u8]> {
         self.iter()
             .find_map(|(found, state)| (found == tag).then_some(state))
@@ -89,6 +104,7 @@ impl<'a> Stored<'a> {
 }
 
 /// Appends one counter, whose state `write` appends.
+#[inline]
 pub fn put_counter(out: &mut Vec<u8>, tag: u16, write: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(&tag.to_le_bytes());
     let begin = out.len();
@@ -138,6 +154,7 @@ pub struct Displaced {
 
 impl<'a> Bucket<'a> {
     /// Reads a value. What is not of this version or not of this form counts as empty.
+    #[inline]
     pub fn read(value: &'a [u8], fingerprint: u64) -> Self {
         let slots = Slots(match value.split_first() {
             Some((&VERSION, rest)) => rest,
@@ -153,11 +170,13 @@ impl<'a> Bucket<'a> {
         Self { slots, len, own }
     }
 
+    #[inline]
     fn own(&self) -> Option<Content<'a>> {
         self.own.map(|(_, slot)| slot.content())
     }
 
     /// The identity's counters; none if it is not here or they all have lapsed.
+    #[inline]
     pub fn stored(&self, now_s: u64) -> Stored<'a> {
         self.own()
             .filter(|own| own.expires > now_s)
@@ -165,17 +184,20 @@ impl<'a> Bucket<'a> {
     }
 
     /// When the last of the identity's counters lapses.
+    #[inline]
     pub fn expires(&self) -> u64 {
         self.own().map_or(0, |own| own.expires)
     }
 
     /// Until when the identity was at its limit when it was last written.
+    #[inline]
     pub fn full_until(&self) -> u64 {
         self.own().map_or(0, |own| own.full_until)
     }
 
     /// The value with the identity's counters replaced; who has to go for a newcomer: one that has expired, else the
     /// one not used for longest that is not at its limit, else the one not used for longest.
+    #[inline]
     pub fn write(
         &self,
         fingerprint: u64,
@@ -226,6 +248,7 @@ impl<'a> Bucket<'a> {
     }
 }
 
+#[inline]
 fn put_slot(value: &mut Vec<u8>, fingerprint: u64, counters: &[u8], expires: u64, full_until: u64) {
     let begin = value.len();
     value.extend_from_slice(&[0; 2]);

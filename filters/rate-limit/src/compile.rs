@@ -8,6 +8,7 @@ mod tiers;
 use std::collections::BTreeSet;
 
 use portcullis_kit::cidr::Cidr;
+use portcullis_kit::config::from_value;
 use portcullis_kit::routes::Paths;
 use portcullis_kit::{Compiling, ConfigError, Mode, Path};
 
@@ -27,7 +28,14 @@ fn refuse<T>(path: Path, mistake: Mistake) -> Result<T> {
     Err(ConfigError::rule(path, mistake))
 }
 
+/// Reads one profile.
+#[inline(never)]
+pub fn read(settings: &serde_json::Value) -> Result<Settings> {
+    from_value(settings)
+}
+
 /// Compiles one profile.
+#[inline(never)]
 pub fn compile(settings: Settings, compiling: &Compiling<'_>) -> Result<Profile> {
     let top = Path::top;
     if settings.cost == 0 {
@@ -94,6 +102,7 @@ pub fn compile(settings: Settings, compiling: &Compiling<'_>) -> Result<Profile>
 }
 
 /// Refuses what only all profiles together show. Each comes with its name, the default first.
+#[inline(never)]
 pub fn check(profiles: &[(&str, &Profile)]) -> Result<()> {
     let place = |name: &str| match name {
         portcullis_kit::plugin::DEFAULT => Path::top(),

@@ -46,11 +46,22 @@ pub enum Counter {
     Concurrency(Concurrency),
 }
 
+/// A product that does not wrap. Saturating multiplication is dear in wasm, and nearly all numbers are of four bytes.
+#[inline]
+pub fn times(one: u64, other: u64) -> u64 {
+    if (one | other) >> 32 == 0 {
+        one * other
+    } else {
+        one.saturating_mul(other)
+    }
+}
+
 /// A time so far ahead that it never comes.
 pub const NEVER: u64 = u64::MAX;
 
 impl Counter {
     /// Reads what was stored (nothing, if it was never counted or is not readable) and moves it to `now`.
+    #[inline]
     pub fn read(algorithm: &Algorithm, stored: Option<&[u8]>, limit: u64, now: u64) -> Self {
         let stored = stored.unwrap_or_default();
         match *algorithm {
@@ -70,6 +81,7 @@ impl Counter {
 
     /// When `cost` fits under `limit`, if nothing else is counted meanwhile: 0 if it does now, [`NEVER`] if it is larger
     /// than the limit.
+    #[inline]
     pub fn fits_at(&self, limit: u64, cost: u64) -> u64 {
         if cost > self.capacity(limit) {
             return NEVER;
@@ -84,6 +96,7 @@ impl Counter {
     }
 
     /// The most that can be taken at once.
+    #[inline]
     fn capacity(&self, limit: u64) -> u64 {
         match self {
             Self::Gcra(counter) => counter.burst(),
@@ -91,6 +104,7 @@ impl Counter {
         }
     }
 
+    #[inline]
     pub fn take(&mut self, cost: u64) {
         match self {
             Self::Sliding(counter) => counter.take(cost),
@@ -102,6 +116,7 @@ impl Counter {
     }
 
     /// How much is left under `limit`.
+    #[inline]
     pub fn remaining(&self, limit: u64) -> u64 {
         match self {
             Self::Sliding(counter) => limit.saturating_sub(counter.used()),
@@ -113,6 +128,7 @@ impl Counter {
     }
 
     /// When the next part of the limit comes free; 0 where nothing is taken, or where no time can be told (concurrency).
+    #[inline]
     pub fn resets_at(&self) -> u64 {
         match self {
             Self::Sliding(counter) => counter.resets_at(),
@@ -124,6 +140,7 @@ impl Counter {
     }
 
     /// When the counter is as if nothing had ever been counted.
+    #[inline]
     pub fn lapses_at(&self) -> u64 {
         match self {
             Self::Sliding(counter) => counter.lapses_at(),
@@ -134,6 +151,7 @@ impl Counter {
         }
     }
 
+    #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Sliding(counter) => counter.write(out),

@@ -54,26 +54,64 @@ pub struct Decided {
 /// counted nowhere, but where the limit says that refused ones count.
 ///
 /// `now` is in milliseconds since [`crate::counter::EPOCH_MS`].
+#[inline]
 pub fn decide(value: &[u8], fingerprint: u64, rules: &[Rule], now: u64) -> Decided {
-    let now_s = now / 1_000;
     let bucket = Bucket::read(value, fingerprint);
-    let stored = bucket.stored(now_s);
-    let mut counters: Vec<(Counter, u64)> = Vec::with_capacity(rules.len());
-    let mut admitted = true;
-    for rule in rules {
-        let counter = Counter::read(&rule.algorithm, stored.get(rule.tag), rule.limit, now);
-        let fits_at = counter.fits_at(rule.limit, rule.cost);
-        admitted &= fits_at == 0 || !rule.enforced;
-        counters.push((counter, fits_at));
-    }
+    // Nearly all are admitted, and a refused one is found out at the first limit that is met.
+    [true, false]
+        .into_iter()
+        .find_map(|admitted| count(&bucket, fingerprint, rules, now, admitted))
+        .unwrap_or_else(|| Decided::unchanged(false, Vec::new()))
+}
 
+impl Decided {
+    #[inline]
+    fn unchanged(admitted: bool, standings: Vec<Standing>) -> Self {
+        Self {
+            decision: Decision {
+                admitted,
+                standings,
+            },
+            value: None,
+            displaced: Displaced::default(),
+        }
+    }
+}
+
+/// Counts a request as admitted, or as refused. `None` where it was taken for admitted and is not.
+#[inline]
+fn count(
+    bucket: &Bucket<'_>,
+    fingerprint: u64,
+    rules: &[Rule],
+    now: u64,
+    admitted: bool,
+) -> Option<Decided> {
+    let now_s = now / 1_000;
+    let stored = bucket.stored(now_s);
+    let mut in_order = stored.iter();
+    // Whether all that is stored belongs to these rules, as it nearly always does, one after the other.
+    let mut all_known = true;
+    let changes = admitted || rules.iter().any(|rule| rule.count_denied);
     let mut changed = false;
     let mut standings = Vec::with_capacity(rules.len());
-    let mut kept = Vec::with_capacity(96);
+    let mut kept = Vec::with_capacity(stored.len() + 16 * rules.len());
     let mut expires = 0;
     let mut full_until = 0;
-    for (rule, (counter, fits_at)) in rules.iter().zip(&mut counters) {
-        let violated = *fits_at > 0;
+    for rule in rules {
+        let state = match in_order.next() {
+            Some((tag, state)) if tag == rule.tag => Some(state),
+            _ => {
+                all_known = false;
+                stored.get(rule.tag)
+            }
+        };
+        let mut counter = Counter::read(&rule.algorithm, state, rule.limit, now);
+        let fits_at = counter.fits_at(rule.limit, rule.cost);
+        let violated = fits_at > 0;
+        if admitted && violated && rule.enforced {
+            return None;
+        }
         // A limit that only tells counts what it would have admitted.
         let counts = if admitted {
             !violated
@@ -84,7 +122,7 @@ pub fn decide(value: &[u8], fingerprint: u64, rules: &[Rule], now: u64) -> Decid
         if counts {
             counter.take(rule.cost);
             changed = true;
-            if let Counter::Concurrency(flights) = counter {
+            if let Counter::Concurrency(flights) = &counter {
                 part = Some(flights.part());
             }
         }
@@ -96,14 +134,14 @@ pub fn decide(value: &[u8], fingerprint: u64, rules: &[Rule], now: u64) -> Decid
             reset_ms: resets_at.saturating_sub(now),
             violated,
             enforced: rule.enforced,
-            wait_ms: match *fits_at {
+            wait_ms: match fits_at {
                 crate::counter::NEVER => crate::counter::NEVER,
                 at => at.saturating_sub(now),
             },
             part,
         });
         let lapses_at = counter.lapses_at();
-        if lapses_at > now {
+        if changes && lapses_at > now {
             expires = expires.max(lapses_at);
             put_counter(&mut kept, rule.tag, |out| counter.write(out));
         }
@@ -111,41 +149,34 @@ pub fn decide(value: &[u8], fingerprint: u64, rules: &[Rule], now: u64) -> Decid
             full_until = full_until.max(resets_at);
         }
     }
-    let decision = Decision {
-        admitted,
-        standings,
-    };
     if !changed {
-        return Decided {
-            decision,
-            value: None,
-            displaced: Displaced::default(),
-        };
+        return Some(Decided::unchanged(admitted, standings));
     }
-    // What other profiles, or settings before these, count for this identity stays.
     let mut expires = expires.div_ceil(1_000);
-    for (tag, state) in stored.iter() {
-        if rules.iter().all(|rule| rule.tag != tag) {
-            put_counter(&mut kept, tag, |out| out.extend_from_slice(state));
-            expires = expires.max(bucket.expires());
+    if !all_known || in_order.next().is_some() {
+        // What other profiles, or settings before these, count for this identity stays.
+        for (tag, state) in stored.iter() {
+            if rules.iter().all(|rule| rule.tag != tag) {
+                put_counter(&mut kept, tag, |out| out.extend_from_slice(state));
+                expires = expires.max(bucket.expires());
+            }
         }
     }
-    let (value, displaced) = bucket.write(
-        fingerprint,
-        &kept,
-        expires,
-        full_until.div_ceil(1_000),
-        now_s,
-    );
-    Decided {
-        decision,
+    let full_until = full_until.div_ceil(1_000);
+    let (value, displaced) = bucket.write(fingerprint, &kept, expires, full_until, now_s);
+    Some(Decided {
+        decision: Decision {
+            admitted,
+            standings,
+        },
         value: Some(value),
         displaced,
-    }
+    })
 }
 
 /// Gives back what a request took of concurrency limits: tags, leases and parts of time. `None` if there is nothing to
 /// give back to.
+#[inline]
 pub fn release(value: &[u8], fingerprint: u64, taken: &[Taken], now: u64) -> Option<Vec<u8>> {
     let now_s = now / 1_000;
     let bucket = Bucket::read(value, fingerprint);

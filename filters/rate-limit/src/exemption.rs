@@ -15,6 +15,7 @@ pub enum Exemption {
 }
 
 /// Whether a request is limited at all.
+#[inline]
 pub fn of_request<X: Properties>(
     exempt: &Exempt,
     headers: &Headers,
@@ -23,9 +24,11 @@ pub fn of_request<X: Properties>(
     if exempt.preflight && is_preflight(headers) {
         return Some(Exemption::Preflight);
     }
-    let target = headers.get(":path").unwrap_or_default();
-    if exempt.paths.match_target(target) {
-        return Some(Exemption::Path);
+    if !exempt.paths.is_empty() {
+        let target = headers.get(":path").unwrap_or_default();
+        if exempt.paths.match_target(target) {
+            return Some(Exemption::Path);
+        }
     }
     let listed = !exempt.cidrs.is_empty()
         && property::source_address(host)
@@ -34,6 +37,7 @@ pub fn of_request<X: Properties>(
 }
 
 /// A CORS preflight (Fetch, "CORS-preflight request").
+#[inline]
 fn is_preflight(headers: &Headers) -> bool {
     headers.get(":method") == Some(b"OPTIONS")
         && headers.contains("origin")

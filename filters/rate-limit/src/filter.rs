@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use portcullis_kit::config::log_line;
 use portcullis_kit::exchange::Exchange;
-use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow, property};
+use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow};
 
 use crate::assignment;
 use crate::compile;
@@ -45,10 +45,26 @@ pub struct Limited {
     fingerprint: Fingerprint,
     now: u64,
     admitted: bool,
-    grpc: bool,
     standings: Vec<Standing>,
     /// What is to be given back at its end.
     taken: Vec<Taken>,
+}
+
+impl Limited {
+    /// Where the client stands, as headers of the response.
+    #[inline]
+    fn tell(&self, profile: &Profile, tier: &Tier, set: &mut dyn FnMut(&str, &[u8])) {
+        // What does not bind the client is none of its business.
+        let told = headers::told(tier, &self.standings).filter(|told| told.standing.enforced);
+        if told.clone().next().is_none() {
+            return;
+        }
+        let policy = tier.policy.as_deref();
+        let partition = self.fingerprint.short();
+        for style in &profile.styles {
+            headers::write(*style, told.clone(), policy, partition, self.now, set);
+        }
+    }
 }
 
 /// Lets a log line through now and then.
@@ -60,6 +76,7 @@ struct Quiet {
 
 impl Quiet {
     /// How many lines were passed over since the last one, if it is time for another.
+    #[inline]
     fn due(&self, now: u64) -> Option<u64> {
         let last = self.last.get();
         // A clock that stepped back must not silence the log.
@@ -73,6 +90,7 @@ impl Quiet {
 }
 
 impl<S: Store> RateLimit<S> {
+    #[inline]
     fn log<X: Exchange>(
         &self,
         quiet: &Quiet,
@@ -88,13 +106,8 @@ impl<S: Store> RateLimit<S> {
     }
 
     /// The store failed: the settings say what then.
-    fn failed<X: Exchange>(
-        &self,
-        profile: &Profile,
-        trouble: Trouble,
-        grpc: bool,
-        exchange: &mut X,
-    ) -> Flow {
+    #[inline]
+    fn failed<X: Exchange>(&self, profile: &Profile, trouble: Trouble, exchange: &mut X) -> Flow {
         let (metric, reason) = match trouble {
             Trouble::Contention => (profile.metrics.cas_exhausted, "contention"),
             Trouble::Refused => (profile.metrics.store_errors, "refused"),
@@ -110,17 +123,14 @@ impl<S: Store> RateLimit<S> {
         match profile.on_error {
             OnError::Allow => Flow::Continue,
             OnError::Deny => {
-                let id = property::request_id(exchange);
-                let client = Client {
-                    grpc,
-                    request_id: id.as_deref(),
-                };
-                exchange.reply(refusal::reduced_capacity(client));
+                let client = Client::of(exchange);
+                exchange.reply(refusal::reduced_capacity(&client));
                 Flow::Replied
             }
         }
     }
 
+    #[inline]
     fn note<X: Exchange>(&self, profile: &Profile, outcome: &Outcome, exchange: &X) {
         let metrics = &profile.metrics;
         if outcome.retries > 0 {
@@ -136,6 +146,7 @@ impl<S: Store> RateLimit<S> {
     }
 
     /// Does what was decided.
+    #[inline]
     fn act<X: Exchange>(
         &self,
         profile: &Profile,
@@ -192,12 +203,12 @@ impl<S: Store> RateLimit<S> {
         }
         let decision = limit.map_or("denied", |limit| limit.denied_state.as_str());
         state(profile, DECISION_STATE, decision, exchange);
-        let id = property::request_id(exchange);
-        let client = Client {
-            grpc: limited.grpc,
-            request_id: id.as_deref(),
-        };
-        let reply = refusal::quota_exceeded(profile, tier, &limited.standings, limited.now, client);
+        let client = Client::of(exchange);
+        let (standings, now) = (&limited.standings, limited.now);
+        let mut reply = refusal::quota_exceeded(profile, tier, standings, now, &client);
+        limited.tell(profile, tier, &mut |name, value| {
+            reply.headers.add(name, value);
+        });
         exchange.reply(reply);
         Flow::Replied
     }
@@ -224,11 +235,14 @@ impl<S: Store> RateLimit<S> {
     }
 }
 
+#[inline]
 fn is_near(standing: &Standing, percent: u64) -> bool {
-    let used = standing.limit.saturating_sub(standing.remaining);
-    used.saturating_mul(100) >= standing.limit.saturating_mul(percent)
+    // Saturating multiplication is dear in wasm.
+    let limit = standing.limit.min(u64::MAX / 100);
+    limit.saturating_sub(standing.remaining) * 100 >= limit * percent
 }
 
+#[inline]
 fn state<X: Exchange>(profile: &Profile, key: &str, value: &str, exchange: &mut X) {
     if profile.filter_state {
         exchange.set_filter_state(key, value.as_bytes());
@@ -236,6 +250,7 @@ fn state<X: Exchange>(profile: &Profile, key: &str, value: &str, exchange: &mut 
 }
 
 /// The tier's rules for this request.
+#[inline]
 fn rules<'a, X: Exchange>(
     profile: &Profile,
     tier: &'a Tier,
@@ -266,6 +281,7 @@ fn rules<'a, X: Exchange>(
 }
 
 /// What the request holds of concurrency limits.
+#[inline]
 fn taken(rules: &[Rule], decision: &Decision) -> Vec<Taken> {
     rules
         .iter()
@@ -299,6 +315,10 @@ impl<S: Store> Filter for RateLimit<S> {
         }
     }
 
+    fn read(settings: &serde_json::Value) -> Result<Settings, ConfigError> {
+        compile::read(settings)
+    }
+
     fn compile(settings: Settings, compiling: &Compiling<'_>) -> Result<Profile, ConfigError> {
         compile::compile(settings, compiling)
     }
@@ -307,6 +327,7 @@ impl<S: Store> Filter for RateLimit<S> {
         compile::check(profiles)
     }
 
+    #[inline]
     fn request_headers<X: Exchange>(
         &self,
         profile: &Profile,
@@ -330,18 +351,14 @@ impl<S: Store> Filter for RateLimit<S> {
         {
             return exempt(profile, exchange);
         }
-        let grpc = refusal::is_grpc(headers.get("content-type"));
         let at = match assignment::tier(profile, &identity, &headers, exchange).tier {
             Some(at) => at,
             None => {
                 exchange.increment(profile.metrics.unknown_tier, 1);
                 if profile.assignment.refuse_unknown {
                     state(profile, DECISION_STATE, "denied:unknown_tier", exchange);
-                    let id = property::request_id(exchange);
-                    exchange.reply(refusal::unknown_tier(Client {
-                        grpc,
-                        request_id: id.as_deref(),
-                    }));
+                    let reply = refusal::unknown_tier(&Client::of(exchange));
+                    exchange.reply(reply);
                     return Flow::Replied;
                 }
                 profile.assignment.default
@@ -360,7 +377,7 @@ impl<S: Store> Filter for RateLimit<S> {
         let table = &profile.table;
         let fingerprint = match self.store.fingerprint(table, &identity.bytes, exchange) {
             Ok(fingerprint) => fingerprint,
-            Err(trouble) => return self.failed(profile, trouble, grpc, exchange),
+            Err(trouble) => return self.failed(profile, trouble, exchange),
         };
         let rules = rules(profile, tier, fingerprint, exchange);
         let now = now_ms(exchange);
@@ -371,7 +388,7 @@ impl<S: Store> Filter for RateLimit<S> {
         self.note(profile, &outcome, exchange);
         let decision = match outcome.result {
             Ok(decision) => decision,
-            Err(trouble) => return self.failed(profile, trouble, grpc, exchange),
+            Err(trouble) => return self.failed(profile, trouble, exchange),
         };
         let taken = taken(&rules, &decision);
         if !taken.is_empty() {
@@ -382,7 +399,6 @@ impl<S: Store> Filter for RateLimit<S> {
             fingerprint,
             now,
             admitted: decision.admitted,
-            grpc,
             standings: decision.standings,
             taken,
         };
@@ -391,6 +407,7 @@ impl<S: Store> Filter for RateLimit<S> {
         flow
     }
 
+    #[inline]
     fn response_headers<X: Exchange>(
         &self,
         profile: &Profile,
@@ -401,28 +418,18 @@ impl<S: Store> Filter for RateLimit<S> {
         let Some(limited) = &stream.0 else {
             return Flow::Continue;
         };
-        let Some(tier) = profile.tiers.get(limited.tier) else {
-            return Flow::Continue;
-        };
-        // What does not bind the client is none of its business.
-        let told = headers::told(tier, &limited.standings).filter(|told| told.standing.enforced);
-        if told.clone().next().is_none() {
-            return Flow::Continue;
-        }
-        let partition = limited.fingerprint.short();
-        for style in &profile.styles {
-            headers::write(
-                *style,
-                told.clone(),
-                tier.policy.as_deref(),
-                partition,
-                limited.now,
-                |name, value| exchange.set_response_header(name, value),
-            );
+        // A refused request's reply has them already.
+        if limited.admitted
+            && let Some(tier) = profile.tiers.get(limited.tier)
+        {
+            limited.tell(profile, tier, &mut |name, value| {
+                exchange.set_response_header(name, value);
+            });
         }
         Flow::Continue
     }
 
+    #[inline]
     fn finished<X: Exchange>(&self, profile: &Profile, stream: &mut Stream, exchange: &mut X) {
         let Some(limited) = stream.0.take() else {
             return;
@@ -450,6 +457,7 @@ impl<S: Store> Filter for RateLimit<S> {
     }
 }
 
+#[inline]
 fn exempt<X: Exchange>(profile: &Profile, exchange: &mut X) -> Flow {
     exchange.increment(profile.metrics.exempt, 1);
     state(profile, DECISION_STATE, "exempt", exchange);

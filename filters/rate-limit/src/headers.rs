@@ -16,6 +16,7 @@ pub struct Told<'a> {
 }
 
 /// The tier's limits as they stand.
+#[inline]
 pub fn told<'a>(
     tier: &'a Tier,
     standings: &'a [Standing],
@@ -25,11 +26,13 @@ pub fn told<'a>(
 }
 
 /// Whole seconds, rounded up: who waits them has waited enough.
+#[inline]
 pub fn seconds(milliseconds: u64) -> u64 {
     milliseconds.div_ceil(1_000)
 }
 
 /// The window in seconds at this time (a month's length varies); none for what counts requests in flight.
+#[inline]
 pub fn window_s(algorithm: &Algorithm, now: u64) -> Option<u64> {
     Some(seconds(match algorithm {
         Algorithm::Sliding { window_ms }
@@ -41,52 +44,46 @@ pub fn window_s(algorithm: &Algorithm, now: u64) -> Option<u64> {
 }
 
 /// Writes the headers of one style.
+#[inline]
 pub fn write<'a>(
     style: Style,
     told: impl Iterator<Item = Told<'a>> + Clone,
-    policy: Option<&str>,
+    policy: Option<&[u8]>,
     partition: u64,
     now: u64,
-    mut set: impl FnMut(&str, &[u8]),
+    set: &mut dyn FnMut(&str, &[u8]),
 ) {
     match style {
         Style::Ietf { partition_key } => {
             let partition = partition_key.then_some(partition);
             match policy.filter(|_| partition.is_none()) {
-                Some(policy) => set("ratelimit-policy", policy.as_bytes()),
+                Some(policy) => set("ratelimit-policy", policy),
                 None => {
                     let limits = told.clone().map(|told| (told.limit, told.standing.limit));
-                    set(
-                        "ratelimit-policy",
-                        policies(limits, partition, now).as_bytes(),
-                    );
+                    set("ratelimit-policy", &policies(limits, partition, now));
                 }
             }
-            set("ratelimit", remaining(told, partition).as_bytes());
+            set("ratelimit", &remaining(told, partition));
         }
         Style::XRateLimit { epoch } => {
             if let Some(tightest) = tightest(told) {
                 for (name, value) in triple(tightest, epoch, now) {
-                    set(&format!("x-ratelimit-{name}"), value.to_string().as_bytes());
+                    set(name, &text(value));
                 }
             }
         }
         Style::XRateLimitWindow { epoch } => {
             for one in told {
                 for (name, value) in triple(one, epoch, now) {
-                    let name = format!("x-ratelimit-{name}-{}", one.limit.name);
-                    set(&name, value.to_string().as_bytes());
+                    set(&[name, &one.limit.name].join("-"), &text(value));
                 }
             }
         }
         Style::Envoy => {
             if let Some(tightest) = tightest(told.clone()) {
-                set(
-                    "x-ratelimit-limit",
-                    draft_03(tightest, told, now).as_bytes(),
-                );
+                set("x-ratelimit-limit", &draft_03(tightest, told, now));
                 for (name, value) in triple(tightest, false, now).skip(1) {
-                    set(&format!("x-ratelimit-{name}"), value.to_string().as_bytes());
+                    set(name, &text(value));
                 }
             }
         }
@@ -98,16 +95,22 @@ pub fn policies<'a>(
     limits: impl Iterator<Item = (&'a Limit, u64)>,
     partition: Option<u64>,
     now: u64,
-) -> String {
-    let mut value = String::with_capacity(128);
+) -> Vec<u8> {
+    let mut value = Vec::with_capacity(128);
     for (limit, quota) in limits {
-        item(&mut value, &limit.name, "\";q=", quota);
+        if !value.is_empty() {
+            put(&mut value, ", ");
+        }
+        put(&mut value, "\"");
+        put(&mut value, &limit.name);
+        put(&mut value, "\";q=");
+        number(&mut value, quota);
         match window_s(&limit.rule.algorithm, now) {
             Some(window) => {
-                value.push_str(";w=");
+                put(&mut value, ";w=");
                 number(&mut value, window);
             }
-            None => value.push_str(";qu=\"concurrent-requests\""),
+            None => put(&mut value, ";qu=\"concurrent-requests\""),
         }
         partition_key(&mut value, partition);
     }
@@ -115,14 +118,15 @@ pub fn policies<'a>(
 }
 
 /// `"minute";r=3;t=21`
-fn remaining<'a>(told: impl Iterator<Item = Told<'a>>, partition: Option<u64>) -> String {
-    let mut value = String::with_capacity(160);
+#[inline]
+fn remaining<'a>(told: impl Iterator<Item = Told<'a>>, partition: Option<u64>) -> Vec<u8> {
+    let mut value = Vec::with_capacity(160);
     for Told { limit, standing } in told {
         let begin = if value.is_empty() { 2 } else { 0 };
-        value.push_str(limit.remaining.get(begin..).unwrap_or_default());
+        put(&mut value, limit.remaining.get(begin..).unwrap_or_default());
         number(&mut value, standing.remaining);
         if standing.reset_ms > 0 {
-            value.push_str(";t=");
+            put(&mut value, ";t=");
             number(&mut value, seconds(standing.reset_ms));
         }
         partition_key(&mut value, partition);
@@ -130,45 +134,56 @@ fn remaining<'a>(told: impl Iterator<Item = Told<'a>>, partition: Option<u64>) -
     value
 }
 
-/// Appends a number. `write!` takes several times as many instructions, on every response.
-pub fn number(value: &mut String, number: u64) {
-    let digit = |number: u64| char::from(b'0' + (number % 10) as u8);
-    if number < 10 {
-        value.push(digit(number));
-        return;
-    }
-    // Nearly all are of four bytes: dividing those is the cheaper kind.
-    let Ok(mut rest) = u32::try_from(number) else {
-        value.push_str(&number.to_string());
-        return;
-    };
-    let mut place = 1;
-    while rest / place >= 10 {
-        place *= 10;
-    }
-    while place > 0 {
-        value.push(digit(u64::from(rest / place)));
-        rest %= place;
-        place /= 10;
-    }
+/// Appends text. (A `String` would look at every byte of a number again.)
+#[inline]
+pub fn put(value: &mut Vec<u8>, text: &str) {
+    value.extend_from_slice(text.as_bytes());
 }
 
-/// Appends a quoted name and a parameter: `"minute";q=10`.
-fn item(value: &mut String, name: &str, parameter: &str, count: u64) {
-    if !value.is_empty() {
-        value.push_str(", ");
+/// Appends a number. `write!` takes several times as many instructions, on every response.
+#[inline]
+pub fn number(value: &mut Vec<u8>, number: u64) {
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    let mut large = number;
+    // Nearly all are of four bytes: dividing those is the cheaper kind.
+    let mut rest = loop {
+        match u32::try_from(large) {
+            Ok(rest) => break rest,
+            Err(_) => {
+                at -= 1;
+                if let Some(place) = digits.get_mut(at) {
+                    *place += (large % 10) as u8;
+                }
+                large /= 10;
+            }
+        }
+    };
+    loop {
+        at -= 1;
+        if let Some(place) = digits.get_mut(at) {
+            *place += (rest % 10) as u8;
+        }
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
     }
-    value.push('"');
-    value.push_str(name);
-    value.push_str(parameter);
-    number(value, count);
+    value.extend_from_slice(digits.get(at..).unwrap_or_default());
+}
+
+#[inline]
+fn text(count: u64) -> Vec<u8> {
+    let mut value = Vec::with_capacity(20);
+    number(&mut value, count);
+    value
 }
 
 /// A byte sequence of the identity's keyed hash: it tells partitions apart and nothing about who they are.
-fn partition_key(value: &mut String, partition: Option<u64>) {
+fn partition_key(value: &mut Vec<u8>, partition: Option<u64>) {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let Some(partition) = partition else { return };
-    value.push_str(";pk=:");
+    put(value, ";pk=:");
     // Six of its bytes are eight digits without padding.
     let mut bits = partition >> 16;
     let mut digits = [0; 8];
@@ -176,11 +191,12 @@ fn partition_key(value: &mut String, partition: Option<u64>) {
         *digit = DIGITS.get((bits & 63) as usize).copied().unwrap_or(b'A');
         bits >>= 6;
     }
-    value.extend(digits.map(char::from));
-    value.push(':');
+    value.extend_from_slice(&digits);
+    value.push(b':');
 }
 
 /// The limit that will be met first: least left, then the longest to wait.
+#[inline]
 fn tightest<'a>(told: impl Iterator<Item = Told<'a>>) -> Option<Told<'a>> {
     told.min_by_key(|told| (told.standing.remaining, u64::MAX - told.standing.reset_ms))
 }
@@ -202,27 +218,27 @@ fn triple(
         seconds(told.standing.reset_ms)
     };
     [
-        Some(("limit", told.standing.limit)),
-        Some(("remaining", told.standing.remaining)),
-        (!in_flight).then_some(("reset", reset)),
+        Some(("x-ratelimit-limit", told.standing.limit)),
+        Some(("x-ratelimit-remaining", told.standing.remaining)),
+        (!in_flight).then_some(("x-ratelimit-reset", reset)),
     ]
     .into_iter()
     .flatten()
 }
 
 /// `10, 10;w=60;name="minute", 1000;w=86400;name="day"`
-fn draft_03<'a>(tightest: Told<'_>, told: impl Iterator<Item = Told<'a>>, now: u64) -> String {
-    let mut value = tightest.standing.limit.to_string();
+fn draft_03<'a>(tightest: Told<'_>, told: impl Iterator<Item = Told<'a>>, now: u64) -> Vec<u8> {
+    let mut value = text(tightest.standing.limit);
     for Told { limit, standing } in told {
-        value.push_str(", ");
+        put(&mut value, ", ");
         number(&mut value, standing.limit);
         if let Some(window) = window_s(&limit.rule.algorithm, now) {
-            value.push_str(";w=");
+            put(&mut value, ";w=");
             number(&mut value, window);
         }
-        value.push_str(";name=\"");
-        value.push_str(&limit.name);
-        value.push('"');
+        put(&mut value, ";name=\"");
+        put(&mut value, &limit.name);
+        put(&mut value, "\"");
     }
     value
 }

@@ -30,6 +30,3 @@ pub mod window;
 
 pub use filter::{RateLimit, Stream};
 pub use settings::Settings;
-
-#[cfg(all(target_os = "wasi", feature = "module"))]
-portcullis_adapter::export!(portcullis_kit::plugin::Plugin<RateLimit>);

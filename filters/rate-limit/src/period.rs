@@ -2,7 +2,7 @@
 
 use time::{Date, Month, OffsetDateTime};
 
-use crate::counter::EPOCH_MS;
+use crate::counter::{EPOCH_MS, times};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -17,6 +17,7 @@ pub enum Period {
 
 impl Period {
     /// The number of the period that holds this time.
+    #[inline]
     pub fn number(self, now: u64) -> u64 {
         match self {
             Self::Every {
@@ -28,17 +29,19 @@ impl Period {
     }
 
     /// When the period of this number begins.
+    #[inline]
     pub fn begins_at(self, number: u64) -> u64 {
         match self {
             Self::Every {
                 window_ms,
                 offset_ms,
-            } => universal(number.saturating_mul(window_ms), offset_ms),
+            } => universal(times(number, window_ms), offset_ms),
             Self::Month { offset_ms } => universal(month_begin(number), offset_ms),
         }
     }
 
     /// How long the period is that holds this time, in milliseconds.
+    #[inline]
     pub fn length_ms(self, now: u64) -> u64 {
         match self {
             Self::Every { window_ms, .. } => window_ms,
@@ -52,10 +55,12 @@ impl Period {
 }
 
 /// Local time. The offset's day of 2020 is left out of account: no clock shows it.
+#[inline]
 fn local(now: u64, offset_ms: i64) -> u64 {
     now.saturating_add_signed(offset_ms)
 }
 
+#[inline]
 fn universal(local: u64, offset_ms: i64) -> u64 {
     local.saturating_add_signed(-offset_ms)
 }

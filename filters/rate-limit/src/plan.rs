@@ -109,9 +109,9 @@ pub struct Tier {
     /// The limits' rules where they are the same for every request.
     pub rules: Option<Vec<Rule>>,
     /// The value of `RateLimit-Policy` where it is the same for every request.
-    pub policy: Option<String>,
+    pub policy: Option<Vec<u8>>,
     /// The end of a refusal's document (see [`crate::refusal::rest`]) where it is the same at every time.
-    pub refusal: Option<String>,
+    pub refusal: Option<Vec<u8>>,
     /// The tier to advise.
     pub next: Option<usize>,
     pub allowed: MetricId,
@@ -128,6 +128,8 @@ pub struct Limit {
     pub dynamic: Option<Dynamic>,
     /// `, "minute";r=`: how the limit's part of `RateLimit` begins, but for the first.
     pub remaining: String,
+    /// What a refusal says of it (see [`crate::refusal::used_up`]) where that is the same at every time.
+    pub used_up: Option<Vec<u8>>,
     /// What filter state says of a request that it refuses, or would.
     pub denied_state: String,
     pub shadow_denied_state: String,

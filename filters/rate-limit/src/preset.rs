@@ -18,26 +18,26 @@ const STANDARD: [(&str, [u32; 4], Option<&str>); 4] = [
 
 /// The tiers of these plans, as a user would write them.
 pub fn tiers(plans: Plans) -> BTreeMap<String, Tier> {
+    let mut tiers = BTreeMap::new();
     if plans == Plans::None {
-        return BTreeMap::new();
+        return tiers;
     }
-    STANDARD
-        .into_iter()
-        .map(|(name, [minute, hour, day, ai], next)| {
-            let limits = vec![
-                limit("minute", "minute", minute, None),
-                limit("hour", "hour", hour, None),
-                limit("day", "day", day, None),
-                limit("ai", "day", ai, Some("ai")),
-            ];
-            let tier = Tier {
-                limits,
-                upgrade_to: next.map(str::to_owned),
-                ..Tier::default()
-            };
-            (name.to_owned(), tier)
-        })
-        .collect()
+    // One by one: collecting them would bring a whole sort into the module.
+    for (name, [minute, hour, day, ai], next) in STANDARD {
+        let limits = vec![
+            limit("minute", "minute", minute, None),
+            limit("hour", "hour", hour, None),
+            limit("day", "day", day, None),
+            limit("ai", "day", ai, Some("ai")),
+        ];
+        let tier = Tier {
+            limits,
+            upgrade_to: next.map(str::to_owned),
+            ..Tier::default()
+        };
+        tiers.insert(name.to_owned(), tier);
+    }
+    tiers
 }
 
 fn limit(name: &str, window: &str, count: u32, resource: Option<&str>) -> Limit {

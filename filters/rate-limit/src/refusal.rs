@@ -1,15 +1,18 @@
 //! The answers that take the place of the upstream's.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
+use portcullis_kit::Headers;
 use portcullis_kit::config::json_text;
-use portcullis_kit::exchange::Reply;
+use portcullis_kit::exchange::{Exchange, Reply};
 use portcullis_kit::problem::{self, Problem};
+use portcullis_kit::property;
 
 use crate::counter::NEVER;
 use crate::decide::Standing;
-use crate::headers::{self, Told, number, seconds, window_s};
-use crate::plan::{Profile, Tier, Upgrade};
+use crate::headers::{self, Told, number, put, seconds, window_s};
+use crate::plan::{Limit, Profile, Tier, Upgrade};
 
 /// Problem types of draft-ietf-httpapi-ratelimit-headers-11, section "Problem Types".
 ///
@@ -25,14 +28,25 @@ const PERMISSION_DENIED: u8 = 7;
 const RESOURCE_EXHAUSTED: u8 = 8;
 const UNAVAILABLE: u8 = 14;
 
-/// How the client speaks.
-#[derive(Clone, Copy)]
-pub struct Client<'a> {
-    pub grpc: bool,
-    pub request_id: Option<&'a str>,
+/// How the client speaks, and what its request is called.
+pub struct Client {
+    grpc: bool,
+    request_id: Option<Rc<str>>,
+}
+
+impl Client {
+    /// Asks the host; for refused requests only.
+    #[inline]
+    pub fn of(exchange: &mut impl Exchange) -> Self {
+        Self {
+            grpc: is_grpc(exchange.request_header("content-type").as_deref()),
+            request_id: property::request_id(exchange),
+        }
+    }
 }
 
 /// When a client that waits is admitted again, in seconds, at least one; none where waiting does not help.
+#[inline]
 fn retry_after<'a>(violated: impl Iterator<Item = Told<'a>>) -> Option<u64> {
     let longest = violated
         .map(|told| told.standing.wait_ms.max(told.standing.reset_ms))
@@ -41,53 +55,56 @@ fn retry_after<'a>(violated: impl Iterator<Item = Told<'a>>) -> Option<u64> {
 }
 
 /// 429: which limit, when again, and what would help.
+#[inline]
 pub fn quota_exceeded(
     profile: &Profile,
     tier: &Tier,
     standings: &[Standing],
     now: u64,
-    client: Client<'_>,
+    client: &Client,
 ) -> Reply {
     let violated = || violated(tier, standings);
     let wait = retry_after(violated());
     if client.grpc {
-        let mut message = String::with_capacity(256);
-        detail(&mut message, "\"", tier, violated(), wait, now);
-        return reply(message.into_bytes(), Vec::new(), Some(RESOURCE_EXHAUSTED));
+        let mut message = Vec::with_capacity(256);
+        detail(&mut message, tier, violated(), wait, now);
+        // A message is text, not JSON: no quotation mark is escaped.
+        message.retain(|byte| *byte != b'\\');
+        return reply(message, Headers::default(), Some(RESOURCE_EXHAUSTED));
     }
     let rest = match &tier.refusal {
         Some(rest) => Cow::Borrowed(rest),
         None => Cow::Owned(rest(tier, profile.next(tier), &profile.upgrade, now)),
     };
-    let mut body = String::with_capacity(512 + rest.len());
-    body.push_str(HEAD);
-    detail(&mut body, "\\\"", tier, violated(), wait, now);
-    body.push('"');
-    if let Some(id) = client.request_id {
-        problem::put_request_id(&mut body, id);
+    let mut body = Vec::with_capacity(512 + rest.len());
+    put(&mut body, HEAD);
+    detail(&mut body, tier, violated(), wait, now);
+    put(&mut body, "\"");
+    if let Some(id) = &client.request_id {
+        let mut members = String::new();
+        problem::put_request_id(&mut members, id);
+        put(&mut body, &members);
     }
-    body.push_str(",\"violated-policies\":[");
+    put(&mut body, ",\"violated-policies\":[");
     for (at, Told { limit, .. }) in violated().enumerate() {
-        if at > 0 {
-            body.push(',');
-        }
-        body.push('"');
-        body.push_str(&limit.name);
-        body.push('"');
+        put(&mut body, if at > 0 { ",\"" } else { "\"" });
+        put(&mut body, &limit.name);
+        put(&mut body, "\"");
     }
-    body.push_str(&rest);
-    let mut headers = Vec::with_capacity(3);
-    headers.push(("content-type".to_owned(), problem::CONTENT_TYPE.into()));
-    headers.push(("cache-control".to_owned(), b"no-store".to_vec()));
+    body.extend_from_slice(&rest);
+    let mut headers = Headers::with_capacity(6, 512);
+    headers.add("content-type", problem::CONTENT_TYPE);
+    headers.add("cache-control", "no-store");
     if let Some(wait) = wait {
-        let mut value = String::with_capacity(20);
+        let mut value = Vec::with_capacity(20);
         number(&mut value, wait);
-        headers.push(("retry-after".to_owned(), value.into_bytes()));
+        headers.add("retry-after", value);
     }
-    reply(body.into_bytes(), headers, None)
+    reply(body, headers, None)
 }
 
-fn reply(body: Vec<u8>, headers: Vec<(String, Vec<u8>)>, grpc_status: Option<u8>) -> Reply {
+#[inline]
+fn reply(body: Vec<u8>, headers: Headers, grpc_status: Option<u8>) -> Reply {
     Reply {
         status: 429,
         headers,
@@ -98,96 +115,105 @@ fn reply(body: Vec<u8>, headers: Vec<(String, Vec<u8>)>, grpc_status: Option<u8>
 }
 
 /// What this client is refused for.
+#[inline]
 fn violated<'a>(tier: &'a Tier, standings: &'a [Standing]) -> impl Iterator<Item = Told<'a>> {
     headers::told(tier, standings).filter(|told| told.standing.violated && told.standing.enforced)
 }
 
 /// `Limit "minute" of plan "free" is used up (10 in 60 seconds). Try again in 21 seconds.`
-///
-/// `quote` is what stands for a quotation mark; names hold nothing else that JSON would escape.
+#[inline]
 fn detail<'a>(
-    text: &mut String,
-    quote: &str,
+    text: &mut Vec<u8>,
     tier: &Tier,
     violated: impl Iterator<Item = Told<'a>>,
     wait: Option<u64>,
     now: u64,
 ) {
     for Told { limit, standing } in violated {
-        for part in ["Limit ", quote, &limit.name, quote, " of plan ", quote] {
-            text.push_str(part);
-        }
-        text.push_str(&tier.name);
-        text.push_str(quote);
-        text.push_str(" is used up (");
-        number(text, standing.limit);
-        match window_s(&limit.rule.algorithm, now) {
-            Some(window) => {
-                text.push_str(" in ");
-                number(text, window);
-                text.push_str(" seconds). ");
-            }
-            None => text.push_str(" at the same time). "),
+        match &limit.used_up {
+            Some(written) if standing.limit == limit.rule.limit => text.extend_from_slice(written),
+            _ => text.extend_from_slice(&used_up(&tier.name, limit, standing.limit, now)),
         }
     }
     match wait {
-        Some(1) => text.push_str("Try again in 1 second."),
+        Some(1) => put(text, "Try again in 1 second."),
         Some(wait) => {
-            text.push_str("Try again in ");
+            put(text, "Try again in ");
             number(text, wait);
-            text.push_str(" seconds.");
+            put(text, " seconds.");
         }
-        None => text.push_str("This request costs more than the plan ever allows at once."),
+        None => put(
+            text,
+            "This request costs more than the plan ever allows at once.",
+        ),
     }
+}
+
+/// What the document says of a limit that is used up. Names hold nothing that JSON would escape, so only the quotation
+/// marks around them are.
+#[inline(never)]
+pub fn used_up(tier: &str, limit: &Limit, count: u64, now: u64) -> Vec<u8> {
+    let parts = ["Limit \\\"", &limit.name, "\\\" of plan \\\"", tier];
+    let mut text = parts.concat().into_bytes();
+    put(&mut text, "\\\" is used up (");
+    number(&mut text, count);
+    match window_s(&limit.rule.algorithm, now) {
+        Some(window) => {
+            put(&mut text, " in ");
+            number(&mut text, window);
+            put(&mut text, " seconds). ");
+        }
+        None => put(&mut text, " at the same time). "),
+    }
+    text
 }
 
 /// The end of the document, from the violated policies on: this tier, the next one, what that allows, and where to get
 /// it.
 #[inline(never)]
-pub fn rest(tier: &Tier, next: Option<&Tier>, upgrade: &Upgrade, now: u64) -> String {
-    let mut text = format!("],\"tier\":{}", json_text(&tier.name));
+pub fn rest(tier: &Tier, next: Option<&Tier>, upgrade: &Upgrade, now: u64) -> Vec<u8> {
+    let mut text = Vec::new();
+    put(&mut text, "],\"tier\":");
+    put(&mut text, &json_text(&tier.name));
     if let Some(next) = next {
-        text.push_str(",\"upgrade\":{\"tier\":");
-        text.push_str(&json_text(&next.name));
-        text.push_str(",\"limits\":[");
+        put(&mut text, ",\"upgrade\":{\"tier\":");
+        put(&mut text, &json_text(&next.name));
+        put(&mut text, ",\"limits\":[");
         let told = next.limits.iter().filter(|limit| limit.rule.enforced);
         for (at, limit) in told.enumerate() {
-            text.push_str(if at > 0 {
-                ",{\"policy\":"
-            } else {
-                "{\"policy\":"
-            });
-            text.push_str(&json_text(&limit.name));
-            text.push_str(",\"quota\":");
+            put(&mut text, if at > 0 { "," } else { "" });
+            put(&mut text, "{\"policy\":");
+            put(&mut text, &json_text(&limit.name));
+            put(&mut text, ",\"quota\":");
             number(&mut text, limit.rule.limit);
             if let Some(window) = window_s(&limit.rule.algorithm, now) {
-                text.push_str(",\"window\":");
+                put(&mut text, ",\"window\":");
                 number(&mut text, window);
             }
-            text.push('}');
+            put(&mut text, "}");
         }
-        text.push(']');
+        put(&mut text, "]");
         for (name, value) in [("url", &upgrade.url), ("text", &upgrade.text)] {
             if let Some(value) = value {
-                text.push_str(",\"");
-                text.push_str(name);
-                text.push_str("\":");
-                text.push_str(&json_text(value));
+                put(&mut text, ",\"");
+                put(&mut text, name);
+                put(&mut text, "\":");
+                put(&mut text, &json_text(value));
             }
         }
-        text.push('}');
+        put(&mut text, "}");
     }
-    text.push('}');
+    put(&mut text, "}");
     text
 }
 
 /// 503: the store failed and the settings say that then nobody passes.
-pub fn reduced_capacity(client: Client<'_>) -> Reply {
+pub fn reduced_capacity(client: &Client) -> Reply {
     let detail = "Requests cannot be counted at the moment. Try again in 1 second.";
     let problem = Problem::new(503, "Temporary reduced capacity")
         .kind(REDUCED_CAPACITY)
         .detail(detail)
-        .request_id(client.request_id);
+        .request_id(client.request_id.as_deref());
     let mut reply = answer(
         &problem,
         detail,
@@ -195,18 +221,16 @@ pub fn reduced_capacity(client: Client<'_>) -> Reply {
         UNAVAILABLE,
         client,
     );
-    reply
-        .headers
-        .push(("retry-after".to_owned(), b"1".to_vec()));
+    reply.headers.add("retry-after", "1");
     reply
 }
 
 /// 403: a verified source names a tier that does not exist.
-pub fn unknown_tier(client: Client<'_>) -> Reply {
+pub fn unknown_tier(client: &Client) -> Reply {
     let detail = "The plan of this client is not known here.";
     let problem = Problem::new(403, "Forbidden")
         .detail(detail)
-        .request_id(client.request_id);
+        .request_id(client.request_id.as_deref());
     answer(
         &problem,
         detail,
@@ -222,19 +246,20 @@ fn answer(
     detail: &str,
     details: &'static str,
     grpc_status: u8,
-    client: Client<'_>,
+    client: &Client,
 ) -> Reply {
     let mut reply = problem.reply(details);
     if client.grpc {
         reply.grpc_status = Some(grpc_status);
         reply.body = detail.as_bytes().to_vec();
-        reply.headers.clear();
+        reply.headers = Headers::default();
     }
     reply
 }
 
 /// Whether a request is gRPC (`application/grpc`, `application/grpc+proto`, …).
-pub fn is_grpc(content_type: Option<&[u8]>) -> bool {
+#[inline]
+fn is_grpc(content_type: Option<&[u8]>) -> bool {
     content_type
         .and_then(|value| value.strip_prefix(b"application/grpc"))
         .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))

@@ -23,6 +23,7 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     /// The part that stands in the slot, for logs.
+    #[inline]
     pub fn short(self) -> u64 {
         self.slot
     }
@@ -52,6 +53,7 @@ impl Table {
     }
 
     /// The key of a bucket: short enough for a host's short-string form.
+    #[inline]
     pub fn key(&self, fingerprint: Fingerprint) -> [u8; 12] {
         // The high bits of a product spread a 64-bit number over any range evenly.
         let bucket = (u128::from(fingerprint.bucket) * u128::from(self.buckets)) >> 64;
@@ -137,12 +139,14 @@ pub struct Shared {
 }
 
 /// Milliseconds since [`EPOCH_MS`].
+#[inline]
 pub fn now_ms(host: &impl Clock) -> u64 {
     (host.now() / 1_000_000).saturating_sub(EPOCH_MS)
 }
 
 impl Shared {
     /// Writes a value that was read with this version, or not found.
+    #[inline]
     fn write(
         &self,
         key: &[u8],
@@ -158,6 +162,7 @@ impl Shared {
     }
 
     /// After a creation failed and the value still is not there: the host wants the other version for that.
+    #[inline]
     fn learn_dialect(&self, tried_to_create: bool, found: bool) {
         if tried_to_create && !found {
             self.absent.set(Some(match self.absent.get() {
@@ -168,6 +173,7 @@ impl Shared {
     }
 
     /// Reads, changes, and writes until no other worker wrote between. `change` gives what to write, if anything.
+    #[inline]
     fn update<T>(
         &self,
         key: &[u8],
@@ -203,6 +209,7 @@ impl Store for Shared {
         Self::default()
     }
 
+    #[inline]
     fn fingerprint<X: Exchange>(
         &self,
         table: &Table,
@@ -235,6 +242,7 @@ impl Store for Shared {
         })
     }
 
+    #[inline]
     fn take<X: Exchange>(
         &self,
         table: &Table,
@@ -257,6 +265,7 @@ impl Store for Shared {
         })
     }
 
+    #[inline]
     fn release<X: Exchange>(
         &self,
         table: &Table,

@@ -1,6 +1,7 @@
 //! Numbers of seven bits a byte, least significant first (LEB128): most counts take one.
 
 /// Appends a number.
+#[inline]
 pub fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push((value as u8 & 0x7f) | 0x80);

@@ -3,11 +3,11 @@
 mod headers;
 mod policies;
 
+use portcullis_kit::cookies::{Names, Rules};
 use portcullis_kit::filter::Compiling;
 use portcullis_kit::metrics::MetricId;
 use portcullis_kit::{ConfigError, Mistake, Path};
 
-use crate::cookies::{Names, Rules};
 use crate::csrf::Reason;
 use crate::lookup::{Lookup, Role};
 use crate::mistake::SettingsMistake;

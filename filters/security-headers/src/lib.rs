@@ -11,14 +11,13 @@
 //! 2. Each header gets the preset's value or the settings', by its rule.
 //! 3. Content-Security-Policy likewise, with the nonce; an upstream's policy is never mixed with another text ([`csp`]).
 //! 4. HSTS, on TLS ([`hsts`]); `Clear-Site-Data`, on 2xx and 3xx.
-//! 5. CORS responses are repaired ([`cors`]), cookies hardened ([`cookies`]).
+//! 5. CORS responses are repaired ([`cors`]), cookies hardened ([`portcullis_kit::cookies`]).
 //!
 //! # Deployment
 //!
 //! Put it first among the filters, so that the replies of all others pass it.
 
 pub mod compile;
-pub mod cookies;
 pub mod cors;
 pub mod csp;
 pub mod csrf;

@@ -1,8 +1,8 @@
 //! What requests use: the settings of one profile, with everything computed that is known at load.
 
+use portcullis_kit::cookies;
 use portcullis_kit::metrics::MetricId;
 
-use crate::cookies;
 use crate::csp::Template;
 use crate::csrf::Reason;
 use crate::lookup::Lookup;

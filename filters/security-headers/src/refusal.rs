@@ -11,8 +11,6 @@ pub fn refusal(reason: Reason, request_id: Option<&str>) -> Reply {
         .detail(reason.explanation())
         .request_id(request_id)
         .reply(reason.details());
-    reply
-        .headers
-        .push(("vary".to_owned(), b"Sec-Fetch-Site, Origin".to_vec()));
+    reply.headers.add("vary", "Sec-Fetch-Site, Origin");
     reply
 }

@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 
 use portcullis_kit::Headers;
+use portcullis_kit::cookies;
 use portcullis_kit::headers::is_safe_value;
 
-use crate::cookies;
 use crate::cors;
 use crate::lookup::Role;
 use crate::nonce::Nonce;

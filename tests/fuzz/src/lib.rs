@@ -60,7 +60,7 @@ pub fn exchange<B: Bundle>(
         (Flow::Replied, Some(reply)) => {
             let mut lines = vec![(b":status".to_vec(), reply.status.to_string().into_bytes())];
             let own = reply.headers.iter();
-            lines.extend(own.map(|(name, value)| (name.clone().into_bytes(), value.clone())));
+            lines.extend(own.map(|(name, value)| (name.to_vec(), value.to_vec())));
             fake.respond(lines);
         }
         (Flow::Replied, None) => panic!("a refusal without a reply"),

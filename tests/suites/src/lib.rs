@@ -16,6 +16,7 @@ pub mod expect;
 pub mod hardened;
 pub mod mistakes;
 pub mod native;
+pub mod piecemeal;
 pub mod plans;
 pub mod scenario;
 pub mod standing;

@@ -28,7 +28,7 @@ pub fn run<B: Bundle>(
             let headers = reply
                 .headers
                 .iter()
-                .map(|(name, value)| (name.clone().into_bytes(), value.clone()));
+                .map(|(name, value)| (name.to_vec(), value.to_vec()));
             (reply.status, headers.collect(), reply.body.clone())
         }
         _ => (

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
             metrics_carry_labels,
             a_client_over_its_plan_is_told_so_with_all_headers,
             every_example_starts_and_hardens_responses,
+            all_filters_as_one_plugin_make_documents_of_errors,
         ],
     )
 }
@@ -309,4 +310,37 @@ fn every_example_starts_and_hardens_responses(shared: &Shared) {
         seen += 1;
     }
     assert!(seen > 0);
+}
+
+fn all_filters_as_one_plugin_make_documents_of_errors(shared: &Shared) {
+    let envoy = serve("examples/one-plugin.yaml", &shared.upstream);
+    let port = envoy.port("edge");
+    // Of the upstream with a body and without, and of Envoy before any filter.
+    let with_body = Request::get("/status/404").send(port);
+    let without = Request::get("/text?status=404&body=").send(port);
+    let mut connection = Connection::open(port);
+    connection.send(b"GET / HTTP/1.1\r\n\r\n");
+    let malformed = connection.read_response("GET").unwrap();
+    for (response, status) in [(with_body, 404), (without, 404), (malformed, 400)] {
+        assert_eq!(response.status, status, "{response}");
+        let kind = response.header("content-type");
+        assert_eq!(
+            kind.as_deref(),
+            Some("application/problem+json"),
+            "{response}"
+        );
+        let document = response.json();
+        assert_eq!(document["status"], status, "{response}");
+        assert_eq!(
+            document["request_id"].as_str(),
+            response.header("x-request-id").as_deref()
+        );
+        assert_hardened(&response);
+    }
+    let page = Request::get("/web/page?status=404")
+        .header("accept", "text/html")
+        .header("sec-fetch-mode", "navigate")
+        .send(port);
+    let kind = page.header("content-type");
+    assert_eq!(kind.as_deref(), Some("text/html; charset=utf-8"), "{page}");
 }

@@ -219,6 +219,26 @@ REWRITTEN_LUA = "Lua, a page of 404"
 REFUSED_NATIVE = "local_ratelimit, 429 with local_reply_config"
 
 
+def floor(request, response, finished=()):
+    """A module that makes these host calls and does nothing else."""
+    calls = {"request": list(request), "response": list(response), "finished": list(finished)}
+    return wasm(project.DIST / "test" / "floor.wasm", "floor", calls)
+
+
+NOW, READ_ALL = {"now": {}}, {"request_headers": {}}
+# What each of these filters asks of the host for one of the requests measured: what it costs without any logic.
+LIMITED_FLOOR = floor(
+    [READ_ALL, NOW, {"share": ["bucket", 100]}, {"filter_state": "floor.a"}, {"filter_state": "floor.b"}, {"increment": {}}],
+    [{"set_response_header": "ratelimit"}, {"set_response_header": "ratelimit-policy"}],
+)
+TRACED_FLOOR = floor(
+    [READ_ALL, NOW, {"set_request_header": "traceparent"}, {"filter_state": "floor.a"}],
+    [NOW, {"set_response_header": "x-request-id"}, {"set_response_header": "server-timing"}],
+    [NOW],
+)
+STATUS_FLOOR = floor([], [{"response_header": ":status"}])
+
+
 def ours():
     """Every variant that runs a module."""
     tracing = project.DIST / "request_tracing.wasm"
@@ -238,6 +258,9 @@ def ours():
         Variant(PASSED, (problem_json({"formats": ["json"]}),)),
         Variant("problem-json negotiating, a success", (problem_json({}),)),
         Variant(REWRITTEN, (problem_json({"formats": ["json"]}),), status=404, answer=PAGE),
+        Variant("rate-limit's host calls alone", (LIMITED_FLOOR,)),
+        Variant("request-tracing's host calls alone", (TRACED_FLOOR,)),
+        Variant("one read of the status alone", (STATUS_FLOOR,)),
     ]
 
 
@@ -261,7 +284,8 @@ def native(headers):
 # Throughput with one key over that with many, both on two workers: the lower end of the interval.
 CONTENDED_TARGET = 0.85
 
-# (what, variant, beside, limit): the upper end of the interval of added CPU over added CPU.
+# (what, variant, beside, limit): the upper end of the interval of added CPU over added CPU. Without a limit: what no logic
+# could go below.
 TARGETS = [
     ("a no-op filter of ours", "no-op filter of ours", "SDK's empty filter", 0.8),
     ("security-headers", "security-headers, `api`", "header_mutation, the headers of `api`", 4.0),
@@ -274,4 +298,8 @@ TARGETS = [
     ("problem-json", PASSED, "SDK's empty filter", 1.4),
     ("problem-json", REWRITTEN, REWRITTEN_LUA, 1.45),
     ("request-tracing with nothing to do", "request-tracing, nothing to do", "SDK's empty filter", 1.0),
+    ("rate-limit's host calls alone", "rate-limit's host calls alone", LIMITED_NATIVE, None),
+    ("rate-limit's host calls alone", "rate-limit's host calls alone", "SDK's empty filter", None),
+    ("request-tracing's host calls alone", "request-tracing's host calls alone", "SDK's empty filter", None),
+    ("one read of the status alone", "one read of the status alone", "SDK's empty filter", None),
 ]

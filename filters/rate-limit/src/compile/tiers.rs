@@ -89,7 +89,7 @@ fn has_month(limits: &[Limit]) -> bool {
 
 /// Writes what every refusal says alike.
 pub fn render(tiers: &mut [Tier], upgrade: &Upgrade) {
-    let rendered: Vec<Option<String>> = tiers
+    let rendered: Vec<Option<Vec<u8>>> = tiers
         .iter()
         .map(|tier| {
             let next = tier.next.and_then(|next| tiers.get(next));
@@ -99,6 +99,11 @@ pub fn render(tiers: &mut [Tier], upgrade: &Upgrade) {
         .collect();
     for (tier, refusal) in tiers.iter_mut().zip(rendered) {
         tier.refusal = refusal;
+        for limit in &mut tier.limits {
+            if !has_month(std::slice::from_ref(limit)) {
+                limit.used_up = Some(refusal::used_up(&tier.name, limit, limit.rule.limit, 0));
+            }
+        }
     }
 }
 
@@ -106,10 +111,11 @@ pub fn render(tiers: &mut [Tier], upgrade: &Upgrade) {
 type Written = BTreeMap<String, (bool, settings::Tier)>;
 
 fn written(settings: &Settings) -> Result<Written> {
-    let mut all: Written = preset::tiers(settings.plans)
-        .into_iter()
-        .map(|(name, tier)| (name, (false, tier)))
-        .collect();
+    // One by one: collecting them would bring a whole sort into the module.
+    let mut all = Written::new();
+    for (name, tier) in preset::tiers(settings.plans) {
+        all.insert(name, (false, tier));
+    }
     for (name, tier) in &settings.tiers {
         let here = || Path::top().key("tiers").key(name.as_str());
         if !is_tier_name(name) {
@@ -206,6 +212,7 @@ impl Draft {
             },
             enforce_percent: self.enforce_percent,
             dynamic: self.dynamic,
+            used_up: None,
             remaining: format!(", \"{name}\";r="),
             denied_state: format!("denied:{name}"),
             shadow_denied_state: format!("shadow_denied:{name}"),

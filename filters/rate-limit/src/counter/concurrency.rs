@@ -15,6 +15,7 @@ pub struct Concurrency {
 }
 
 impl Concurrency {
+    #[inline]
     pub fn read(mut stored: &[u8], lease_ms: u64, now: u64) -> Self {
         let part_ms = lease_ms.div_ceil(PARTS).max(1);
         let mut begun = Vec::new();
@@ -34,6 +35,7 @@ impl Concurrency {
         }
     }
 
+    #[inline]
     pub fn used(&self) -> u64 {
         self.begun
             .iter()
@@ -41,6 +43,7 @@ impl Concurrency {
     }
 
     /// Nobody knows when a request ends: a moment from now, if not now.
+    #[inline]
     pub fn fits_at(&self, limit: u64, cost: u64) -> u64 {
         if self.used().saturating_add(cost) <= limit {
             0
@@ -50,10 +53,12 @@ impl Concurrency {
     }
 
     /// The part of time in which a request begins now; [`Concurrency::release`] wants it back.
+    #[inline]
     pub fn part(&self) -> u64 {
         self.present
     }
 
+    #[inline]
     pub fn take(&mut self, cost: u64) {
         match self.begun.last_mut() {
             Some((part, count)) if *part == self.present => *count = count.saturating_add(cost),
@@ -62,6 +67,7 @@ impl Concurrency {
     }
 
     /// Whether a request of that part was still remembered.
+    #[inline]
     pub fn release(&mut self, part: u64, cost: u64) -> bool {
         let found = self.begun.iter_mut().find(|(begun, _)| *begun == part);
         match found {
@@ -73,12 +79,14 @@ impl Concurrency {
         }
     }
 
+    #[inline]
     pub fn lapses_at(&self) -> u64 {
         self.begun.last().map_or(0, |(part, _)| {
             part.saturating_add(PARTS + 1).saturating_mul(self.part_ms)
         })
     }
 
+    #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut before = 0;
         for (part, count) in self.begun.iter().filter(|(_, count)| *count > 0) {

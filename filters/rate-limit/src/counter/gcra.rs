@@ -14,6 +14,7 @@ pub struct Gcra {
 }
 
 impl Gcra {
+    #[inline]
     pub fn read(mut stored: &[u8], window_ms: u64, burst: u64, limit: u64, now: u64) -> Self {
         let then = varint::take(&mut stored).unwrap_or_default();
         let level = varint::take(&mut stored).unwrap_or_default();
@@ -27,11 +28,13 @@ impl Gcra {
         }
     }
 
+    #[inline]
     pub fn burst(&self) -> u64 {
         self.burst
     }
 
     /// When the level has sunk so far that this much is free; 0 if it is now.
+    #[inline]
     fn free_at(&self, cost: u64) -> u64 {
         let room = self.burst.saturating_sub(cost).saturating_mul(self.unit);
         match self.level.saturating_sub(room) {
@@ -41,19 +44,23 @@ impl Gcra {
         }
     }
 
+    #[inline]
     pub fn fits_at(&self, cost: u64) -> u64 {
         self.free_at(cost)
     }
 
+    #[inline]
     pub fn take(&mut self, cost: u64) {
         self.level = self.level.saturating_add(cost.saturating_mul(self.unit));
     }
 
+    #[inline]
     pub fn remaining(&self) -> u64 {
         let capacity = self.burst.saturating_mul(self.unit);
         capacity.saturating_sub(self.level) / self.unit
     }
 
+    #[inline]
     pub fn resets_at(&self) -> u64 {
         match self.level {
             0 => 0,
@@ -61,10 +68,12 @@ impl Gcra {
         }
     }
 
+    #[inline]
     pub fn lapses_at(&self) -> u64 {
         self.free_at(self.burst)
     }
 
+    #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
         varint::put(out, self.now);
         varint::put(out, self.level);

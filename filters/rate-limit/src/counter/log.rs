@@ -11,6 +11,7 @@ pub struct Log {
 }
 
 impl Log {
+    #[inline]
     pub fn read(mut stored: &[u8], window_ms: u64, now: u64) -> Self {
         let mut taken = Vec::new();
         let mut at = 0_u64;
@@ -30,12 +31,14 @@ impl Log {
         }
     }
 
+    #[inline]
     pub fn used(&self) -> u64 {
         self.taken
             .iter()
             .fold(0, |sum: u64, (_, cost)| sum.saturating_add(*cost))
     }
 
+    #[inline]
     pub fn fits_at(&self, limit: u64, cost: u64) -> u64 {
         let mut used = self.used();
         if used.saturating_add(cost) <= limit {
@@ -50,6 +53,7 @@ impl Log {
         super::NEVER
     }
 
+    #[inline]
     pub fn take(&mut self, cost: u64) {
         match self.taken.last_mut() {
             Some((at, taken)) if *at == self.now => *taken = taken.saturating_add(cost),
@@ -57,18 +61,21 @@ impl Log {
         }
     }
 
+    #[inline]
     pub fn resets_at(&self) -> u64 {
         self.taken
             .first()
             .map_or(0, |(at, _)| leaves_at(*at, self.window_ms))
     }
 
+    #[inline]
     pub fn lapses_at(&self) -> u64 {
         self.taken
             .last()
             .map_or(0, |(at, _)| leaves_at(*at, self.window_ms))
     }
 
+    #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut before = 0;
         for (at, cost) in &self.taken {
@@ -80,6 +87,7 @@ impl Log {
 }
 
 /// A time in whole milliseconds may be almost one too early, so the window ends one later.
+#[inline]
 fn leaves_at(at: u64, window_ms: u64) -> u64 {
     at.saturating_add(window_ms).saturating_add(1)
 }

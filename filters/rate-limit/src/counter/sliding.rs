@@ -21,6 +21,7 @@ pub struct Sliding {
 }
 
 impl Sliding {
+    #[inline]
     pub fn read(mut stored: &[u8], window_ms: u64, now: u64) -> Self {
         // Rounded up: the parts must cover the window.
         let part_ms = window_ms.div_ceil(PARTS as u64).max(1);
@@ -48,6 +49,7 @@ impl Sliding {
         this
     }
 
+    #[inline]
     fn advance(&mut self, part: u64) {
         let passed = part.saturating_sub(self.newest);
         let passed = usize::try_from(passed).unwrap_or(TOUCHED).min(TOUCHED);
@@ -65,17 +67,21 @@ impl Sliding {
         self.len = oldest.map_or(0, |back| back + 1);
     }
 
+    #[inline]
     pub fn used(&self) -> u64 {
         self.used
     }
 
     /// When the part that is `back` parts old leaves every window.
+    #[inline]
     fn leaves_at(&self, back: usize) -> u64 {
-        self.newest
-            .saturating_add((TOUCHED - back.min(TOUCHED)) as u64)
-            .saturating_mul(self.part_ms)
+        let part = self
+            .newest
+            .saturating_add((TOUCHED - back.min(TOUCHED)) as u64);
+        super::times(part, self.part_ms)
     }
 
+    #[inline]
     pub fn fits_at(&self, limit: u64, cost: u64) -> u64 {
         let mut used = self.used;
         if used.saturating_add(cost) <= limit {
@@ -90,6 +96,7 @@ impl Sliding {
         super::NEVER
     }
 
+    #[inline]
     pub fn take(&mut self, cost: u64) {
         let [newest, ..] = &mut self.counts;
         *newest = newest.saturating_add(cost);
@@ -99,17 +106,20 @@ impl Sliding {
         }
     }
 
+    #[inline]
     pub fn resets_at(&self) -> u64 {
         self.len
             .checked_sub(1)
             .map_or(0, |back| self.leaves_at(back))
     }
 
+    #[inline]
     pub fn lapses_at(&self) -> u64 {
         let newest = self.counts.iter().position(|count| *count > 0);
         newest.map_or(0, |back| self.leaves_at(back))
     }
 
+    #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
         varint::put(out, self.newest);
         for count in self.counts.iter().take(self.len) {

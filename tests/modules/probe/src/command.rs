@@ -110,10 +110,8 @@ impl Command {
     /// `reply STATUS BODY [NAME VALUE]`
     fn reply<X: Exchange>(&self, exchange: &mut X, flow: &mut Flow) -> String {
         let headers = match self.arguments.get(2..4) {
-            Some([name, value]) => {
-                vec![(String::from_utf8_lossy(name).into_owned(), value.clone())]
-            }
-            _ => Vec::new(),
+            Some([name, value]) => Headers::from_lines([(name, value)]),
+            _ => Headers::default(),
         };
         exchange.reply(Reply {
             status: u16::try_from(self.number(0)).unwrap_or(500),

@@ -162,7 +162,7 @@ impl Filter for Probe {
                 Some(200) => Resume::Continue,
                 _ => Resume::Reply(Reply {
                     status: 503,
-                    headers: Vec::new(),
+                    headers: portcullis_kit::Headers::default(),
                     body: b"not acknowledged".to_vec(),
                     grpc_status: None,
                     details: "probe_waited",

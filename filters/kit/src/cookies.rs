@@ -9,6 +9,8 @@
 //! 4. On TLS, `Path=/` is added to a `__Host-` cookie without a path.
 //!
 //! Attributes are only ever added at the end: what the upstream wrote stays, byte for byte.
+//!
+//! Inlined into the filters, which are compiled for speed as the kit is not.
 
 /// Which cookies a rule covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,7 @@ pub enum Names {
 }
 
 impl Names {
+    #[inline]
     fn cover(&self, name: &[u8]) -> bool {
         let listed = |names: &[Vec<u8>]| names.iter().any(|listed| listed == name);
         match self {
@@ -70,6 +73,7 @@ enum SameSite {
 }
 
 impl Attributes {
+    #[inline]
     fn of<'a>(attributes: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut found = Self::default();
         for attribute in attributes {
@@ -90,6 +94,7 @@ impl Attributes {
 }
 
 impl SameSite {
+    #[inline]
     fn of(value: &[u8]) -> Option<Self> {
         if value.eq_ignore_ascii_case(b"none") {
             Some(Self::None)
@@ -102,6 +107,7 @@ impl SameSite {
 }
 
 /// The line with what it lacks, or `None` if it lacks nothing.
+#[inline]
 pub fn harden(line: &[u8], tls: bool, rules: &Rules) -> Option<Vec<u8>> {
     let mut parts = line.split(|byte| *byte == b';');
     let pair = parts.next()?;
@@ -149,6 +155,7 @@ pub fn harden(line: &[u8], tls: bool, rules: &Rules) -> Option<Vec<u8>> {
     Some(hardened)
 }
 
+#[inline]
 fn cut(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
     match text.iter().position(|byte| *byte == at) {
         Some(found) => (text.get(..found).unwrap_or_default(), text.get(found + 1..)),
@@ -159,8 +166,6 @@ fn cut(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_arch = "wasm32")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn on(line: &str, tls: bool, rules: &Rules) -> String {
         let hardened = harden(line.as_bytes(), tls, rules).unwrap_or_else(|| line.into());

@@ -1,0 +1,134 @@
+//! A filter that makes the host calls its settings list, and does nothing between them: what a filter with these calls
+//! costs at least, whatever its logic.
+
+#![cfg(target_arch = "wasm32")]
+
+use portcullis_kit::exchange::Version;
+use portcullis_kit::metrics::MetricId;
+use portcullis_kit::plugin::Plugin;
+use portcullis_kit::{Callbacks, Compiling, ConfigError, Exchange, Filter, Flow};
+use serde::Deserialize;
+
+/// The filter.
+pub struct Floor;
+
+/// The calls of each callback, in their order.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Default)]
+pub struct Settings {
+    request: Vec<Call>,
+    response: Vec<Call>,
+    finished: Vec<Call>,
+}
+
+/// One host call.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Call {
+    /// All request headers.
+    RequestHeaders {},
+    RequestHeader(String),
+    ResponseHeader(String),
+    SetRequestHeader(String),
+    SetResponseHeader(String),
+    RemoveResponseHeader(String),
+    Property(Vec<String>),
+    FilterState(String),
+    Now {},
+    Increment {},
+    /// Reads a shared value.
+    Shared(String),
+    /// Reads it, and writes so many bytes over it.
+    Share(String, usize),
+}
+
+/// What is written into headers and filter state: as long as a `RateLimit` of four windows.
+const VALUE: &[u8] = b"\"minute\";r=999;t=60, \"hour\";r=9999;t=3600, \"day\";r=99999;t=86400";
+
+impl Call {
+    fn run<X: Exchange>(&self, metric: MetricId, exchange: &mut X) {
+        match self {
+            Self::RequestHeaders {} => drop(exchange.request()),
+            Self::RequestHeader(name) => drop(exchange.request_header(name)),
+            Self::ResponseHeader(name) => drop(exchange.response_header(name)),
+            Self::SetRequestHeader(name) => exchange.set_request_header(name, VALUE),
+            Self::SetResponseHeader(name) => exchange.set_response_header(name, VALUE),
+            Self::RemoveResponseHeader(name) => exchange.remove_response_header(name),
+            Self::Property(path) => {
+                let path: Vec<&str> = path.iter().map(String::as_str).collect();
+                drop(exchange.property(&path));
+            }
+            Self::FilterState(key) => exchange.set_filter_state(key, VALUE),
+            Self::Now {} => drop(exchange.now()),
+            Self::Increment {} => exchange.increment(metric, 1),
+            Self::Shared(key) => drop(exchange.shared(key.as_bytes())),
+            Self::Share(key, size) => {
+                let (mut value, version) = match exchange.shared(key.as_bytes()) {
+                    Ok(Some(found)) => found,
+                    _ => (Vec::new(), Version::ABSENT),
+                };
+                value.resize(*size, 0);
+                let _ = exchange.share(key.as_bytes(), &value, version);
+            }
+        }
+    }
+}
+
+/// The settings, and a metric to increment.
+pub struct Profile {
+    calls: Settings,
+    metric: MetricId,
+}
+
+impl Filter for Floor {
+    const NAME: &'static str = "floor";
+    const CALLBACKS: Callbacks = Callbacks::REQUEST_HEADERS
+        .and(Callbacks::RESPONSE_HEADERS)
+        .and(Callbacks::LOG);
+    type Settings = Settings;
+    type Profile = Profile;
+    type Stream = ();
+
+    fn start() -> Self {
+        Self
+    }
+
+    fn compile(calls: Settings, compiling: &Compiling<'_>) -> Result<Profile, ConfigError> {
+        let metric = compiling.counter("calls", &[]);
+        Ok(Profile { calls, metric })
+    }
+
+    fn request_headers<X: Exchange>(
+        &self,
+        profile: &Profile,
+        (): &mut (),
+        exchange: &mut X,
+        _: bool,
+    ) -> Flow {
+        run(&profile.calls.request, profile.metric, exchange)
+    }
+
+    fn response_headers<X: Exchange>(
+        &self,
+        profile: &Profile,
+        (): &mut (),
+        exchange: &mut X,
+        _: bool,
+    ) -> Flow {
+        run(&profile.calls.response, profile.metric, exchange)
+    }
+
+    fn finished<X: Exchange>(&self, profile: &Profile, (): &mut (), exchange: &mut X) {
+        run(&profile.calls.finished, profile.metric, exchange);
+    }
+}
+
+fn run<X: Exchange>(calls: &[Call], metric: MetricId, exchange: &mut X) -> Flow {
+    for call in calls {
+        call.run(metric, exchange);
+    }
+    Flow::Continue
+}
+
+portcullis_adapter::export!(Plugin<Floor>);
