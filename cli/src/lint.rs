@@ -4,9 +4,8 @@
 //! that the module refuses, a profile that no plugin defines, a plugin that runs twice (as a filter and as an access
 //! logger, too) or stands behind one whose replies it should see, a filter that would do nothing as an access logger,
 //! credentials for every origin, a held message the host is not told of, a sink in a cluster that is not defined. A
-//! **warning** works, and is most
-//! likely not what is wanted: metadata where no plugin reads it, a profile whose plugin is in none of the files, a native
-//! filter that answers before ours see it, a host that cannot be asked for FAIL_RELOAD, a tier or a resource that nothing
+//! **warning** works, and is most likely not what is wanted: metadata where no plugin reads it, a profile whose plugin is
+//! in none of the files, a native filter that answers before ours see it, a host that cannot be asked for FAIL_RELOAD, a tier or a resource that nothing
 //! tells or counts, a proxy's request id that is the client's, replies of problem-json without the headers of
 //! security-headers, errors of the proxy's own that look unlike the others. Warnings leave the exit status at 0 unless
 //! `--deny-warnings` is given.

@@ -23,7 +23,7 @@ LOCKED = ["--locked"] if os.environ.get("CI") else []
 # when this was written, and 1 % more. The goal is 160 KB each; where the rest goes stands in docs/performance.md.
 MAX_MODULE_BYTES = {
     "audit_log.wasm": 398_000,
-    "portcullis.wasm": 1_100_000,
+    "portcullis.wasm": 1_300_000,
     "problem_json.wasm": 409_000,
     "rate_limit.wasm": 336_500,
     "request_tracing.wasm": 341_000,

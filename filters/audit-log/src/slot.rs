@@ -53,10 +53,8 @@ pub fn take<H: SharedData + Randomness>(stream: &str, now: u64, host: &H) -> Opt
                 if slot.create(host) {
                     return Some(Taken::New(slot));
                 }
-                // Another worker was faster: look again at the same one, which is no longer free.
-                if host.shared(&slot.key).ok()?.is_none() {
-                    return None;
-                }
+                // Another worker was faster, or the host takes nothing: then there is no slot.
+                host.shared(&slot.key).ok()?.as_ref()?;
             }
             Some((value, version)) => {
                 let (_, time, state) = parts(&value);

@@ -1,6 +1,6 @@
 //! Whatever comes in, a record is canonical JSON and shows nothing that is not listed.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, clippy::panic)] // A test may fail by panic.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // A test may fail by panic.
 
 mod common;
 

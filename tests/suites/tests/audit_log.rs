@@ -7,10 +7,11 @@
     reason = "tests"
 )]
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use portcullis_harness::config::{cluster, http2_cluster};
-use portcullis_harness::upstream::Upstream;
+use portcullis_harness::upstream::{Answer, Upstream};
 use portcullis_harness::{
     Config, Connection, Envoy, Filter, Listener, Request, Route, cases, http2, suite, wait,
 };
@@ -23,7 +24,7 @@ const JWKS: &str =
 struct Shared {
     as_filter: Envoy,
     as_access_logger: Envoy,
-    _upstream: Upstream,
+    upstream: Upstream,
 }
 
 fn main() -> ExitCode {
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         cases![
             a_filter_records_every_end_once_as_the_proxy_itself_tells_it,
             an_access_logger_records_every_end_once_as_the_proxy_itself_tells_it,
+            a_sink_that_was_down_gets_every_record_once_it_is_back,
         ],
     )
 }
@@ -89,7 +91,11 @@ fn start() -> Shared {
             .route(Route::prefix("/status"))
             .route(Route::prefix("/bytes"))
     };
-    let hcm = json!({"stream_idle_timeout": "0.5s", "max_request_headers_kb": 8});
+    let hcm = json!({
+        "stream_idle_timeout": "0.5s",
+        "max_request_headers_kb": 8,
+        "route_config": {"validate_clusters": false},
+    });
     let start = |name: &str, listener: Listener| {
         let config = Config::new(upstream.port())
             .cluster(http2_cluster("http2", upstream.port()))
@@ -100,7 +106,7 @@ fn start() -> Shared {
     Shared {
         as_filter: start("audit-filter", Listener::new("all").filter(audit())),
         as_access_logger: start("audit-logger", Listener::new("all").access_logger(audit())),
-        _upstream: upstream,
+        upstream,
     }
 }
 
@@ -109,7 +115,6 @@ fn every_end(port: u16) {
     let get = |target: &str| Request::get(target).case(target);
     for target in [
         "/text",
-        "/text?secret=hunter2",
         "/status/204",
         "/status/401",
         "/status/404",
@@ -130,6 +135,10 @@ fn every_end(port: u16) {
     ] {
         get(target).send(port);
     }
+    Request::get("/text?secret=hunter2")
+        .case("query")
+        .header("authorization", "Bearer hunter2")
+        .send(port);
     Request::new("HEAD", "/text").case("head").send(port);
     Request::post("/text", "a body").case("post").send(port);
     Request::new("OPTIONS", "/text").case("options").send(port);
@@ -268,4 +277,71 @@ fn a_filter_records_every_end_once_as_the_proxy_itself_tells_it(shared: &Shared)
 
 fn an_access_logger_records_every_end_once_as_the_proxy_itself_tells_it(shared: &Shared) {
     check(&shared.as_access_logger);
+}
+
+/// Answers to batches, by the `x-case` that the settings give them.
+const SINK: &str = "the sink of audit-log";
+
+fn a_sink_that_was_down_gets_every_record_once_it_is_back(shared: &Shared) {
+    let recorder = shared.upstream.recorder();
+    let server =
+        json!({"cluster": "upstream", "path": "/sink", "headers": {"x-case": {"text": SINK}}});
+    let settings = json!({
+        "sinks": [{"webhook": {"server": server}}],
+        "delivery": {"batch": {"interval_ms": 100}, "retry": {"initial_ms": 50, "max_ms": 200}},
+    });
+    let config = Config::new(shared.upstream.port()).concurrency(2).listener(
+        Listener::new("all")
+            .filter(Filter::wasm("audit_log", settings))
+            .route(Route::prefix("/direct").direct(200, "by the proxy")),
+    );
+    let envoy = Envoy::start("audit-sink", &config).unwrap_or_else(|error| panic!("{error}"));
+    let mut sent = 0;
+    for status in [503, 429, 200] {
+        let tried = recorder.requests(SINK).len();
+        recorder.answer(SINK, Answer::with_body("text/plain", "").status(status));
+        for _ in 0..100 {
+            Request::get("/direct").send(envoy.port("all"));
+            sent += 1;
+        }
+        wait::until("a batch", || {
+            (recorder.requests(SINK).len() > tried).then_some(())
+        });
+    }
+    let all = || {
+        let mut records: BTreeMap<(String, u64), Value> = BTreeMap::new();
+        for batch in recorder.requests(SINK) {
+            for line in String::from_utf8(batch.body).unwrap().lines() {
+                let record: Value = serde_json::from_str(line).unwrap();
+                let emitter = record["chain"]["emitter"].as_str().unwrap().to_owned();
+                let seq = record["chain"]["seq"].as_u64().unwrap();
+                if let Some(before) = records.insert((emitter, seq), record.clone()) {
+                    assert_eq!(before, record, "a number is one record");
+                }
+            }
+        }
+        records
+    };
+    let requests = |records: &BTreeMap<(String, u64), Value>| {
+        let requests = records
+            .values()
+            .filter(|record| record["type"] == "request");
+        requests.count()
+    };
+    let records = wait::until("every record", || {
+        let records = all();
+        (requests(&records) == sent).then_some(records)
+    });
+    let mut before: Option<(&str, u64, &Value)> = None;
+    for ((emitter, seq), record) in &records {
+        let chain = &record["chain"];
+        match before {
+            Some((same, last, hash)) if same == emitter => {
+                assert_eq!((*seq, &chain["prev"]), (last + 1, hash));
+            }
+            _ => assert_eq!((*seq, &chain["prev"]), (1, &json!("0".repeat(64)))),
+        }
+        before = Some((emitter, *seq, &chain["hash"]));
+    }
+    assert_eq!(envoy.admin().vm_reloads(), 0);
 }
