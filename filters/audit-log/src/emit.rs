@@ -232,6 +232,7 @@ impl Emit {
             return;
         }
         let mut ledger = ledger.borrow_mut();
+        ledger.chain().count_retried(exporter.retried());
         for settled in exporter.settled() {
             match settled {
                 Settled::Acknowledged { records, rejected } => {

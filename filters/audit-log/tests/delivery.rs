@@ -135,8 +135,15 @@ fn a_batch_is_sent_again_until_it_is_acknowledged() {
         }
     }
     assert_eq!(events(&told), ["bundle.sink_down", "bundle.sink_up"]);
+    let later: Vec<Sent> = (0..62).flat_map(|_| site.tick_after(1000)).collect();
+    let checkpoint = &lines(&later[0])[0];
+    assert_eq!(
+        checkpoint["chain"]["checkpoint"],
+        json!({"dropped": 0, "emitted": 5, "retried": 1})
+    );
+    site.answer(&later[0], "200", b"");
     let acknowledged = "portcullis_audit_log_records_acknowledged_total.profile=default";
-    assert_eq!(site.worker.count(acknowledged), 4);
+    assert_eq!(site.worker.count(acknowledged), 5);
 }
 
 #[test]

@@ -105,6 +105,11 @@ impl<R: Record> Exporter<R> {
             .unwrap_or_default()
     }
 
+    /// How many batches were sent once more since the last call.
+    pub fn retried(&self) -> u64 {
+        std::mem::take(&mut self.state.borrow_mut().tally.retried)
+    }
+
     /// Sends what is due. Call it every [`Plan::tick_period_ms`].
     pub fn tick<W: Worker>(&self, worker: &mut W) {
         self.run(false, worker);

@@ -105,6 +105,8 @@ pub struct Tally {
     dropped: [u64; Reason::ALL.len()],
     /// Drops that no log line told.
     pub untold: u64,
+    /// Batches sent once more, until someone asks.
+    pub retried: u64,
     pub sinks: Vec<SinkTally>,
     /// What the gauges hold of this exporter.
     gauges: (i64, i64),
@@ -157,6 +159,7 @@ impl Tally {
         self.gauges = held;
         for (metrics, sink) in metrics.sinks.iter().zip(&mut self.sinks) {
             count(worker, metrics.batches, &mut sink.batches);
+            self.retried = self.retried.saturating_add(sink.retries);
             count(worker, metrics.retries, &mut sink.retries);
             count(worker, metrics.missed, &mut sink.missed);
             adjust(
