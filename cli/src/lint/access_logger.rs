@@ -46,8 +46,7 @@ fn twice(findings: &Findings, logger: &Found) -> Option<Diagnostic> {
     let filters = findings.plugins.iter();
     let mut filters =
         filters.filter(|plugin| plugin.role == Role::HttpFilter && plugin.scope == Some(scope));
-    let entry =
-        filters.find_map(|filter| members(filter).into_iter().find(|entry| logs(&entry)))?;
+    let entry = filters.find_map(|filter| members(filter).into_iter().find(logs))?;
     let message = format!(
         "`{}` is an HTTP filter and an access logger of this connection manager: each request would have two records",
         entry.name

@@ -351,6 +351,11 @@ impl<'de> de::Deserializer<'de> for At<'_> {
                 .find(|variant| names.contains(variant))
         };
         match self.0 {
+            // What can be a secret by `env` was perhaps written in its place: it is not repeated.
+            Value::String(_) if variants.contains(&"env") => Err(Error::new(Mistake::WrongType {
+                found: "a string".to_owned(),
+                expected: format!("a map with one of {}", variants.join(", ")),
+            })),
             Value::String(name) => visitor.visit_enum(Variant { name, value: None }),
             // Envoy's YAML reader turns a bare `off` into false before we see it.
             Value::Bool(value) => {
