@@ -23,9 +23,25 @@ fn a_module_exports_only_what_its_filters_need() {
         "proxy_on_vm_start",
     ];
     let headers = ["proxy_on_request_headers", "proxy_on_response_headers"];
+    // What delivers records asks for these.
+    let delivery = ["proxy_on_tick", "proxy_on_http_call_response"];
     for (module, needed) in [
         ("security_headers", headers.as_slice()),
-        ("request_tracing", &[headers[0], headers[1], "proxy_on_log"]),
+        (
+            "request_tracing",
+            &[
+                headers[0],
+                headers[1],
+                "proxy_on_log",
+                delivery[0],
+                delivery[1],
+            ],
+        ),
+        ("rate_limit", &[headers[0], headers[1], "proxy_on_log"]),
+        (
+            "audit_log",
+            &[headers[0], "proxy_on_log", delivery[0], delivery[1]],
+        ),
         (
             "problem_json",
             &[
@@ -43,6 +59,8 @@ fn a_module_exports_only_what_its_filters_need() {
                 "proxy_on_response_body",
                 "proxy_on_response_trailers",
                 "proxy_on_log",
+                delivery[0],
+                delivery[1],
             ],
         ),
         ("test/noop", &headers),
