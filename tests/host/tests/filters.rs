@@ -38,10 +38,7 @@ fn a_module_exports_only_what_its_filters_need() {
             ],
         ),
         ("rate_limit", &[headers[0], headers[1], "proxy_on_log"]),
-        (
-            "audit_log",
-            &[headers[0], "proxy_on_log", delivery[0], delivery[1]],
-        ),
+        ("audit_log", &["proxy_on_log", delivery[0], delivery[1]]),
         (
             "problem_json",
             &[
