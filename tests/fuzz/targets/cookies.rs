@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use security_headers::cookies::{Names, Rules, harden};
+use portcullis_kit::cookies::{Names, Rules, harden};
 
 fuzz_target!(|line: &[u8]| {
     let only = Rules {

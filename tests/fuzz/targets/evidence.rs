@@ -3,10 +3,10 @@
 //!
 //! A text is read as it is, and again with an honest log before it: what is found then is never before that log's end.
 
+use audit_chain::Key;
 use audit_chain::verify::input::each_record;
 use audit_chain::verify::verdict::Outcome;
 use audit_chain::verify::{Terms, Verifier};
-use audit_chain::Key;
 use libfuzzer_sys::fuzz_target;
 
 /// Three records of one chain: a seed, too.
@@ -49,7 +49,8 @@ fuzz_target!(|bytes: &[u8]| {
         let mut records = 0;
         let _ = each_record(&mut &*bytes, &mut |record| {
             records += 1;
-            let hash = audit_chain::verify::record::chain(&record).and_then(|chain| chain.get("hash")?.as_str());
+            let hash = audit_chain::verify::record::chain(&record)
+                .and_then(|chain| chain.get("hash")?.as_str());
             assert!(hash.is_some_and(|hash| known.contains(hash)), "{record}");
         });
         assert!(records > 0);
