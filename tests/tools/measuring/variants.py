@@ -231,6 +231,10 @@ LIMITED_FLOOR = floor(
     [READ_ALL, NOW, {"share": ["bucket", 100]}, {"filter_state": "floor.a"}, {"filter_state": "floor.b"}, {"increment": {}}],
     [{"set_response_header": "ratelimit"}, {"set_response_header": "ratelimit-policy"}],
 )
+REFUSED_FLOOR = floor(
+    [READ_ALL, NOW, {"shared": "bucket"}, {"filter_state": "floor.a"}, {"filter_state": "floor.b"}, {"increment": {}}, {"reply": [429, 400]}],
+    [],
+)
 TRACED_FLOOR = floor(
     [READ_ALL, NOW, {"set_request_header": "traceparent"}, {"filter_state": "floor.a"}],
     [NOW, {"set_response_header": "x-request-id"}, {"set_response_header": "server-timing"}],
@@ -259,6 +263,7 @@ def ours():
         Variant("problem-json negotiating, a success", (problem_json({}),)),
         Variant(REWRITTEN, (problem_json({"formats": ["json"]}),), status=404, answer=PAGE),
         Variant("rate-limit's host calls alone", (LIMITED_FLOOR,)),
+        Variant("rate-limit's host calls of a 429 alone", (REFUSED_FLOOR,), status=429),
         Variant("request-tracing's host calls alone", (TRACED_FLOOR,)),
         Variant("one read of the status alone", (STATUS_FLOOR,)),
     ]
@@ -300,6 +305,7 @@ TARGETS = [
     ("request-tracing with nothing to do", "request-tracing, nothing to do", "SDK's empty filter", 1.0),
     ("rate-limit's host calls alone", "rate-limit's host calls alone", LIMITED_NATIVE, None),
     ("rate-limit's host calls alone", "rate-limit's host calls alone", "SDK's empty filter", None),
+    ("rate-limit's host calls of a 429 alone", "rate-limit's host calls of a 429 alone", REFUSED_NATIVE, None),
     ("request-tracing's host calls alone", "request-tracing's host calls alone", "SDK's empty filter", None),
     ("one read of the status alone", "one read of the status alone", "SDK's empty filter", None),
 ]

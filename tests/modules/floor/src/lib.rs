@@ -3,10 +3,10 @@
 
 #![cfg(target_arch = "wasm32")]
 
-use portcullis_kit::exchange::Version;
+use portcullis_kit::exchange::{Reply, Version};
 use portcullis_kit::metrics::MetricId;
 use portcullis_kit::plugin::Plugin;
-use portcullis_kit::{Callbacks, Compiling, ConfigError, Exchange, Filter, Flow};
+use portcullis_kit::{Callbacks, Compiling, ConfigError, Exchange, Filter, Flow, Headers};
 use serde::Deserialize;
 
 /// The filter.
@@ -41,13 +41,15 @@ enum Call {
     Shared(String),
     /// Reads it, and writes so many bytes over it.
     Share(String, usize),
+    /// Answers with this status and so many bytes; the last call of a request.
+    Reply(u16, usize),
 }
 
 /// What is written into headers and filter state: as long as a `RateLimit` of four windows.
 const VALUE: &[u8] = b"\"minute\";r=999;t=60, \"hour\";r=9999;t=3600, \"day\";r=99999;t=86400";
 
 impl Call {
-    fn run<X: Exchange>(&self, metric: MetricId, exchange: &mut X) {
+    fn run<X: Exchange>(&self, metric: MetricId, exchange: &mut X) -> Flow {
         match self {
             Self::RequestHeaders {} => drop(exchange.request()),
             Self::RequestHeader(name) => drop(exchange.request_header(name)),
@@ -71,7 +73,24 @@ impl Call {
                 value.resize(*size, 0);
                 let _ = exchange.share(key.as_bytes(), &value, version);
             }
+            Self::Reply(status, size) => {
+                let headers = [
+                    "content-type",
+                    "ratelimit",
+                    "ratelimit-policy",
+                    "retry-after",
+                ];
+                exchange.reply(Reply {
+                    status: *status,
+                    headers: Headers::from_lines(headers.map(|name| (name, VALUE))),
+                    body: vec![b' '; *size],
+                    grpc_status: None,
+                    details: "floor_reply",
+                });
+                return Flow::Replied;
+            }
         }
+        Flow::Continue
     }
 }
 
@@ -125,10 +144,11 @@ impl Filter for Floor {
 }
 
 fn run<X: Exchange>(calls: &[Call], metric: MetricId, exchange: &mut X) -> Flow {
+    let mut flow = Flow::Continue;
     for call in calls {
-        call.run(metric, exchange);
+        flow = call.run(metric, exchange);
     }
-    Flow::Continue
+    flow
 }
 
 portcullis_adapter::export!(Plugin<Floor>);
