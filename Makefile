@@ -5,9 +5,9 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 TOOL := python3 tests/tools
 
 # Variables of the commands below.
-export ENVOY PORT PLAIN_PORT METRICS_PORT ADMIN_PORT BLUE_PORT GREEN_PORT EXAMPLE CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS
+export REGISTRY ENVOY PORT PLAIN_PORT METRICS_PORT ADMIN_PORT BLUE_PORT GREEN_PORT EXAMPLE CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS
 
-.PHONY: help setup build run test test-rate-limit-full check bench bench-instructions fuzz fmt clean python3
+.PHONY: release test-matrix help setup build run test test-rate-limit-full check bench bench-instructions fuzz fmt clean python3
 
 help: ## this list
 	@echo "make COMMAND [VARIABLE=value …]"
@@ -42,6 +42,12 @@ bench-instructions: python3 ## the same as instructions per request, under callg
 
 fuzz: python3 ## every fuzz target (FUZZ_ITERATIONS=20000)
 	@$(TOOL)/fuzz.py
+
+test-matrix: python3 ## the suites on every Envoy from 1.36 on, into docs/hosts.md
+	@$(TOOL)/matrix.py
+
+release: python3 ## what a release consists of, into dist/release/, built twice and checked (REGISTRY=host/path pushes it)
+	@$(TOOL)/release.py
 
 fmt: python3 ## format all Rust code
 	@cargo fmt --all && echo "make fmt: ok: formatted" || { echo "make fmt: failed: see above"; exit 1; }

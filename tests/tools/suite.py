@@ -8,6 +8,7 @@ import subprocess
 import build
 import check
 import demo
+import documents
 import judging
 import otlp
 import project
@@ -106,6 +107,8 @@ def shipped(command):
     with command.stage("docs match the code"):
         pages = [str(p.relative_to(project.ROOT)) for p in sorted(project.ROOT.glob("docs/*.md")) if "<!-- options:" in p.read_text()]
         run([project.DIST / "bin" / "portcullis", "docs", "--check", *pages], cwd=project.ROOT)
+    with command.stage("documents: links, settings, commands"):
+        documents.judge()
 
 
 def demo_serves(command, folder):
