@@ -150,6 +150,7 @@ ROWS = [
         ("Limits of the overload manager", "percent", "Alerts at 80 %.", {
             "{{instance}}: heap": total("envoy_overload_envoy_resource_monitors_fixed_heap_pressure", "instance"),
             "{{instance}}: connections": total("envoy_overload_envoy_resource_monitors_global_downstream_max_connections_pressure", "instance"),
+            "{{instance}}: refuses connections": total("envoy_overload_envoy_overload_actions_stop_accepting_connections_active", "instance"),
             "{{instance}}: refuses requests": total("envoy_overload_envoy_overload_actions_stop_accepting_requests_active", "instance")}),
         ("Up for", "s", "", {
             "{{instance}}": total("envoy_server_uptime", "instance")}),
