@@ -1,6 +1,5 @@
 """Prometheus, Alertmanager and their tools, and what they serve while a test runs."""
 
-import contextlib
 import http.server
 import json
 import shutil
@@ -40,13 +39,13 @@ def free_port():
 class Prometheus:
     """A running Prometheus."""
 
-    def __init__(self, configuration, name="prometheus"):
-        self.port = free_port()
-        data = demo.RUN / f"{name}-data"
+    def __init__(self, configuration, port):
+        self.port = port
+        data = demo.RUN / "prometheus-data"
         shutil.rmtree(data, ignore_errors=True)
         command = [program("prometheus"), f"--config.file={configuration}", f"--storage.tsdb.path={data}"]
         command += [f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=warn"]
-        self.server = demo.Server(name, command)
+        self.server = demo.Server("prometheus", command)
         try:
             demo.wait_for(f"http://127.0.0.1:{self.port}/-/ready", lambda status: status == 200, self.server)
         except BaseException:
@@ -122,16 +121,6 @@ class Receiver:
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
-
-
-@contextlib.contextmanager
-def stopping(*servers):
-    """Ends them, the last first, when the block ends."""
-    try:
-        yield
-    finally:
-        for server in reversed(servers):
-            server.stop()
 
 
 def until(what, seconds, look, *servers):
