@@ -14,6 +14,7 @@ pub mod errors;
 pub mod everything;
 pub mod expect;
 pub mod hardened;
+pub mod hostile_client;
 pub mod mistakes;
 pub mod native;
 pub mod piecemeal;
