@@ -23,6 +23,7 @@ APT = {
     "taskset": "util-linux",
     "valgrind": "valgrind",
     "curl": "curl",
+    "openssl": "openssl",
 }
 
 
@@ -156,6 +157,7 @@ def for_build():
 
 
 def for_envoy():
+    require("openssl")
     for_build()
     envoy()
 

@@ -20,6 +20,7 @@ pub mod native;
 pub mod piecemeal;
 pub mod plans;
 pub mod scenario;
+pub mod shipped;
 pub mod standing;
 pub mod trace;
 pub mod traffic;
