@@ -6,9 +6,10 @@ import os
 import threading
 import urllib.request
 
+import check
 import demo
 import project
-from console import Failure, output
+from console import Failure
 from watching.programs import free_port
 
 FOLDER = demo.RUN / "watched"
@@ -81,7 +82,7 @@ class Edge:
             self.servers.append(upstream)
             demo.wait_for(f"http://127.0.0.1:{self.ports['upstream']}/", lambda status: True, upstream)
             arguments = ["-c", self.configuration(), "--disable-hot-restart", "--log-level", "warning"]
-            arguments += ["--component-log-level", "wasm:info", "--concurrency", "2"]
+            arguments += ["--component-log-level", "wasm:info", "--concurrency", "2", "--file-flush-interval-msec", "100"]
             os.environ.update(SECRETS)
             self.envoy = demo.Server("envoy", [project.envoy(), *arguments])
             self.servers.append(self.envoy)
@@ -97,10 +98,9 @@ class Edge:
 
     def configuration(self):
         """The shipped file, with our ports. What Envoy's updates are made of is moved into files."""
-        text = output([project.DIST / "bin" / "portcullis", "render", project.ROOT / "envoy" / "envoy.yaml"])
-        if text is None:
-            raise Failure("`portcullis render envoy/envoy.yaml` failed")
-        bootstrap = json.loads(text)
+        demo.prepare()
+        copy = demo.RUN / "envoy.json"
+        bootstrap = json.loads(check.render(copy, check.ENVOY / "envoy.yaml").read_text())
         bootstrap["admin"]["address"] = address(self.ports["admin"])
         resources = bootstrap["static_resources"]
         listeners, clusters = resources.pop("listeners"), resources["clusters"]
@@ -136,7 +136,6 @@ class Edge:
         }
         for kind in self.KINDS:
             self.write(kind)
-        copy = demo.RUN / "envoy.json"
         copy.write_text(json.dumps(bootstrap, indent=1))
         return copy
 
@@ -177,6 +176,12 @@ class Edge:
         self.write("clusters", lambda cluster: cluster.update(lb_policy="MAGLEV", type="LOGICAL_DNS", load_assignment={"cluster_name": cluster["name"]}))
         self.write("routes", lambda routes: routes["virtual_hosts"][0].update(domains=[]))
         self.write("filters", unknown_preset)
+
+    def log(self):
+        """All that it wrote so far, in one file: its own log and the access log."""
+        together = demo.RUN / "envoy.all"
+        together.write_bytes(self.envoy.log.read_bytes() + (demo.RUN / "envoy.out").read_bytes())
+        return together
 
     def scrape(self):
         """The text of /stats/prometheus."""

@@ -164,7 +164,7 @@ def runbooks_work(edge, prometheus):
         **os.environ,
         "PROM": f"http://127.0.0.1:{prometheus.port}",
         "ADMIN": f"http://127.0.0.1:{edge.ports['admin']}",
-        "LOG": shlex.quote(str(edge.envoy.log)),
+        "LOG": shlex.quote(str(edge.log())),
     }
     commands = sorted(set(re.findall(r"^\$ (.*)$", catalogue.RUNBOOKS.read_text(), re.M)))
     for command in commands:
