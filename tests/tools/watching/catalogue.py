@@ -42,7 +42,7 @@ def panels():
 
 
 def cases():
-    """{alert: {"fires": [series of each case], "silent": […]}} of the files for promtool.
+    """{alert: {"fires": [(metrics, labels of what fires)], "silent": […]}}: each case of the files for promtool.
 
     They are read line by line, in the one form in which they are written."""
     found = {}
@@ -53,7 +53,8 @@ def cases():
                 raise Failure(f"{project.relative(file)}: a case asks for no alert: {case.splitlines()[0]}")
             kind = "silent" if "exp_samples: []" in case else "fires"
             series = {re.match(r"[\w:]+", name)[0] for name in re.findall(r"- \{ series: '([^']+)'", case)}
-            found.setdefault(alert[1], {"fires": [], "silent": []})[kind].append(series)
+            labels = re.findall(r"(\w+)=", "".join(re.findall(r"labels: 'ALERTS\{(.*?)\}'", case)))
+            found.setdefault(alert[1], {"fires": [], "silent": []})[kind].append((series, set(labels)))
     return found
 
 

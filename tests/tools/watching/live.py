@@ -139,12 +139,13 @@ def failures_are_told(edge, clients, prometheus, receiver):
 def mistakes_are_told(edge, prometheus, receiver):
     """Each kind of settings that Envoy refuses is told."""
     edge.give_mistakes()
+    wanted = {*edge.KINDS, *edge.SHIPPED}
 
     def kinds():
         return {labels["what"] for labels, value in prometheus.query("job_instance_what:portcullis_settings_rejected:increase15m > 0")}
 
-    until(f"the rejection of {', '.join(edge.KINDS)}", SECONDS, lambda: kinds() >= set(edge.KINDS), edge.envoy)
-    to = _arrives(receiver, prometheus, "SettingsRejected", "firing", len(edge.KINDS))[0][0]
+    until(f"the rejection of {', '.join(sorted(wanted))}", SECONDS, lambda: kinds() >= wanted, edge.envoy)
+    to = _arrives(receiver, prometheus, "SettingsRejected", "firing", len(wanted))[0][0]
     if to != "warning":
         raise Failure(f"SettingsRejected came to `{to}`")
 
