@@ -21,7 +21,7 @@ PARTS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 # What Prometheus makes itself.
 OF_PROMETHEUS = {"up", "ALERTS"}
 # Values for Grafana's variables, where an expression is only read.
-VARIABLES = {"$__rate_interval": "1m", "$job": ".*", "$instance": ".*"}
+VARIABLES = {"$__rate_interval": "1m", "$job": ".+", "$instance": ".+"}
 
 
 def with_variables(expression, values=None):
@@ -33,11 +33,12 @@ def with_variables(expression, values=None):
 
 
 def panels():
-    """[(panel's title, expression)] of all dashboards."""
+    """[(panel's title, expression, labels that its legend shows)] of all dashboards."""
     found = []
     for file in DASHBOARDS:
         for panel in json.loads(file.read_text())["panels"]:
-            found += [(panel["title"], target["expr"]) for target in panel.get("targets", [])]
+            for target in panel.get("targets", []):
+                found.append((panel["title"], target["expr"], set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))))
     return found
 
 
@@ -105,7 +106,7 @@ def named(rules):
     for rule in rules:
         for metric in raw_metrics(rule["query"], recorded):
             found.setdefault(metric, rule["name"])
-    for title, expression in panels():
+    for title, expression, _ in panels():
         for metric in raw_metrics(with_variables(expression), recorded):
             found.setdefault(metric, f"the panel '{title}'")
     return found

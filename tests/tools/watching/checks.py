@@ -29,7 +29,7 @@ def syntax():
     # A panel's expressions as rules, because promtool reads no others.
     rules = [
         {"record": f"panel:expression:{number}", "expr": catalogue.with_variables(expression)}
-        for number, (_, expression) in enumerate(catalogue.panels())
+        for number, (_, expression, _) in enumerate(catalogue.panels())
     ]
     demo.RUN.mkdir(parents=True, exist_ok=True)
     copy = demo.RUN / "panels.json"
