@@ -26,14 +26,8 @@ pub fn template(file: &str, upstream: u16, certificate: &Certificate) -> Templat
 #[track_caller]
 pub fn with(template: Template, upstream: u16, certificate: &Certificate) -> Template {
     let admin = free_port();
-    let mut template = template
+    let mut template = with_modules(template)
         .set("admin.address.socket_address.port_value", admin)
-        .each("filename", |path| {
-            if let Some(name) = path.as_str().and_then(|path| path.strip_suffix(".wasm")) {
-                let name = Path::new(name).file_name().unwrap().to_str().unwrap();
-                *path = artifacts::module(name).to_str().unwrap().into();
-            }
-        })
         .each("environment_variables", |variables| {
             *variables = json!({"key_values": {
                 "AUDIT_HASH_KEY": "a key of the tests, long enough to be one",
@@ -64,6 +58,16 @@ pub fn with(template: Template, upstream: u16, certificate: &Certificate) -> Tem
         set_endpoint(cluster, port);
     }
     template
+}
+
+/// The same modules, wherever `dist/` is.
+pub fn with_modules(template: Template) -> Template {
+    template.each("filename", |path| {
+        if let Some(name) = path.as_str().and_then(|path| path.strip_suffix(".wasm")) {
+            let name = Path::new(name).file_name().unwrap().to_str().unwrap();
+            *path = artifacts::module(name).to_str().unwrap().into();
+        }
+    })
 }
 
 /// Takes out what costs time to start, for what is not about the filters.
