@@ -30,6 +30,7 @@ fn main() -> ExitCode {
             a_slow_colour_loses_its_share,
             a_retry_hides_no_failure_from_the_rollout,
             an_interrupted_rollout_goes_back,
+            a_file_that_is_no_good_changes_nothing,
             a_colour_that_nobody_knows_to_be_healthy_gets_nothing,
         ],
     )
@@ -350,6 +351,27 @@ fn an_interrupted_rollout_goes_back(shared: &Shared) {
     let said = assert_ended(&output, 1);
     assert!(said.contains("interrupted"), "{said}");
     assert_eq!(shared.share(), 0);
+}
+
+fn a_file_that_is_no_good_changes_nothing(shared: &Shared) {
+    let good = std::fs::read(shared.folder.file("weights.yaml")).unwrap();
+    let put = |text: &[u8]| {
+        std::fs::write(shared.folder.file("new.yaml"), text).unwrap();
+        let (new, old) = ("new.yaml", "weights.yaml");
+        std::fs::rename(shared.folder.file(new), shared.folder.file(old)).unwrap();
+    };
+    let admin = shared.edge.envoy.admin();
+    let refused = || {
+        admin
+            .stats(r"^runtime\..*update_failure$")
+            .values()
+            .sum::<u64>()
+    };
+    let before = refused();
+    put(b"resources: [{rollout.upstream-green: 100");
+    wait::until("the refusal", || (refused() > before).then_some(()));
+    shared.settled("blue");
+    put(&good);
 }
 
 fn a_colour_that_nobody_knows_to_be_healthy_gets_nothing(shared: &Shared) {
