@@ -7,7 +7,7 @@ TOOL := python3 tests/tools
 # Variables of the commands below.
 export ENVOY PORT ADMIN_PORT UPSTREAM_PORT CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS
 
-.PHONY: help setup build run test test-rate-limit-full check bench bench-instructions fuzz fmt clean python3
+.PHONY: help setup build run test test-rate-limit-full check images compose-up compose-test compose-down bench bench-instructions fuzz fmt clean python3
 
 help: ## this list
 	@echo "make COMMAND [VARIABLE=value …]"
@@ -33,6 +33,18 @@ test-rate-limit-full: python3 ## rate-limit's exactness, memory and requests in 
 
 check: python3 ## the validator over everything in envoy/
 	@$(TOOL)/check.py
+
+images: python3 ## the images of the harness; stand-ins where no registry is reachable (IMAGES=auto, official or stand-in)
+	@$(TOOL)/images.py
+
+compose-up: python3 ## the harness: Envoy, upstreams, collector, Prometheus, Alertmanager, Redis in Docker (GRAFANA=1)
+	@$(TOOL)/compose.py up
+
+compose-test: python3 ## tries the running harness, or one that it starts and ends
+	@$(TOOL)/compose.py test
+
+compose-down: python3 ## ends the harness and removes its volumes
+	@$(TOOL)/compose.py down
 
 bench: python3 ## CPU per request on real Envoys, into docs/performance.md (ROUNDS=100 REQUESTS=6000)
 	@$(TOOL)/bench.py

@@ -23,6 +23,8 @@ APT = {
     "taskset": "util-linux",
     "valgrind": "valgrind",
     "curl": "curl",
+    "debootstrap": "debootstrap debian-archive-keyring",
+    "dpkg-deb": "dpkg",
 }
 
 
