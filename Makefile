@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 TOOL := python3 tests/tools
 
 # Variables of the commands below.
-export ENVOY PORT ADMIN_PORT UPSTREAM_PORT CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS
+export ENVOY PORT PLAIN_PORT METRICS_PORT ADMIN_PORT BLUE_PORT GREEN_PORT CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS
 
 .PHONY: help setup build run test test-rate-limit-full check images compose-up compose-test compose-down bench bench-instructions fuzz fmt clean python3
 
@@ -22,7 +22,7 @@ setup: python3 ## fetch what is missing: the Rust toolchain, crates, Envoy (or E
 build: python3 ## dist/*.wasm and dist/bin/portcullis
 	@$(TOOL)/build.py
 
-run: python3 ## Envoy with envoy/envoy.yaml before a demo upstream (PORT=10000 ADMIN_PORT=9901 UPSTREAM_PORT=10001)
+run: python3 ## Envoy with envoy/envoy.yaml before two demo upstreams (PORT=10443 ADMIN_PORT=9901 …)
 	@$(TOOL)/demo.py
 
 test: python3 ## everything: formatting, lints, tests natively, in Node, in a host in-process, on a real Envoy, fuzzing

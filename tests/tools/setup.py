@@ -23,8 +23,7 @@ APT = {
     "taskset": "util-linux",
     "valgrind": "valgrind",
     "curl": "curl",
-    "debootstrap": "debootstrap debian-archive-keyring",
-    "dpkg-deb": "dpkg",
+    "openssl": "openssl",
 }
 
 
@@ -158,6 +157,7 @@ def for_build():
 
 
 def for_envoy():
+    require("openssl")
     for_build()
     envoy()
 

@@ -16,6 +16,7 @@ pub mod mistakes;
 pub mod native;
 pub mod piecemeal;
 pub mod plans;
+pub mod shipped;
 pub mod standing;
 pub mod trace;
 pub mod traffic;
