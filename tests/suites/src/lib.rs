@@ -12,6 +12,7 @@
 pub mod errors;
 pub mod everything;
 pub mod hardened;
+pub mod hostile_client;
 pub mod mistakes;
 pub mod native;
 pub mod piecemeal;
