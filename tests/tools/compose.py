@@ -118,7 +118,6 @@ def up(command, wanted):
             failed = wrong(found)
             waiting = [service for service in wanted if service not in found or state(found[service]) is None]
             if failed:
-                show(found, failed)
                 raise Failure(_said(failed))
             if not waiting:
                 break
@@ -161,10 +160,10 @@ def cleaned_up():
 
 
 def interruptible():
-    """SIGTERM and SIGHUP end us as Ctrl-C does: in order."""
+    """SIGTERM and SIGHUP end us as Ctrl-C does, in order; and Ctrl-C does in the background of a script too."""
     def interrupt(*_):
         raise KeyboardInterrupt
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
 
 

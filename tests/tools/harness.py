@@ -57,6 +57,8 @@ def get(url, context=None):
             return answer.status, answer.headers, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read().decode()
+    except OSError as error:
+        raise Failure(f"{url}: no answer ({error})") from None
 
 
 def asked(service, path):
