@@ -24,6 +24,7 @@ APT = {
     "valgrind": "valgrind",
     "curl": "curl",
     "openssl": "openssl",
+    "prometheus": "prometheus",
 }
 
 
@@ -163,7 +164,7 @@ def for_envoy():
 
 
 def for_tests():
-    require("rustup", "cargo", "cc", "c++", "node")
+    require("rustup", "cargo", "cc", "c++", "node", "prometheus")
     for_envoy()
     test_runner()
     judges.install()

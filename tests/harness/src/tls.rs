@@ -1,5 +1,6 @@
 //! A certificate of our own for the loopback.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ConfigBuilder;
@@ -44,6 +45,12 @@ impl Certificate {
             certificate_pem: certificate_pem.to_owned(),
             key_pem: String::new(),
         }
+    }
+
+    /// Writes the certificate and its key, as PEM.
+    pub fn write(&self, certificate: &Path, key: &Path) {
+        std::fs::write(certificate, &self.certificate_pem).expect("a writable folder");
+        std::fs::write(key, &self.key_pem).expect("a writable folder");
     }
 
     /// A listener's `transport_socket`.

@@ -1,5 +1,6 @@
 //! The configuration that we ship, as it is: only what differs between machines is replaced.
 
+use std::net::TcpListener;
 use std::path::Path;
 
 use portcullis_harness::tls::Certificate;
@@ -24,14 +25,9 @@ pub fn template(file: &str, upstream: u16, certificate: &Certificate) -> Templat
 /// The same with a configuration that stands somewhere else.
 #[track_caller]
 pub fn with(template: Template, upstream: u16, certificate: &Certificate) -> Template {
-    let mut template = template
-        .set("admin.address.socket_address.port_value", 0)
-        .each("filename", |path| {
-            if let Some(name) = path.as_str().and_then(|path| path.strip_suffix(".wasm")) {
-                let name = Path::new(name).file_name().unwrap().to_str().unwrap();
-                *path = artifacts::module(name).to_str().unwrap().into();
-            }
-        })
+    let admin = free_port();
+    let mut template = with_modules(template)
+        .set("admin.address.socket_address.port_value", admin)
         .each("environment_variables", |variables| {
             *variables = json!({"key_values": {
                 "AUDIT_HASH_KEY": "a key of the tests, long enough to be one",
@@ -54,11 +50,42 @@ pub fn with(template: Template, upstream: u16, certificate: &Certificate) -> Tem
         }
     }
     for cluster in list(&mut template.0, "clusters") {
-        if cluster["name"] != "admin" {
-            set_endpoint(cluster, upstream);
-        }
+        let port = if cluster["name"] == "admin" {
+            admin
+        } else {
+            upstream
+        };
+        set_endpoint(cluster, port);
     }
     template
+}
+
+/// The same modules, wherever `dist/` is.
+pub fn with_modules(template: Template) -> Template {
+    template.each("filename", |path| {
+        if let Some(name) = path.as_str().and_then(|path| path.strip_suffix(".wasm")) {
+            let name = Path::new(name).file_name().unwrap().to_str().unwrap();
+            *path = artifacts::module(name).to_str().unwrap().into();
+        }
+    })
+}
+
+/// Takes out what costs time to start, for what is not about the filters.
+pub fn without_modules(template: &mut Template) {
+    let filters = &mut patch::at(&mut template.0, CONNECTION_MANAGER)["http_filters"];
+    let filters = filters.as_array_mut().unwrap();
+    filters.retain(|filter| {
+        !filter["typed_config"]["@type"]
+            .as_str()
+            .unwrap()
+            .ends_with(".Wasm")
+    });
+}
+
+/// The admin interface cannot choose: the listener `metrics` has to know its port.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 /// Puts another upstream behind a cluster.
