@@ -5,9 +5,9 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 TOOL := python3 tests/tools
 
 # Variables of the commands below.
-export ENVOY PORT PLAIN_PORT METRICS_PORT ADMIN_PORT BLUE_PORT GREEN_PORT CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS
+export ENVOY PORT PLAIN_PORT METRICS_PORT ADMIN_PORT BLUE_PORT GREEN_PORT CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS SERIES_REQUESTS
 
-.PHONY: help setup build run test test-rate-limit-full check images compose-up compose-test compose-down bench bench-instructions fuzz fmt clean python3
+.PHONY: help setup build run test test-rate-limit-full test-series-full check check-monitoring images compose-up compose-test compose-down bench bench-instructions fuzz fmt clean python3
 
 help: ## this list
 	@echo "make COMMAND [VARIABLE=value …]"
@@ -30,6 +30,12 @@ test: python3 ## everything: formatting, lints, tests natively, in Node, in a ho
 
 test-rate-limit-full: python3 ## rate-limit's exactness, memory and requests in flight on a real Envoy, with millions of requests
 	@$(TOOL)/rate_limit_full.py
+
+test-series-full: python3 ## 100 000 hostile requests to a real Envoy make no new series (SERIES_REQUESTS=100000)
+	@$(TOOL)/series_full.py
+
+check-monitoring: python3 ## rules, routes, dashboard and runbooks, by themselves and with a watched Envoy under traffic
+	@$(TOOL)/monitoring.py
 
 check: python3 ## the validator over everything in envoy/
 	@$(TOOL)/check.py

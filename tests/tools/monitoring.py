@@ -5,13 +5,11 @@ import demo
 import setup
 from console import Command, say
 from watching import catalogue, checks, live
-from watching.programs import PROGRAMS, Prometheus, free_port, program
+from watching.programs import Prometheus, free_port
 
 
 def by_itself():
     """What needs no proxy."""
-    for name in PROGRAMS:
-        program(name)
     say(f"    {checks.syntax()} expressions of panels, {len(catalogue.RULES)} files of rules: well-formed")
     checks.routes()
     say(f"    routes: {', '.join(catalogue.SEVERITIES)}, and the rest, come to their receivers")
@@ -48,8 +46,7 @@ def stages(command, programs):
 
 def main(command):
     with command.stage("set-up"):
-        for name in PROGRAMS:
-            program(name)
+        setup.require(*setup.FOR_MONITORING)
         setup.for_envoy()
     programs = build.programs(command)
     build.modules(command)

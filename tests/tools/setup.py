@@ -25,7 +25,13 @@ APT = {
     "curl": "curl",
     "openssl": "openssl",
     "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "amtool": "prometheus-alertmanager",
 }
+
+
+# What envoy/monitoring is checked with. Alertmanager itself, whose name differs, comes with amtool.
+FOR_MONITORING = ["prometheus", "promtool", "amtool", "curl"]
 
 
 def require(*programs):
@@ -164,7 +170,7 @@ def for_envoy():
 
 
 def for_tests():
-    require("rustup", "cargo", "cc", "c++", "node", "prometheus")
+    require("rustup", "cargo", "cc", "c++", "node", *FOR_MONITORING)
     for_envoy()
     test_runner()
     judges.install()

@@ -12,9 +12,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
+use portcullis_harness::tls::Certificate;
 use portcullis_harness::upstream::Upstream;
-use portcullis_harness::{Envoy, Request, Template, artifacts, cases, load, suite, wait};
+use portcullis_harness::{Envoy, Request, Template, cases, load, suite, wait};
 use portcullis_suites::hostile_client::HostileClient;
+use portcullis_suites::shipped;
 use serde_json::{Value, json};
 
 const CONNECTIONS: usize = 32;
@@ -34,7 +36,7 @@ fn main() -> ExitCode {
 
 fn start() -> Shared {
     let upstream = Upstream::start().unwrap();
-    let template = shipped(upstream.port());
+    let template = configuration(upstream.port());
     let envoy = Envoy::start_template("metric-series", &template, 2)
         .unwrap_or_else(|error| panic!("{error}"));
     Shared {
@@ -43,31 +45,10 @@ fn start() -> Shared {
     }
 }
 
-/// `envoy/envoy.yaml` on free ports before this upstream, its secrets written in place.
-fn shipped(upstream: u16) -> Template {
-    let mut template = Template::read(artifacts::root().join("envoy/envoy.yaml"))
-        .each("port_value", |port| *port = json!(0))
-        .each("address", |address| {
-            if address.is_string() {
-                *address = json!("127.0.0.1");
-            }
-        })
+/// `envoy/envoy.yaml` before this upstream and without TLS, which costs time and is nobody's label.
+fn configuration(upstream: u16) -> Template {
+    let mut template = shipped::template("envoy.yaml", upstream, &Certificate::new())
         .each("transport_socket", |socket| *socket = Value::Null)
-        .each("environment_variables", |variables| {
-            let secret = |name: &Value| (name.as_str().unwrap().to_owned(), json!("s".repeat(32)));
-            let names = variables["host_env_keys"].as_array().unwrap();
-            *variables =
-                json!({"key_values": names.iter().map(secret).collect::<serde_json::Map<_, _>>()});
-        })
-        .each("filename", |path| {
-            let name = path.as_str().unwrap().to_owned();
-            if let Some(module) = name
-                .strip_prefix("dist/")
-                .and_then(|name| name.strip_suffix(".wasm"))
-            {
-                *path = artifacts::module(module).to_str().unwrap().into();
-            }
-        })
         .each("anonymous", |tier| {
             if let Some(limits) = tier.get_mut("limits").and_then(Value::as_array_mut) {
                 limits
@@ -75,15 +56,8 @@ fn shipped(upstream: u16) -> Template {
                     .for_each(|limit| limit["count"] = json!(ADMITTED));
             }
         });
-    let clusters = &mut template.0["static_resources"]["clusters"];
-    for cluster in clusters.as_array_mut().unwrap() {
-        let known = cluster["name"].as_str().unwrap().starts_with("upstream-");
-        let endpoint =
-            &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
-        // Nobody takes spans and records: they are dropped, which is counted too.
-        endpoint["address"]["socket_address"]["port_value"] =
-            json!(if known { upstream } else { 1 });
-    }
+    // Nobody takes spans and records. In the end they are dropped, which is counted too.
+    shipped::behind(&mut template, "otel-collector", 1);
     template
 }
 

@@ -21,7 +21,7 @@ PARTS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 # What Prometheus makes itself.
 OF_PROMETHEUS = {"up", "ALERTS"}
 # Values for Grafana's variables, where an expression is only read.
-VARIABLES = {"$__rate_interval": "1m", "$job": ".*", "$instance": ".*"}
+VARIABLES = {"$__rate_interval": "1m", "$job": ".+", "$instance": ".+"}
 
 
 def with_variables(expression, values=None):
@@ -33,16 +33,17 @@ def with_variables(expression, values=None):
 
 
 def panels():
-    """[(panel's title, expression)] of all dashboards."""
+    """[(panel's title, expression, labels that its legend shows)] of all dashboards."""
     found = []
     for file in DASHBOARDS:
         for panel in json.loads(file.read_text())["panels"]:
-            found += [(panel["title"], target["expr"]) for target in panel.get("targets", [])]
+            for target in panel.get("targets", []):
+                found.append((panel["title"], target["expr"], set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))))
     return found
 
 
 def cases():
-    """{alert: {"fires": [series of each case], "silent": […]}} of the files for promtool.
+    """{alert: {"fires": [(metrics, labels of what fires)], "silent": […]}}: each case of the files for promtool.
 
     They are read line by line, in the one form in which they are written."""
     found = {}
@@ -53,7 +54,8 @@ def cases():
                 raise Failure(f"{project.relative(file)}: a case asks for no alert: {case.splitlines()[0]}")
             kind = "silent" if "exp_samples: []" in case else "fires"
             series = {re.match(r"[\w:]+", name)[0] for name in re.findall(r"- \{ series: '([^']+)'", case)}
-            found.setdefault(alert[1], {"fires": [], "silent": []})[kind].append(series)
+            labels = re.findall(r"(\w+)=", "".join(re.findall(r"labels: 'ALERTS\{(.*?)\}'", case)))
+            found.setdefault(alert[1], {"fires": [], "silent": []})[kind].append((series, set(labels)))
     return found
 
 
@@ -104,7 +106,7 @@ def named(rules):
     for rule in rules:
         for metric in raw_metrics(rule["query"], recorded):
             found.setdefault(metric, rule["name"])
-    for title, expression in panels():
+    for title, expression, _ in panels():
         for metric in raw_metrics(with_variables(expression), recorded):
             found.setdefault(metric, f"the panel '{title}'")
     return found

@@ -1,6 +1,7 @@
 """What can be said of envoy/monitoring without a proxy."""
 
 import json
+import re
 import subprocess
 
 import demo
@@ -28,7 +29,7 @@ def syntax():
     # A panel's expressions as rules, because promtool reads no others.
     rules = [
         {"record": f"panel:expression:{number}", "expr": catalogue.with_variables(expression)}
-        for number, (_, expression) in enumerate(catalogue.panels())
+        for number, (_, expression, _) in enumerate(catalogue.panels())
     ]
     demo.RUN.mkdir(parents=True, exist_ok=True)
     copy = demo.RUN / "panels.json"
@@ -80,8 +81,14 @@ def alerts(rules):
             if not series:
                 say(f"has no case in envoy/monitoring/tests in which it {text}")
             # Silence without data shows nothing. An alert on one of many has them all in at least one case.
-            elif not any(needed <= one for one in series):
+            elif not any(needed <= metrics for metrics, _ in series):
                 say(f"has no case in which it {text} with all its metrics ({', '.join(sorted(needed))})")
+        # A label that is not there would leave a hole in the text.
+        told = set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values())))
+        if not any(told <= labels for _, labels in cases.get(name, {}).get("fires", [])):
+            say(f"has texts with the labels {', '.join(sorted(told))}, and no case in which it fires with them")
+    inhibited = set(re.findall(r'alertname!?="(\w+)"', (FOLDER / "alertmanager.yaml").read_text()))
+    mistakes += [f"{name} is in alertmanager.yaml and no alert" for name in inhibited - set(names)]
     mistakes += [f"{name} is in docs/runbooks.md and no alert" for name in sections if name not in names]
     mistakes += [f"{name} has cases and is no alert" for name in cases if name not in names]
     complain("alerts", mistakes)

@@ -66,11 +66,19 @@ def send_to(cluster, port):
             endpoint["endpoint"]["address"] = address(port)
 
 
+def replace(file, text):
+    """Writes a file that the proxy watches: never half of it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.with_suffix(".new").write_text(text)
+    file.with_suffix(".new").rename(file)
+
+
 class Edge:
     """A running proxy with its upstream."""
 
-    # What it is given while it runs, as alerts call it.
+    # What it is given while it runs, as alerts call it: files of ours, and files that the shipped configuration watches.
     KINDS = ["listeners", "clusters", "routes", "filters"]
+    SHIPPED = ["runtime", "secrets"]
 
     def __init__(self, programs):
         self.ports = {name: free_port() for name in ("edge", "redirect", "metrics", "admin", "upstream")}
@@ -153,14 +161,8 @@ class Edge:
         if change:
             change(resources[0])
         self.version += 1
-        file = FOLDER / kind / "resources.json"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.with_suffix(".new").write_text(json.dumps({
-            "version_info": str(self.version),
-            "resources": [{"@type": TYPE + type_name, **resource} for resource in resources],
-        }))
-        # Never half a file where the proxy looks.
-        file.with_suffix(".new").rename(file)
+        resources = [{"@type": TYPE + type_name, **resource} for resource in resources]
+        replace(FOLDER / kind / "resources.json", json.dumps({"version_info": str(self.version), "resources": resources}))
 
     def give_mistakes(self):
         """One mistake in each kind of settings."""
@@ -176,6 +178,10 @@ class Edge:
         self.write("clusters", lambda cluster: cluster.update(lb_policy="MAGLEV", type="LOGICAL_DNS", load_assignment={"cluster_name": cluster["name"]}))
         self.write("routes", lambda routes: routes["virtual_hosts"][0].update(domains=[]))
         self.write("filters", unknown_preset)
+        # One that cannot be read, and one that names what is not there.
+        replace(demo.RUN / "envoy" / "rollout" / "weights.yaml", "resources: [")
+        certificate = demo.RUN / "envoy" / "certificate.yaml"
+        replace(certificate, certificate.read_text().replace("tls.crt", "no-such.crt"))
 
     def log(self):
         """All that it wrote so far, in one file: its own log and the access log."""

@@ -93,20 +93,25 @@ def names_exist(edge, rules):
 
 
 def panels_have_data(edge, prometheus, alerts):
-    """Every expression of the dashboard gives numbers: those of alerts, or all others."""
+    """Every expression of the dashboard gives numbers with the labels of its legend: those of alerts, or all others."""
     values = {"$__rate_interval": "10s"}
-    wanted = [(title, expr) for title, expr in catalogue.panels() if (title == OF_ALERTS) == alerts]
+    wanted = [panel for panel in catalogue.panels() if (panel[0] == OF_ALERTS) == alerts]
 
-    def without_data():
-        wanted[:] = [(title, expr) for title, expr in wanted if not any(
-            not math.isnan(value) for _, value in prometheus.query(catalogue.with_variables(expr, values)))]
+    def has_data(panel):
+        _, expression, shown = panel
+        samples = prometheus.query(catalogue.with_variables(expression, values))
+        return any(not math.isnan(value) and shown <= set(labels) for labels, value in samples)
+
+    def all_have():
+        wanted[:] = [panel for panel in wanted if not has_data(panel)]
         return not wanted
 
     number = len(wanted)
     try:
-        until("data", SECONDS, without_data, edge.envoy, prometheus.server)
+        until("data", SECONDS, all_have, edge.envoy, prometheus.server)
     except Failure:
-        raise Failure("panels without data: " + "; ".join(f"'{title}': {expr}" for title, expr in wanted)) from None
+        missing = "; ".join(f"'{title}' with {', '.join(sorted(shown)) or 'no label'}: {expr}" for title, expr, shown in wanted)
+        raise Failure(f"panels without data: {missing}") from None
     return number
 
 
@@ -139,12 +144,13 @@ def failures_are_told(edge, clients, prometheus, receiver):
 def mistakes_are_told(edge, prometheus, receiver):
     """Each kind of settings that Envoy refuses is told."""
     edge.give_mistakes()
+    wanted = {*edge.KINDS, *edge.SHIPPED}
 
     def kinds():
         return {labels["what"] for labels, value in prometheus.query("job_instance_what:portcullis_settings_rejected:increase15m > 0")}
 
-    until(f"the rejection of {', '.join(edge.KINDS)}", SECONDS, lambda: kinds() >= set(edge.KINDS), edge.envoy)
-    to = _arrives(receiver, prometheus, "SettingsRejected", "firing", len(edge.KINDS))[0][0]
+    until(f"the rejection of {', '.join(sorted(wanted))}", SECONDS, lambda: kinds() >= wanted, edge.envoy)
+    to = _arrives(receiver, prometheus, "SettingsRejected", "firing", len(wanted))[0][0]
     if to != "warning":
         raise Failure(f"SettingsRejected came to `{to}`")
 
@@ -168,7 +174,9 @@ def runbooks_work(edge, prometheus):
     }
     commands = sorted(set(re.findall(r"^\$ (.*)$", catalogue.RUNBOOKS.read_text(), re.M)))
     for command in commands:
-        done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, timeout=30)
+        # What is not there has to be a failure.
+        told = command.replace("curl -s ", "curl --fail --silent --show-error ")
+        done = subprocess.run(["bash", "-c", told], env=environment, capture_output=True, text=True, timeout=30)
         if done.returncode or done.stderr.strip():
             raise Failure(f"docs/runbooks.md: `{command}` ended with {done.returncode}: {done.stderr.strip()}")
     if not commands:
