@@ -356,8 +356,8 @@ plain: [1, 2, 3]
 
     #[test]
     fn overlays_are_laid_one_over_the_other() {
-        let result = laid_over(&["admin: {port: 2}", "admin: {port: 3, log: y}"]).unwrap();
-        assert_eq!(result["admin"], json!({"port": 3, "log": "y"}));
+        let result = laid_over(&["admin: {port: 2}", "admin: {port: 3, log: z}"]).unwrap();
+        assert_eq!(result["admin"], json!({"port": 3, "log": "z"}));
     }
 
     #[test]
