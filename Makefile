@@ -7,7 +7,7 @@ TOOL := python3 tests/tools
 # Variables of the commands below.
 export ENVOY PORT PLAIN_PORT METRICS_PORT ADMIN_PORT BLUE_PORT GREEN_PORT EXAMPLE CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS SERIES_REQUESTS
 
-.PHONY: help setup build run test test-rate-limit-full test-series-full check check-monitoring bench bench-instructions fuzz fmt clean python3
+.PHONY: help setup build run test test-rate-limit-full test-series-full check check-monitoring images compose-up compose-test compose-down bench bench-instructions fuzz fmt clean python3
 
 help: ## this list
 	@echo "make COMMAND [VARIABLE=value …]"
@@ -39,6 +39,18 @@ check-monitoring: python3 ## rules, routes, dashboard and runbooks, by themselve
 
 check: python3 ## the validator over everything in envoy/
 	@$(TOOL)/check.py
+
+images: python3 ## the images of the harness; stand-ins where no registry is reachable (IMAGES=auto, official or stand-in)
+	@$(TOOL)/images.py
+
+compose-up: python3 ## the harness: Envoy, upstreams, collector, Prometheus, Alertmanager, Redis in Docker (GRAFANA=1)
+	@$(TOOL)/compose.py up
+
+compose-test: python3 ## tries the running harness, or one that it starts and ends
+	@$(TOOL)/compose.py test
+
+compose-down: python3 ## ends the harness and removes its volumes
+	@$(TOOL)/compose.py down
 
 bench: python3 ## CPU per request on real Envoys, into docs/performance.md (ROUNDS=100 REQUESTS=6000)
 	@$(TOOL)/bench.py
