@@ -5,9 +5,9 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 TOOL := python3 tests/tools
 
 # Variables of the commands below.
-export REGISTRY ENVOY PORT PLAIN_PORT METRICS_PORT ADMIN_PORT BLUE_PORT GREEN_PORT EXAMPLE CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS
+export REGISTRY ENVOY PORT PLAIN_PORT METRICS_PORT ADMIN_PORT BLUE_PORT GREEN_PORT EXAMPLE CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS SERIES_REQUESTS
 
-.PHONY: release test-matrix help setup build run test test-rate-limit-full check bench bench-instructions fuzz fmt clean python3
+.PHONY: release test-matrix help setup build run test test-rate-limit-full check bench bench-instructions fuzz fmt clean python3 test-series-full check-monitoring images compose-up compose-test compose-down
 
 help: ## this list
 	@echo "make COMMAND [VARIABLE=value …]"
@@ -31,8 +31,26 @@ test: python3 ## everything: formatting, lints, tests natively, in Node, in a ho
 test-rate-limit-full: python3 ## rate-limit's exactness, memory and requests in flight on a real Envoy, with millions of requests
 	@$(TOOL)/rate_limit_full.py
 
+test-series-full: python3 ## 100 000 hostile requests to a real Envoy make no new series (SERIES_REQUESTS=100000)
+	@$(TOOL)/series_full.py
+
+check-monitoring: python3 ## rules, routes, dashboard and runbooks, by themselves and with a watched Envoy under traffic
+	@$(TOOL)/monitoring.py
+
 check: python3 ## the validator over everything in envoy/
 	@$(TOOL)/check.py
+
+images: python3 ## the images of the harness; stand-ins where no registry is reachable (IMAGES=auto, official or stand-in)
+	@$(TOOL)/images.py
+
+compose-up: python3 ## the harness: Envoy, upstreams, collector, Prometheus, Alertmanager, Redis in Docker (GRAFANA=1)
+	@$(TOOL)/compose.py up
+
+compose-test: python3 ## tries the running harness, or one that it starts and ends
+	@$(TOOL)/compose.py test
+
+compose-down: python3 ## ends the harness and removes its volumes
+	@$(TOOL)/compose.py down
 
 bench: python3 ## CPU per request on real Envoys, into docs/performance.md (ROUNDS=100 REQUESTS=6000)
 	@$(TOOL)/bench.py

@@ -80,9 +80,8 @@ def moved(chosen):
     }
 
 
-def configuration(chosen, overlay=None):
-    """envoy/envoy.yaml with overlays/dev.yaml, the chosen ports and perhaps one more overlay laid over it, in a folder with
-    all that it names."""
+def prepare():
+    """Puts what envoy/envoy.yaml names into Envoy's working directory."""
     folder = project.ROOT / "envoy"
     for file in ("certificate.yaml", "rollout/weights.yaml"):
         copy = RUN / "envoy" / file
@@ -92,6 +91,13 @@ def configuration(chosen, overlay=None):
     modules.unlink(missing_ok=True)
     modules.symlink_to(project.DIST)
     _certificate(RUN / "certs")
+
+
+def configuration(chosen, overlay=None):
+    """envoy/envoy.yaml with overlays/dev.yaml, the chosen ports and perhaps one more overlay laid over it, in a folder with
+    all that it names."""
+    prepare()
+    folder = project.ROOT / "envoy"
     overlays = [folder / "overlays" / "dev.yaml"]
     for name, more in {"ports": moved(chosen), "more": overlay}.items():
         if more:
@@ -201,7 +207,7 @@ Below is the access log. Ctrl-C stops everything.
 
 def records():
     """The command that takes the audit records out of Envoy's log."""
-    return f"sed -n 's/^.*wasm log audit-log: //p' {project.relative(RUN / 'envoy.log')}"
+    return f"sed -n 's/^.*wasm log audit-log[^{{]*: //p' {project.relative(RUN / 'envoy.log')}"
 
 
 @contextlib.contextmanager

@@ -28,7 +28,13 @@ APT = {
     "git": "git",
     "skopeo": "skopeo",
     "sha256sum": "coreutils",
+    "promtool": "prometheus",
+    "amtool": "prometheus-alertmanager",
 }
+
+
+# What envoy/monitoring is checked with. Alertmanager itself, whose name differs, comes with amtool.
+FOR_MONITORING = ["prometheus", "promtool", "amtool", "curl"]
 
 
 def require(*programs):
@@ -184,7 +190,7 @@ def for_envoy():
 
 
 def for_tests():
-    require("rustup", "cargo", "cc", "c++", "node", "prometheus")
+    require("rustup", "cargo", "cc", "c++", "node", *FOR_MONITORING)
     for_envoy()
     test_runner()
     judges.install()

@@ -10,6 +10,7 @@ import check
 import demo
 import documents
 import judging
+import monitoring
 import otlp
 import project
 import setup
@@ -137,6 +138,7 @@ def main(command):
     tests(command)
     demo_serves(command, folder)
     judged(command, folder)
+    monitoring.stages(command, folder)
     fuzz(command, FUZZ_ITERATIONS)
     for name, seconds in command.timings:
         say(f"    {seconds:7.1f} s  {name}")
