@@ -18,6 +18,8 @@ pub trait RootContext {
     /// Whether the configuration of `size` bytes is accepted.
     fn configure(&mut self, size: usize) -> bool;
     fn tick(&mut self);
+    /// The host is about to delete the context.
+    fn stop(&mut self);
     /// A request's end, where the plugin is an access logger.
     fn log(&mut self);
     fn new_request(&self, id: u32) -> Box<dyn HttpContext>;
@@ -188,6 +190,7 @@ pub fn resume(id: u32, how: Resume, root_id: u32) {
 pub extern "C" fn portcullis_on_delete(id: u32) {
     let gone = REQUESTS.with_borrow_mut(|requests| requests.remove(id));
     if gone.is_none() {
+        let _ = root(id, |root| root.stop());
         callout::forget(id);
         let _ = ROOTS.with_borrow_mut(|roots| roots.remove(id));
     }

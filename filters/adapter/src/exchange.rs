@@ -355,6 +355,11 @@ impl Exchange for HostExchange<'_> {
         self.note(done);
     }
 
+    fn set_log_state(&mut self, key: &str, value: &[u8]) -> bool {
+        let done = host::set_property(key, value);
+        self.note(done)
+    }
+
     fn facts(&mut self) -> &mut Facts {
         &mut self.state.facts
     }

@@ -137,6 +137,16 @@ impl<B: Bundle + 'static> RootContext for Root<B> {
         }
     }
 
+    fn stop(&mut self) {
+        if let Some(loaded) = &self.loaded {
+            let mut worker = HostWorker {
+                context_id: self.context_id,
+                caller: Rc::<Loaded<B>>::clone(loaded),
+            };
+            loaded.bundle.stop(&mut worker);
+        }
+    }
+
     fn log(&mut self) {
         let Some(loaded) = self.loaded.as_ref().filter(|_| B::LOGS_ACCESS) else {
             return;
@@ -208,6 +218,8 @@ impl RootContext for Unknown {
     }
 
     fn tick(&mut self) {}
+
+    fn stop(&mut self) {}
 
     fn log(&mut self) {}
 

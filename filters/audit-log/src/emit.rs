@@ -5,16 +5,19 @@ use std::rc::Rc;
 
 use audit_chain::Mark;
 use portcullis_kit::exchange::{
-    CalloutAnswer, CalloutId, Clock, Log, Metrics, Randomness, SharedData, Worker,
+    CalloutAnswer, CalloutId, Clock, Exchange, Log, Metrics, Randomness, SharedData, Worker,
 };
 use portcullis_kit::export::settings::Overflow;
-use portcullis_kit::export::{Exporter, Reason, Settled};
+use portcullis_kit::export::{Exporter, Settled};
 
 use crate::deliver::Outgoing;
-use crate::emission::Emission;
+use crate::emission::{Emission, UNWRITTEN};
 use crate::format;
 use crate::ledger::{self, Shared};
+use crate::lines::{Lines, Written};
+use crate::live::Live;
 use crate::notice::Notice;
+use crate::slot::SILENCE;
 
 /// What handing over asks of a host; a request has it, and so has a worker's tick.
 pub trait Host: Clock + Randomness + SharedData + Log + Metrics {}
@@ -34,7 +37,11 @@ pub struct Emit {
     /// What a record is written into: one for all, so that it grows but once.
     buffer: RefCell<Vec<u8>>,
     /// Dropped records, from first to last, that no record tells of yet.
-    untold: RefCell<Vec<(u64, u64, Reason)>>,
+    untold: RefCell<Vec<(u64, u64, &'static str)>>,
+    /// What waits for a request's end, to go into the proxy's access log.
+    lines: Lines,
+    live: Live,
+    looked_at: Cell<u64>,
     told_down: Cell<bool>,
     began: Cell<bool>,
 }
@@ -47,6 +54,8 @@ impl Emit {
             Exporter::new(Rc::clone(plan), encoders).watched()
         });
         Self {
+            lines: Lines::default(),
+            live: Live::new(emission.stream()),
             emission,
             exporter,
             ledger: RefCell::new(None),
@@ -54,6 +63,7 @@ impl Emit {
             untold: RefCell::new(Vec::new()),
             told_down: Cell::new(false),
             began: Cell::new(false),
+            looked_at: Cell::new(0),
         }
     }
 
@@ -77,6 +87,9 @@ impl Emit {
     ) {
         if !self.began.get() {
             self.begin(node, host);
+        }
+        if self.emission.access_log.is_some() {
+            self.tell(host);
         }
         self.hand_over(time, is_event, Mark::None, write, host);
         self.checkpoint(time, host);
@@ -143,6 +156,9 @@ impl Emit {
                 ledger.settle(std::iter::once(seq));
             }
         }
+        if self.emission.access_log.is_some() {
+            self.lines.add(&buffer, seq);
+        }
         if self.emission.logs
             && let Ok(line) = std::str::from_utf8(&buffer)
         {
@@ -162,7 +178,8 @@ impl Emit {
     /// Whether there is room for a record of that size; if not, it is counted as dropped.
     #[inline]
     fn is_kept(&self, size: usize) -> bool {
-        let Some(exporter) = self.exporter.as_ref().filter(|_| !self.emission.logs) else {
+        let exporter = self.exporter.as_ref();
+        let Some(exporter) = exporter.filter(|_| !self.emission.is_local()) else {
             return true;
         };
         exporter.plan().overflow() == Overflow::DropOldest || exporter.has_room(size + 512)
@@ -204,13 +221,45 @@ impl Emit {
         if !self.began.get() {
             return;
         }
-        self.tell(worker);
-        self.checkpoint(now, worker);
+        if self.emission.access_log.is_none() {
+            self.tell(worker);
+            self.checkpoint(now, worker);
+        }
         if let Some(ledger) = &*self.ledger.borrow() {
             let mut ledger = ledger.borrow_mut();
             if ledger.is_stale(now) {
                 ledger.keep(now, worker);
             }
+        }
+        if now.saturating_sub(self.looked_at.get()) > SILENCE / 2 {
+            self.looked_at.set(now);
+            self.close_orphans(now, worker);
+        }
+    }
+
+    /// Tells of VMs that ended without notice: what waited in their queues is lost. Where the proxy writes the records
+    /// itself, nothing waited.
+    fn close_orphans<H: Host>(&self, now: u64, host: &H) {
+        let Some(exporter) = self.exporter.as_ref() else {
+            return;
+        };
+        if !self.emission.sealed || self.emission.is_local() {
+            return;
+        }
+        let write = |out: &mut Vec<u8>| {
+            format::write_notice(self.emission.format, &Notice::Restart, now, out)
+        };
+        while exporter.has_room(NOTICE_BYTES)
+            && let Some(json) = ledger::close_orphan(&self.emission, write, host)
+        {
+            let outgoing = Outgoing {
+                // It is of another chain than ours.
+                seq: 0,
+                time: now,
+                is_event: false,
+                json: json.into(),
+            };
+            exporter.push(outgoing, now);
         }
     }
 
@@ -226,13 +275,13 @@ impl Emit {
         let (Some(exporter), Some(ledger)) = (&self.exporter, &*self.ledger.borrow()) else {
             return;
         };
-        if self.emission.logs {
-            // The log has them all.
+        let mut ledger = ledger.borrow_mut();
+        ledger.chain().count_retried(exporter.retried());
+        if self.emission.is_local() {
+            // The proxy writes them all.
             exporter.settled();
             return;
         }
-        let mut ledger = ledger.borrow_mut();
-        ledger.chain().count_retried(exporter.retried());
         for settled in exporter.settled() {
             match settled {
                 Settled::Acknowledged { records, rejected } => {
@@ -243,8 +292,8 @@ impl Emit {
                     ledger.chain().count_dropped(records.len() as u64);
                     ledger.settle(records.iter().map(|record| record.seq));
                     let mut untold = self.untold.borrow_mut();
-                    for record in records {
-                        add(&mut untold, record.seq, reason);
+                    for record in records.iter().filter(|record| record.seq > 0) {
+                        add(&mut untold, (record.seq, record.seq), reason.name());
                     }
                 }
             }
@@ -252,43 +301,89 @@ impl Emit {
     }
 
     /// Tells of drops and of sinks that went down or came up, once there is room for it.
-    fn tell<W: Worker>(&self, worker: &mut W) {
-        let Some(exporter) = &self.exporter else {
-            return;
-        };
-        if !exporter.has_room(NOTICE_BYTES) {
-            return;
-        }
-        let down = exporter.is_down();
-        if down != self.told_down.replace(down) {
-            let notice = if down {
-                Notice::SinkDown
-            } else {
-                Notice::SinkUp
-            };
-            self.notice(notice, Mark::None, worker);
-        }
-        if down {
-            return;
+    #[inline(never)]
+    fn tell<H: Host>(&self, host: &H) {
+        if let Some(exporter) = &self.exporter {
+            if !exporter.has_room(NOTICE_BYTES) {
+                return;
+            }
+            let down = exporter.is_down();
+            if down != self.told_down.replace(down) {
+                let notice = if down {
+                    Notice::SinkDown
+                } else {
+                    Notice::SinkUp
+                };
+                self.notice(notice, Mark::None, host);
+            }
+            if down {
+                return;
+            }
         }
         for (first, last, reason) in self.untold.take() {
             let notice = Notice::Dropped {
                 records: last - first + 1,
-                reason: reason.name(),
+                reason,
             };
-            self.notice(notice, Mark::Dropped { first, last }, worker);
+            self.notice(notice, Mark::Dropped { first, last }, host);
         }
+    }
+
+    /// Hands what waits for the proxy's access log over, at a request's end.
+    #[inline]
+    pub fn write_lines<X: Exchange>(&self, exchange: &mut X) {
+        let Some(dropped) = self.emission.access_log else {
+            return;
+        };
+        let written = self.lines.write(exchange);
+        let ledger = self.ledger.borrow();
+        let settle = |first: u64, last: u64| {
+            if let Some(ledger) = &*ledger {
+                ledger.borrow_mut().settle(first..=last);
+            }
+        };
+        match written {
+            Written::Nothing => {}
+            Written::All { first, last } => settle(first, last),
+            Written::Dropped { first, last, lines } => {
+                settle(first, last);
+                exchange.increment(dropped, lines);
+                if let Some(ledger) = &*ledger {
+                    ledger.borrow_mut().chain().count_dropped(lines);
+                    add(&mut self.untold.borrow_mut(), (first, last), UNWRITTEN);
+                }
+            }
+        }
+    }
+
+    /// The configuration ends on this worker. The proxy's log is the one sink that still takes a record then; it gets one
+    /// if no other configuration goes on with the chain.
+    #[inline(never)]
+    pub fn stop<W: Worker>(&self, worker: &W) {
+        if !self.began.get() || !self.emission.logs || !self.live.is_last() {
+            return;
+        }
+        self.notice(Notice::Stop, Mark::Checkpoint, worker);
+        if let Some(ledger) = self.ledger.take() {
+            ledger.borrow_mut().end(worker);
+            ledger::leave(&self.emission);
+        }
+        self.began.set(false);
     }
 }
 
-/// Adds a record to the ranges.
-fn add(untold: &mut Vec<(u64, u64, Reason)>, seq: u64, reason: Reason) {
-    if let Some((_, last, why)) = untold.last_mut()
-        && *last + 1 == seq
+/// Adds records, from first to last, to the ranges.
+fn add(
+    untold: &mut Vec<(u64, u64, &'static str)>,
+    (first, last): (u64, u64),
+    reason: &'static str,
+) {
+    if let Some((_, before, why)) = untold.last_mut()
+        && *before + 1 == first
         && *why == reason
     {
-        *last = seq;
+        *before = last;
     } else if untold.len() < MAX_UNTOLD {
-        untold.push((seq, seq, reason));
+        untold.push((first, last, reason));
     }
 }

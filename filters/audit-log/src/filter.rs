@@ -73,6 +73,7 @@ impl Filter for AuditLog {
                 || node(exchange),
                 exchange,
             );
+            emit.write_lines(exchange);
         }
     }
 
@@ -83,6 +84,12 @@ impl Filter for AuditLog {
     fn tick<W: Worker>(&self, worker: &mut W) {
         if let Some(emit) = &self.emit {
             emit.tick(worker);
+        }
+    }
+
+    fn stop<W: Worker>(&self, worker: &mut W) {
+        if let Some(emit) = &self.emit {
+            emit.stop(worker);
         }
     }
 

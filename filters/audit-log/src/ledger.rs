@@ -57,6 +57,23 @@ pub fn of_stream<H: Clock + Randomness + SharedData>(
     (ledger, true)
 }
 
+/// Ends the chain of a VM that ended without notice, while this one has a chain of its own: the record that says so, which
+/// `write` writes. Without it the loss of that chain's last records would show only once some VM goes on with it.
+#[inline(never)]
+pub fn close_orphan<H: Clock + Randomness + SharedData>(
+    emission: &Emission,
+    write: impl FnOnce(&mut Vec<u8>) -> usize,
+    host: &H,
+) -> Option<Vec<u8>> {
+    let (mut slot, state) = slot::take_orphan(&emission.stream(), host.now(), host)?;
+    let (mut chain, _) = Chain::resume(&state, emission.key.clone()).ok()?;
+    let mut record = Vec::new();
+    let place = write(&mut record);
+    chain.seal(&mut record, place, Mark::Restart).ok()?;
+    slot.leave(&chain, host);
+    Some(record)
+}
+
 /// Ends this VM's part in that stream: the next record begins another chain.
 pub fn leave(emission: &Emission) {
     let stream = emission.stream();
@@ -148,6 +165,14 @@ impl Ledger {
         }
     }
 
+    /// The chain ends in order: whoever takes its slot next goes on with it, at once.
+    pub fn end<H: SharedData>(&mut self, host: &H) {
+        // What is still on its way may be lost, and then it is a machine's end without notice.
+        if let Some(slot) = self.slot.as_mut().filter(|_| self.open.is_empty()) {
+            slot.leave(&self.chain, host);
+        }
+    }
+
     /// The slot is to hear of us again, long before it is taken for an orphan's.
     pub fn is_stale(&self, now: u64) -> bool {
         now.saturating_sub(self.kept_at) > SILENCE / 10
@@ -203,6 +228,7 @@ mod tests {
     fn emission() -> Emission {
         Emission {
             logs: true,
+            access_log: None,
             plan: None,
             encodings: Vec::new(),
             format: crate::settings::Format::Native,
@@ -268,6 +294,45 @@ mod tests {
         }
         let second = open(&host);
         assert!(!second.after_restart && !first.is_lost(host.now() + SECOND, &host));
+    }
+
+    #[test]
+    fn an_orphan_is_ended_once_by_a_vm_that_has_a_chain_of_its_own() {
+        let host = FakeWorker::new(&Names::default());
+        let stream = emission().stream();
+        let open = || Ledger::open(&emission(), &stream, "node".to_owned(), &host);
+        let mut lost = open();
+        seal(&mut lost, &host);
+        seal(&mut lost, &host);
+        lost.settle([1].into_iter());
+        lost.keep(host.now(), &host);
+        host.pass_ms(6_000);
+        let mut running = open();
+        seal(&mut running, &host);
+        let close = || {
+            let write = |out: &mut Vec<u8>| {
+                out.extend_from_slice(b"{}");
+                1
+            };
+            close_orphan(&emission(), write, &host)
+        };
+        assert_eq!(close(), None, "not silent for long enough");
+        host.pass_ms(6_000);
+        running.keep(host.now(), &host);
+        let told = String::from_utf8(close().unwrap()).unwrap();
+        assert!(
+            told.contains("\"restart\":{\"acknowledged\":1},\"seq\":3"),
+            "{told}"
+        );
+        assert!(told.contains(lost.chain.emitter().as_str()), "{told}");
+        assert_eq!(close(), None, "once");
+        assert!(lost.is_lost(host.now(), &host) && !running.is_lost(host.now() + SILENCE, &host));
+        let next = open();
+        assert!(!next.after_restart, "it was told");
+        assert_eq!(
+            (next.chain.emitter(), next.chain.seq()),
+            (lost.chain.emitter(), 3)
+        );
     }
 
     #[test]

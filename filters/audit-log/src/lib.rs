@@ -17,6 +17,8 @@ pub mod flags;
 pub mod format;
 mod json;
 mod ledger;
+mod lines;
+mod live;
 pub mod mistake;
 mod notice;
 pub mod policy;

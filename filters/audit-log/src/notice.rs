@@ -7,6 +7,8 @@ pub enum Notice<'a> {
     Start,
     /// A configuration is in force on this worker; SHA-256 of it.
     SettingsLoaded { fingerprint: &'a str },
+    /// The worker's plugin ends in order.
+    Stop,
     /// The machine that emitted before ended without notice.
     Restart,
     /// How many records there were so far.
@@ -24,6 +26,7 @@ impl Notice<'_> {
         match self {
             Self::Start => "bundle.start",
             Self::SettingsLoaded { .. } => "bundle.settings_loaded",
+            Self::Stop => "bundle.stop",
             Self::Restart => "bundle.restart",
             Self::Checkpoint => "bundle.checkpoint",
             Self::Dropped { .. } => "bundle.dropped",

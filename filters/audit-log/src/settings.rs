@@ -233,6 +233,10 @@ pub struct HmacKey {
 pub enum Sink {
     /// The proxy's log, at `info`: one line of JSON for each record, behind what the proxy itself writes before a line.
     Log(Log),
+    /// The proxy's access log: a log's format that names `%FILTER_STATE(wasm.portcullis.audit:PLAIN)%` gets the record of
+    /// each request there, and before or after it, each in a line of its own, what the bundle tells of itself. Not where
+    /// audit-log is an access logger itself.
+    AccessLog(AccessLog),
     /// A collector that speaks OTLP/HTTP with JSON; the path is `/v1/logs` unless another is given. A record is the body of
     /// a log record.
     Otlp(Http),
@@ -245,6 +249,12 @@ pub enum Sink {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Log {}
+
+/// The proxy's access log.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AccessLog {}
 
 /// A server that batches are posted to.
 #[derive(Clone, Debug, Deserialize)]

@@ -12,6 +12,8 @@ pub const SILENCE: u64 = 10_000_000_000;
 const MAX_SLOTS: u32 = 256;
 /// The owner's mark and the time of its last word.
 const HEAD: usize = 16;
+/// The time in a slot that its owner left in order: it may be taken at once.
+const LEFT: u64 = 0;
 
 /// A slot of which this VM is the owner.
 #[derive(Debug)]
@@ -34,19 +36,9 @@ pub enum Taken {
 /// Takes the first orphan, or else the first slot that nobody has. `None` where the host shares no data.
 #[inline(never)]
 pub fn take<H: SharedData + Randomness>(stream: &str, now: u64, host: &H) -> Option<Taken> {
-    let mut owner = [0; 8];
-    host.fill(&mut owner);
-    let owner = u64::from_le_bytes(owner);
     let mut number = 0;
     while number < MAX_SLOTS {
-        let key = key(stream, number);
-        let mut slot = Slot {
-            key,
-            number,
-            owner,
-            value: Vec::new(),
-            chain: Vec::new(),
-        };
+        let mut slot = Slot::of(key(stream, number), number, host);
         match host.shared(&slot.key).ok()? {
             None => {
                 slot.fill(now, &[]);
@@ -75,6 +67,30 @@ pub fn take<H: SharedData + Randomness>(stream: &str, now: u64, host: &H) -> Opt
     None
 }
 
+/// Takes an orphan whose chain was not ended, with that chain's state. One that was is left to whoever starts next.
+#[inline(never)]
+pub fn take_orphan<H: SharedData + Randomness>(
+    stream: &str,
+    now: u64,
+    host: &H,
+) -> Option<(Slot, Vec<u8>)> {
+    for number in 0..MAX_SLOTS {
+        let key = key(stream, number);
+        let (value, version) = host.shared(&key).ok()??;
+        let (_, time, state) = parts(&value);
+        if state.is_empty() || time == LEFT || now.saturating_sub(time) <= SILENCE {
+            continue;
+        }
+        let state = state.to_vec();
+        let mut slot = Slot::of(key, number, host);
+        slot.fill(now, &state);
+        if host.share(&slot.key, &slot.value, version).is_ok() {
+            return Some((slot, state));
+        }
+    }
+    None
+}
+
 fn key(stream: &str, number: u32) -> Vec<u8> {
     let mut key = b"portcullis.audit ".to_vec();
     key.extend_from_slice(&number.to_le_bytes());
@@ -94,6 +110,18 @@ fn parts(value: &[u8]) -> (u64, u64, &[u8]) {
 }
 
 impl Slot {
+    fn of<H: Randomness>(key: Vec<u8>, number: u32, host: &H) -> Self {
+        let mut owner = [0; 8];
+        host.fill(&mut owner);
+        Self {
+            key,
+            number,
+            owner: u64::from_le_bytes(owner),
+            value: Vec::new(),
+            chain: Vec::new(),
+        }
+    }
+
     #[inline]
     fn fill(&mut self, now: u64, state: &[u8]) {
         self.value.clear();
@@ -124,8 +152,18 @@ impl Slot {
     /// Writes where the chain stands. A host that does not take it costs a gap after a restart, no record.
     #[inline]
     pub fn keep<H: SharedData>(&mut self, chain: &Chain, now: u64, host: &H) {
+        self.store(chain, Succession::Abrupt, now, host);
+    }
+
+    /// Writes where the chain stands as the last word of its owner, who is as good as silent for long.
+    pub fn leave<H: SharedData>(&mut self, chain: &Chain, host: &H) {
+        self.store(chain, Succession::Orderly, LEFT, host);
+    }
+
+    #[inline]
+    fn store<H: SharedData>(&mut self, chain: &Chain, succession: Succession, now: u64, host: &H) {
         let mut state = std::mem::take(&mut self.chain);
-        chain.store(&mut state, Succession::Abrupt);
+        chain.store(&mut state, succession);
         self.fill(now, &state);
         self.chain = state;
         // Envoy takes 0 for "whatever stands there".

@@ -57,6 +57,7 @@ pub trait Bundle: Sized {
     fn log_access<X: Exchange>(&self, exchange: &mut X);
     fn tick_period_ms(&self) -> Option<u32>;
     fn tick<W: Worker>(&self, worker: &mut W);
+    fn stop<W: Worker>(&self, worker: &mut W);
     fn callout<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W);
 }
 
@@ -108,6 +109,7 @@ pub trait Links: Sized {
     fn log_access<X: Exchange>(&self, exchange: &mut X);
     fn tick_period_ms(&self) -> Option<u32>;
     fn tick<W: Worker>(&self, worker: &mut W);
+    fn stop<W: Worker>(&self, worker: &mut W);
     fn callout<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W);
 }
 
@@ -198,6 +200,8 @@ impl Links for End {
     }
 
     fn tick<W: Worker>(&self, _: &mut W) {}
+
+    fn stop<W: Worker>(&self, _: &mut W) {}
 
     fn callout<W: Worker>(&self, _: CalloutId, _: &CalloutAnswer, _: &mut W) {}
 }
@@ -341,6 +345,13 @@ impl<F: Filter, Rest: Links> Links for Link<F, Rest> {
         self.rest.tick(worker);
     }
 
+    fn stop<W: Worker>(&self, worker: &mut W) {
+        if let Some(plugin) = &self.plugin {
+            plugin.stop(worker);
+        }
+        self.rest.stop(worker);
+    }
+
     fn callout<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W) {
         if let Some(plugin) = &self.plugin {
             plugin.callout(id, answer, worker);
@@ -458,6 +469,10 @@ impl<L: Links> Bundle for Chain<L> {
 
     fn tick<W: Worker>(&self, worker: &mut W) {
         self.0.tick(worker);
+    }
+
+    fn stop<W: Worker>(&self, worker: &mut W) {
+        self.0.stop(worker);
     }
 
     fn callout<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W) {

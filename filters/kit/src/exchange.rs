@@ -177,6 +177,10 @@ pub trait Exchange:
     /// `%FILTER_STATE(wasm.key:PLAIN)%`.
     fn set_filter_state(&mut self, key: &str, value: &[u8]);
 
+    /// The same for the proxy's access logs alone, at the request's end: no client and no upstream sees it. Whether the host
+    /// took it; it has nowhere to put it where the plugin is an access logger itself.
+    fn set_log_state(&mut self, key: &str, value: &[u8]) -> bool;
+
     /// What the filters of this plugin learned of this request.
     fn facts(&mut self) -> &mut Facts;
 }

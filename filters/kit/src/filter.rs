@@ -256,5 +256,9 @@ pub trait Filter: Sized {
 
     fn tick<W: Worker>(&self, _worker: &mut W) {}
 
+    /// The plugin's configuration ends on this worker, because the proxy does or another takes its place. What is logged is
+    /// written; what is sent is not, if the proxy ends.
+    fn stop<W: Worker>(&self, _worker: &mut W) {}
+
     fn callout<W: Worker>(&self, _id: CalloutId, _answer: &CalloutAnswer, _worker: &mut W) {}
 }

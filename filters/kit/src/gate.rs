@@ -140,6 +140,10 @@ impl<X: Exchange> Exchange for Gate<'_, X> {
         set_filter_state(key: &str, value: &[u8]);
     }
 
+    fn set_log_state(&mut self, key: &str, value: &[u8]) -> bool {
+        self.inner.set_log_state(key, value)
+    }
+
     fn facts(&mut self) -> &mut Facts {
         if self.open {
             return self.inner.facts();

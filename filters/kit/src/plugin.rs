@@ -388,6 +388,10 @@ impl<F: Filter> Bundle for Plugin<F> {
         self.filter.tick(worker);
     }
 
+    fn stop<W: Worker>(&self, worker: &mut W) {
+        self.filter.stop(worker);
+    }
+
     fn callout<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W) {
         self.filter.callout(id, answer, worker);
     }

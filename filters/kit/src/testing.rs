@@ -148,6 +148,8 @@ pub struct Fake {
     pub logs: RefCell<Vec<(log::Level, String)>>,
     pub replies: Vec<Reply>,
     pub filter_state: BTreeMap<String, Vec<u8>>,
+    /// As where a plugin is an access logger: there is no filter state.
+    pub is_access_logger: bool,
     pub facts: Facts,
     /// How many reads returned bytes, as the host would count them.
     pub byte_reads: Cell<u32>,
@@ -401,6 +403,13 @@ impl Exchange for Fake {
 
     fn set_filter_state(&mut self, key: &str, value: &[u8]) {
         self.filter_state.insert(key.to_owned(), value.to_vec());
+    }
+
+    fn set_log_state(&mut self, key: &str, value: &[u8]) -> bool {
+        if !self.is_access_logger {
+            self.filter_state.insert(key.to_owned(), value.to_vec());
+        }
+        !self.is_access_logger
     }
 
     fn facts(&mut self) -> &mut Facts {

@@ -7,7 +7,7 @@ use portcullis_kit::export::{Plan, SinkSettings};
 use portcullis_kit::{Compiling, Path};
 
 use super::{Mistake, Result, key_id, refuse};
-use crate::emission::{Emission, Encoding};
+use crate::emission::{Emission, Encoding, UNWRITTEN};
 use crate::redact::{MIN_KEY_BYTES, Signer};
 use crate::settings::{Delivery, HmacKey, Settings, Sink};
 
@@ -20,6 +20,7 @@ pub fn emission(settings: &Settings, compiling: &Compiling<'_>) -> Result<Emissi
         _ => return refuse(here().index(2), Mistake::ManySinks),
     }
     let mut logs = false;
+    let mut access_log = None;
     let mut targets = Vec::new();
     let mut encodings = Vec::new();
     for (at, sink) in settings.sinks.iter().enumerate() {
@@ -31,6 +32,10 @@ pub fn emission(settings: &Settings, compiling: &Compiling<'_>) -> Result<Emissi
         }
         match sink {
             Sink::Log(_) => logs = true,
+            Sink::AccessLog(_) => {
+                let labels = [("reason", UNWRITTEN)];
+                access_log = Some(compiling.counter("records_dropped", &labels));
+            }
             Sink::Otlp(http) => {
                 targets.push(SinkSettings {
                     name: "otlp",
@@ -87,6 +92,7 @@ pub fn emission(settings: &Settings, compiling: &Compiling<'_>) -> Result<Emissi
     }
     Ok(Emission {
         logs,
+        access_log,
         plan,
         encodings,
         format: settings.format,
