@@ -9,7 +9,9 @@ use portcullis_kit::glob::path_only;
 use portcullis_kit::identity::{self, cut as network};
 use portcullis_kit::{Headers, property};
 
+use crate::body::{Body, Side};
 use crate::ending::{Ending, Facts};
+use crate::filter::Bodies;
 use crate::flags::Flags;
 use crate::profile::{Listed, Profile};
 use crate::redact::{Key, cut};
@@ -58,6 +60,9 @@ pub struct Record<'p> {
     pub response_bytes: Option<u64>,
     pub request_headers: Values<'p>,
     pub response_headers: Values<'p>,
+    /// By pointer.
+    pub request_body: Values<'p>,
+    pub response_body: Values<'p>,
     pub route: Option<Vec<u8>>,
     pub upstream: Option<Vec<u8>>,
     pub request_id: Option<Rc<str>>,
@@ -68,9 +73,14 @@ pub struct Record<'p> {
 
 impl<'p> Record<'p> {
     #[inline]
-    pub fn of<X: Exchange>(profile: &'p Profile, level: Level, mut seen: Seen<'_, X>) -> Self {
+    pub fn of<X: Exchange>(
+        profile: &'p Profile,
+        level: Level,
+        mut seen: Seen<'_, X>,
+        bodies: Option<&Bodies>,
+    ) -> Self {
         let request = Rc::clone(&seen.request);
-        let with_headers = level == Level::Headers;
+        let with_headers = level >= Level::Headers;
         let response_headers = if with_headers && !profile.response_headers.is_empty() {
             let response = seen.exchange.response();
             listed(&profile.response_headers, &response, profile.key.as_ref())
@@ -96,6 +106,24 @@ impl<'p> Record<'p> {
         let target = request.get(":path").unwrap_or_default();
         let path = shown(profile, target, &mut redacted);
         let query = query(profile, target, &mut redacted);
+        if level == Level::Body && bodies.is_none() {
+            // Another filter answered before this one, or this is an access logger.
+            redacted.push("bodies.unseen");
+        }
+        let bodies = bodies.filter(|_| level == Level::Body);
+        let (request_body, response_body) = match (bodies, &profile.bodies) {
+            (Some(bodies), Some(places)) => {
+                let mut of = |body: &Body, places: &'p [_], max, side| {
+                    body.recorded(places, max, profile.key.as_ref(), side, &mut redacted)
+                };
+                let max = places.max_recorded_bytes;
+                (
+                    of(&bodies.request, &places.request, max, Side::Request),
+                    of(&bodies.response, &places.response, max, Side::Response),
+                )
+            }
+            _ => (Vec::new(), Vec::new()),
+        };
         let shows_user_agent = !profile.omit.user_agent;
         let agent = request.get("user-agent").unwrap_or_default();
         if shows_user_agent && agent.len() > MAX_USER_AGENT {
@@ -161,6 +189,8 @@ impl<'p> Record<'p> {
             response_bytes,
             request_headers,
             response_headers,
+            request_body,
+            response_body,
             route,
             upstream,
             request_id,

@@ -163,6 +163,9 @@ pub trait Exchange:
     fn add_response_header(&mut self, name: &str, value: &[u8]);
     fn remove_response_header(&mut self, name: &str);
 
+    /// The request body of this callback: at most `len` bytes from `start`.
+    fn request_body(&mut self, start: usize, len: usize) -> Vec<u8>;
+
     /// The response body of this callback: `len` bytes from `start`.
     fn response_body(&mut self, start: usize, len: usize) -> Vec<u8>;
     /// Replaces `len` bytes from `start` of this callback's response body.

@@ -48,6 +48,7 @@ pub fn write(record: &Record<'_>, out: &mut Vec<u8>) -> usize {
         top.texts("redacted", redacted);
     }
     top.object("request", |request| {
+        values("body", &record.request_body, request);
         if let Some(bytes) = record.request_bytes {
             request.number("bytes", bytes);
         }
@@ -55,6 +56,7 @@ pub fn write(record: &Record<'_>, out: &mut Vec<u8>) -> usize {
         request.optional("id", record.request_id.as_deref().map(str::as_bytes));
     });
     top.object("response", |response| {
+        values("body", &record.response_body, response);
         if let Some(bytes) = record.response_bytes {
             response.number("bytes", bytes);
         }
