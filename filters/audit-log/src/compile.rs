@@ -195,6 +195,7 @@ fn omit(parts: &[Part]) -> Result<Omit> {
             Part::Upstream => &mut omit.upstream,
             Part::Route => &mut omit.route,
             Part::UserAgent => &mut omit.user_agent,
+            Part::MalformedIds => &mut omit.malformed_ids,
         };
         if std::mem::replace(flag, true) {
             return refuse(Path::top().key("omit").index(at), Mistake::OmittedTwice);

@@ -57,6 +57,7 @@ pub struct Omit {
     pub upstream: bool,
     pub route: bool,
     pub user_agent: bool,
+    pub malformed_ids: bool,
 }
 
 /// What is counted.

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use portcullis_kit::exchange::Exchange;
+use portcullis_kit::exchange::{Exchange, MalformedIds};
 use portcullis_kit::glob::path_only;
 use portcullis_kit::identity::{self, cut as network};
 use portcullis_kit::{Headers, property};
@@ -96,11 +96,13 @@ impl<'p> Record<'p> {
         let flags = seen.flags();
         let rate_limit = seen.property(&["portcullis.ratelimit"]);
         let csrf = seen.property(&["portcullis.csrf"]);
+        let malformed = malformed_ids(profile, &mut seen);
         let ending = Ending::of(Facts {
             status,
             flags,
             rate_limit: rate_limit.as_deref(),
             csrf: csrf.as_deref(),
+            malformed,
         });
         let mut redacted = Vec::new();
         let target = request.get(":path").unwrap_or_default();
@@ -370,6 +372,21 @@ fn client_address<X: Exchange>(profile: &Profile, seen: &Seen<'_, X>) -> Option<
         }
     };
     Some(text.into_bytes())
+}
+
+/// Ids that request-tracing replaced: known in the chain, to be asked for elsewhere.
+#[inline]
+fn malformed_ids<X: Exchange>(profile: &Profile, seen: &mut Seen<'_, X>) -> Option<MalformedIds> {
+    let facts = seen.exchange.facts();
+    if facts.request_id.is_some() {
+        return facts.malformed;
+    }
+    if profile.omit.malformed_ids {
+        return None;
+    }
+    let told = seen.property(&[property::MALFORMED_IDS])?;
+    let mut all = MalformedIds::ALL.into_iter();
+    all.find(|malformed| malformed.name().as_bytes() == told)
 }
 
 /// What the request says of its length.

@@ -258,6 +258,8 @@ pub enum Part {
     Route,
     /// The `user-agent`.
     UserAgent,
+    /// Whether request-tracing replaced malformed ids. In `portcullis.wasm` the chain knows, at no cost.
+    MalformedIds,
 }
 
 /// A key and its name.

@@ -97,12 +97,15 @@ pub fn write_notice(notice: &Notice<'_>, time: u64, out: &mut Vec<u8>) -> usize 
 /// What a notice says beside its time, from `event` to `settings_sha256`.
 pub fn notice_members(notice: &Notice<'_>, object: &mut Object<'_>) {
     object.text("event", notice.event().as_bytes());
+    if let Notice::SettingsLoaded { before, .. } = notice {
+        object.optional("previous_settings_sha256", before.map(str::as_bytes));
+    }
     if let Notice::Dropped { records, reason } = notice {
         object.text("reason", reason.as_bytes());
         object.number("records", *records);
     }
     object.text("schema", SCHEMA.as_bytes());
-    if let Notice::SettingsLoaded { fingerprint } = notice {
+    if let Notice::SettingsLoaded { fingerprint, .. } = notice {
         object.text("settings_sha256", fingerprint.as_bytes());
     }
 }
