@@ -1,7 +1,9 @@
 //! What a user may write.
 
+use std::collections::BTreeMap;
+
 use portcullis_kit::config::Secret;
-use portcullis_kit::export::settings::{Ack, Batch, Http, Queue, Retry};
+use portcullis_kit::export::settings::{Ack, Batch, HeaderValue, Http, Queue, Retry, timeout_ms};
 use portcullis_kit::identity::settings::Identity;
 use portcullis_kit::routes::PathMatch;
 use serde::Deserialize;
@@ -298,8 +300,20 @@ pub struct Log {}
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
-    /// The server. The path is `/` unless another is given.
-    pub server: Http,
+    /// The proxy's cluster that the server is in. The proxy resolves, balances and encrypts.
+    pub cluster: String,
+    /// The requests' `:authority`. Default: the cluster's name.
+    #[serde(default)]
+    pub authority: Option<String>,
+    /// The requests' path. Default: `/`.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// More header lines of each request, such as `authorization: {env: SINK_TOKEN}`.
+    #[serde(default)]
+    pub headers: BTreeMap<String, HeaderValue>,
+    /// How many milliseconds an answer may take. Default: 10000.
+    #[serde(default = "timeout_ms")]
+    pub timeout_ms: u32,
     /// What a batch looks like: `ndjson` (default) or `array`.
     #[serde(default)]
     pub body: Body,
@@ -307,6 +321,19 @@ pub struct Webhook {
     /// Default: bodies are not signed.
     #[serde(default)]
     pub sign_with: Option<Secret>,
+}
+
+impl Webhook {
+    /// The server, as other sinks name theirs.
+    pub fn server(&self) -> Http {
+        Http {
+            cluster: self.cluster.clone(),
+            authority: self.authority.clone(),
+            path: self.path.clone(),
+            headers: self.headers.clone(),
+            timeout_ms: self.timeout_ms,
+        }
+    }
 }
 
 /// What a batch looks like.
