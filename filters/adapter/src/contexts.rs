@@ -28,6 +28,7 @@ pub trait RootContext {
 /// One request, from its headers to its end.
 pub trait HttpContext {
     fn request_headers(&mut self, end_of_stream: bool) -> Action;
+    fn request_body(&mut self, size: usize, end_of_stream: bool);
     fn response_headers(&mut self, end_of_stream: bool) -> Action;
     fn response_body(&mut self, size: usize, end_of_stream: bool) -> Action;
     fn response_trailers(&mut self) -> Action;
@@ -147,12 +148,15 @@ pub extern "C" fn portcullis_on_response_trailers(id: u32, _: usize) -> Action {
     request(id, |request| request.response_trailers())
 }
 
-// A filter may declare these two as well; none acts in them.
-
 #[unsafe(no_mangle)]
-pub extern "C" fn portcullis_on_request_body(_: u32, _: usize, _: bool) -> Action {
-    Action::Continue
+pub extern "C" fn portcullis_on_request_body(id: u32, size: usize, end_of_stream: bool) -> Action {
+    request(id, |request| {
+        request.request_body(size, end_of_stream);
+        Action::Continue
+    })
 }
+
+// A filter may declare this one as well; none acts in it.
 
 #[unsafe(no_mangle)]
 pub extern "C" fn portcullis_on_request_trailers(_: u32, _: usize) -> Action {

@@ -84,6 +84,16 @@ impl<B: Bundle + 'static> HttpContext for Http<B> {
         request_action(flow)
     }
 
+    fn request_body(&mut self, size: usize, end_of_stream: bool) {
+        // Known when a module is built, as below.
+        if !B::CALLBACKS.contains(Callbacks::REQUEST_BODY) {
+            return;
+        }
+        self.run(Phase::RequestBody, |bundle, stream, exchange| {
+            bundle.request_body(stream, exchange, size, end_of_stream);
+        });
+    }
+
     fn resume(&mut self, how: Resume) {
         // Known when a module is built: without callouts nothing can wake a request.
         if !B::CALLBACKS.contains(Callbacks::CALLOUT) || !std::mem::take(&mut self.waits) {

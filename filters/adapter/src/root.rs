@@ -184,6 +184,8 @@ impl HttpContext for Idle {
         Action::Continue
     }
 
+    fn request_body(&mut self, _: usize, _: bool) {}
+
     fn response_headers(&mut self, _: bool) -> Action {
         Action::Continue
     }

@@ -113,7 +113,16 @@ impl Emit {
             self.notice(Notice::Start, Mark::None, host);
         }
         if let Some(fingerprint) = &self.emission.fingerprint {
-            self.notice(Notice::SettingsLoaded { fingerprint }, Mark::None, host);
+            let before = match &*self.ledger.borrow() {
+                Some(ledger) => ledger.borrow_mut().load(fingerprint),
+                None => None,
+            };
+            let before = before.as_deref();
+            let notice = Notice::SettingsLoaded {
+                fingerprint,
+                before,
+            };
+            self.notice(notice, Mark::None, host);
         }
     }
 

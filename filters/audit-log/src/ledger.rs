@@ -20,6 +20,8 @@ pub struct Ledger {
     chain: Chain,
     slot: Option<Slot>,
     schedule: Schedule,
+    /// SHA-256 of the configuration under which it last wrote.
+    fingerprint: Option<Rc<str>>,
     /// When it last wrote to its slot.
     kept_at: u64,
     /// Whether it goes on with the chain of a VM that ended without notice.
@@ -110,6 +112,7 @@ impl Ledger {
             ),
             chain,
             slot,
+            fingerprint: None,
             kept_at: now,
             after_restart,
             open: VecDeque::new(),
@@ -194,6 +197,12 @@ impl Ledger {
             self.chain.acknowledge(first);
             first += 1;
         }
+    }
+
+    /// Goes on under a configuration; gives that of before, where it is another.
+    pub fn load(&mut self, fingerprint: &Rc<str>) -> Option<Rc<str>> {
+        let before = self.fingerprint.replace(Rc::clone(fingerprint));
+        before.filter(|before| before != fingerprint)
     }
 
     pub fn chain(&mut self) -> &mut Chain {
@@ -361,5 +370,12 @@ mod tests {
             assert_eq!(ledger.chain.acknowledged(), acknowledged);
         }
         assert!(ledger.open.is_empty());
+    }
+    #[test]
+    fn a_change_of_settings_names_those_of_before() {
+        let mut ledger = open(&FakeWorker::new(&Names::default()));
+        let [one, other]: [Rc<str>; 2] = ["one".into(), "other".into()];
+        let loaded = [&one, &one, &other, &one].map(|hash| ledger.load(hash));
+        assert_eq!(loaded, [None, None, Some(one), Some(other)]);
     }
 }

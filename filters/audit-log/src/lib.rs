@@ -7,6 +7,7 @@
 //! 3. Its end gets an outcome, a category and, where it concerns security, the name of an event ([`ending`]).
 //! 4. The record is written in its form ([`format`]), sealed ([`ledger`]) and handed over ([`emit`]).
 
+mod body;
 pub mod compile;
 mod deliver;
 mod emission;
@@ -34,4 +35,4 @@ pub use filter::AuditLog;
 pub use settings::Settings;
 
 #[cfg(all(target_os = "wasi", feature = "module"))]
-portcullis_adapter::export!(portcullis_kit::plugin::Plugin<AuditLog>);
+portcullis_adapter::export!(portcullis_kit::plugin::Plugin<AuditLog<false>>);

@@ -22,6 +22,13 @@ pub enum Mistake {
     NamedTwice,
     HeadersUnused,
     NothingListed,
+    BodiesUnused,
+    SeesNoBodies,
+    NoPlaces,
+    Pointer,
+    SecretMember(String),
+    MaxBytes,
+    MaxRecordedBytes,
     Template,
     NoTemplates,
     AddressIdentifiesNobody,
@@ -72,8 +79,17 @@ impl fmt::Display for Mistake {
             }
             Self::ParameterName => "a parameter's name has 1 to 64 letters, digits and `_-.:[]`",
             Self::NamedTwice => "this name is in the list already; keep one",
-            Self::HeadersUnused => "no rule has `level: headers`, so these are never recorded; set it in a rule, or take them out",
+            Self::HeadersUnused => "no rule has `level: headers` or `level: body`, so these are never recorded; set it in a rule, or take them out",
             Self::NothingListed => "no headers are listed under `headers`, so this records no more than `metadata`; list some, or write that",
+            Self::BodiesUnused => "no rule has `level: body`, so these are never recorded; set it in a rule, or take them out",
+            Self::SeesNoBodies => "audit_log.wasm is told of no bodies, which would cost every request; load portcullis.wasm, with `root_id: audit-log` if this filter is to run alone",
+            Self::NoPlaces => "no values are listed under `bodies`, so this records no more than `headers`; list some, such as `request: [{pointer: /order/id}]`, or write that",
+            Self::Pointer => "not a JSON pointer (RFC 6901) of printable ASCII; write `/order/id`, or `/items/*/sku` for each item of a list",
+            Self::SecretMember(name) => {
+                return write!(f, "a member `{name}` holds a secret and is never recorded, hashed neither; take it out");
+            }
+            Self::MaxBytes => "64 to 1048576 bytes of a body can be read",
+            Self::MaxRecordedBytes => "64 to 65536 bytes of a body can be recorded",
             Self::Template => "not a path template; write `/users/{id}`, and `{name...}` only as the last segment",
             Self::NoTemplates => "with no `templates` no path would be recorded at all; name some, or take `unmatched` out",
             Self::AddressIdentifiesNobody => "an address alone makes nobody known, and `client_address` says how it is recorded; take this source out",

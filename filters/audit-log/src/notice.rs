@@ -5,8 +5,11 @@
 pub enum Notice<'a> {
     /// The first record of an emitter.
     Start,
-    /// A configuration is in force on this worker; SHA-256 of it.
-    SettingsLoaded { fingerprint: &'a str },
+    /// A configuration is in force on this worker; SHA-256 of it, and of the one before it, where it is another.
+    SettingsLoaded {
+        fingerprint: &'a str,
+        before: Option<&'a str>,
+    },
     /// The worker's plugin ends in order.
     Stop,
     /// The machine that emitted before ended without notice.

@@ -1,5 +1,6 @@
 //! Which rule a request falls under.
 
+use portcullis_kit::Headers;
 use portcullis_kit::exchange::Exchange;
 use portcullis_kit::routes::Paths;
 
@@ -59,10 +60,29 @@ pub fn level<X: Exchange>(rules: &[Rule], seen: &mut Seen<'_, X>) -> Level {
         .map_or(Level::None, |rule| rule.level)
 }
 
-/// What the headers say is asked first: the rest may cost a host call.
+/// Whether bodies are recorded, as far as the request's headers tell: where its end decides, they may be.
 #[inline]
-fn matches<X: Exchange>(rule: &Rule, seen: &mut Seen<'_, X>) -> bool {
-    let request = &seen.request;
+pub fn may_record_bodies(rules: &[Rule], request: &Headers) -> bool {
+    for rule in rules {
+        if !matches_headers(rule, request) {
+            continue;
+        }
+        if rule.level == Level::Body {
+            return true;
+        }
+        let decides = rule.statuses.is_none()
+            && rule.flags.is_none()
+            && rule.tiers.is_empty()
+            && rule.routes.is_empty();
+        if decides {
+            return false;
+        }
+    }
+    false
+}
+
+#[inline]
+fn matches_headers(rule: &Rule, request: &Headers) -> bool {
     if !rule.methods.is_empty() {
         let method = request.get(":method").unwrap_or_default();
         if !rule.methods.iter().any(|known| known.as_bytes() == method) {
@@ -75,7 +95,13 @@ fn matches<X: Exchange>(rule: &Rule, seen: &mut Seen<'_, X>) -> bool {
             return false;
         }
     }
-    if !rule.headers.is_empty() && !rule.headers.iter().any(|name| request.contains(name)) {
+    rule.headers.is_empty() || rule.headers.iter().any(|name| request.contains(name))
+}
+
+/// What the headers say is asked first: the rest may cost a host call.
+#[inline]
+fn matches<X: Exchange>(rule: &Rule, seen: &mut Seen<'_, X>) -> bool {
+    if !matches_headers(rule, &seen.request) {
         return false;
     }
     if let Some(statuses) = &rule.statuses

@@ -4,6 +4,7 @@ use portcullis_kit::glob::PathTemplate;
 use portcullis_kit::identity::Source;
 use portcullis_kit::metrics::MetricId;
 
+use crate::body::Places;
 use crate::emission::Emission;
 use crate::ending::Outcome;
 use crate::policy::Rule;
@@ -22,6 +23,8 @@ pub struct Profile {
     pub query: Vec<Listed>,
     pub request_headers: Vec<Listed>,
     pub response_headers: Vec<Listed>,
+    /// Where a rule has `level: body`.
+    pub bodies: Option<Places>,
     pub omit: Omit,
     pub key: Option<Key>,
     pub emission: Emission,
@@ -54,6 +57,7 @@ pub struct Omit {
     pub upstream: bool,
     pub route: bool,
     pub user_agent: bool,
+    pub malformed_ids: bool,
 }
 
 /// What is counted.

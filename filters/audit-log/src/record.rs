@@ -4,12 +4,14 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use portcullis_kit::exchange::Exchange;
+use portcullis_kit::exchange::{Exchange, MalformedIds};
 use portcullis_kit::glob::path_only;
 use portcullis_kit::identity::{self, cut as network};
 use portcullis_kit::{Headers, property};
 
+use crate::body::{Body, Side};
 use crate::ending::{Ending, Facts};
+use crate::filter::Bodies;
 use crate::flags::Flags;
 use crate::profile::{Listed, Profile};
 use crate::redact::{Key, cut};
@@ -58,6 +60,9 @@ pub struct Record<'p> {
     pub response_bytes: Option<u64>,
     pub request_headers: Values<'p>,
     pub response_headers: Values<'p>,
+    /// By pointer.
+    pub request_body: Values<'p>,
+    pub response_body: Values<'p>,
     pub route: Option<Vec<u8>>,
     pub upstream: Option<Vec<u8>>,
     pub request_id: Option<Rc<str>>,
@@ -68,9 +73,14 @@ pub struct Record<'p> {
 
 impl<'p> Record<'p> {
     #[inline]
-    pub fn of<X: Exchange>(profile: &'p Profile, level: Level, mut seen: Seen<'_, X>) -> Self {
+    pub fn of<X: Exchange>(
+        profile: &'p Profile,
+        level: Level,
+        mut seen: Seen<'_, X>,
+        bodies: Option<&Bodies>,
+    ) -> Self {
         let request = Rc::clone(&seen.request);
-        let with_headers = level == Level::Headers;
+        let with_headers = level >= Level::Headers;
         let response_headers = if with_headers && !profile.response_headers.is_empty() {
             let response = seen.exchange.response();
             listed(&profile.response_headers, &response, profile.key.as_ref())
@@ -86,16 +96,36 @@ impl<'p> Record<'p> {
         let flags = seen.flags();
         let rate_limit = seen.property(&["portcullis.ratelimit"]);
         let csrf = seen.property(&["portcullis.csrf"]);
+        let malformed = malformed_ids(profile, &mut seen);
         let ending = Ending::of(Facts {
             status,
             flags,
             rate_limit: rate_limit.as_deref(),
             csrf: csrf.as_deref(),
+            malformed,
         });
         let mut redacted = Vec::new();
         let target = request.get(":path").unwrap_or_default();
         let path = shown(profile, target, &mut redacted);
         let query = query(profile, target, &mut redacted);
+        if level == Level::Body && bodies.is_none() {
+            // Another filter answered before this one, or this is an access logger.
+            redacted.push("bodies.unseen");
+        }
+        let bodies = bodies.filter(|_| level == Level::Body);
+        let (request_body, response_body) = match (bodies, &profile.bodies) {
+            (Some(bodies), Some(places)) => {
+                let mut of = |body: &Body, places: &'p [_], max, side| {
+                    body.recorded(places, max, profile.key.as_ref(), side, &mut redacted)
+                };
+                let max = places.max_recorded_bytes;
+                (
+                    of(&bodies.request, &places.request, max, Side::Request),
+                    of(&bodies.response, &places.response, max, Side::Response),
+                )
+            }
+            _ => (Vec::new(), Vec::new()),
+        };
         let shows_user_agent = !profile.omit.user_agent;
         let agent = request.get("user-agent").unwrap_or_default();
         if shows_user_agent && agent.len() > MAX_USER_AGENT {
@@ -161,6 +191,8 @@ impl<'p> Record<'p> {
             response_bytes,
             request_headers,
             response_headers,
+            request_body,
+            response_body,
             route,
             upstream,
             request_id,
@@ -340,6 +372,21 @@ fn client_address<X: Exchange>(profile: &Profile, seen: &Seen<'_, X>) -> Option<
         }
     };
     Some(text.into_bytes())
+}
+
+/// Ids that request-tracing replaced: known in the chain, to be asked for elsewhere.
+#[inline]
+fn malformed_ids<X: Exchange>(profile: &Profile, seen: &mut Seen<'_, X>) -> Option<MalformedIds> {
+    let facts = seen.exchange.facts();
+    if facts.request_id.is_some() {
+        return facts.malformed;
+    }
+    if profile.omit.malformed_ids {
+        return None;
+    }
+    let told = seen.property(&[property::MALFORMED_IDS])?;
+    let mut all = MalformedIds::ALL.into_iter();
+    all.find(|malformed| malformed.name().as_bytes() == told)
 }
 
 /// What the request says of its length.

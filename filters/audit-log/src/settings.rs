@@ -1,7 +1,9 @@
 //! What a user may write.
 
+use std::collections::BTreeMap;
+
 use portcullis_kit::config::Secret;
-use portcullis_kit::export::settings::{Ack, Batch, Http, Queue, Retry};
+use portcullis_kit::export::settings::{Ack, Batch, HeaderValue, Http, Queue, Retry, timeout_ms};
 use portcullis_kit::identity::settings::Identity;
 use portcullis_kit::routes::PathMatch;
 use serde::Deserialize;
@@ -26,6 +28,9 @@ pub struct Settings {
     pub query: Vec<Named>,
     /// The headers that rules with `level: headers` record; all others never are.
     pub headers: Headers,
+    /// The values in JSON bodies that rules with `level: body` record; all others never are. A filter alone sees bodies, an
+    /// access logger does not; of the modules, `portcullis.wasm` (with `root_id: audit-log`, too).
+    pub bodies: Option<Bodies>,
     /// What is left out of records, each of which costs time to find out. Default: nothing.
     pub omit: Vec<Part>,
     /// The key of hashed values.
@@ -59,6 +64,7 @@ impl Default for Settings {
             path: PathSettings::default(),
             query: Vec::new(),
             headers: Headers::default(),
+            bodies: None,
             omit: Vec::new(),
             hmac_key: None,
             sinks: vec![Sink::Log(Log {})],
@@ -100,7 +106,7 @@ pub struct Rule {
 }
 
 /// How much is recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
@@ -110,6 +116,8 @@ pub enum Level {
     Metadata,
     /// That, and the headers that are listed.
     Headers,
+    /// That, and the values in JSON bodies that are listed.
+    Body,
 }
 
 /// Whose token was verified.
@@ -198,6 +206,45 @@ pub struct Named {
     pub value: Shown,
 }
 
+/// The values in JSON bodies that are recorded. Only bodies of type `application/json` (or `…+json`) without a
+/// `content-encoding` are read, on their way: none waits for it.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Bodies {
+    /// Of the request. Default: none.
+    pub request: Vec<Field>,
+    /// Of the response. Default: none.
+    pub response: Vec<Field>,
+    /// The most bytes of a body that is read; nothing of a longer one is recorded. Default: 16384.
+    pub max_bytes: u32,
+    /// The most bytes of values that are recorded of one body. Default: 4096.
+    pub max_recorded_bytes: u32,
+}
+
+impl Default for Bodies {
+    fn default() -> Self {
+        Self {
+            request: Vec::new(),
+            response: Vec::new(),
+            max_bytes: 16_384,
+            max_recorded_bytes: 4096,
+        }
+    }
+}
+
+/// A place in a JSON document. Only texts, numbers, `true`, `false` and `null` are recorded, never what holds others.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Field {
+    /// A JSON pointer (RFC 6901), such as `/order/id`; `*` is each item of a list, as in `/items/*/sku`.
+    pub pointer: String,
+    /// How the value is recorded: `plain` (default) or `hashed`.
+    #[serde(default)]
+    pub value: Shown,
+}
+
 /// What can be left out of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -213,6 +260,8 @@ pub enum Part {
     Route,
     /// The `user-agent`.
     UserAgent,
+    /// Whether request-tracing replaced malformed ids. In `portcullis.wasm` the chain knows, at no cost.
+    MalformedIds,
 }
 
 /// A key and its name.
@@ -261,8 +310,20 @@ pub struct AccessLog {}
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
-    /// The server. The path is `/` unless another is given.
-    pub server: Http,
+    /// The proxy's cluster that the server is in. The proxy resolves, balances and encrypts.
+    pub cluster: String,
+    /// The requests' `:authority`. Default: the cluster's name.
+    #[serde(default)]
+    pub authority: Option<String>,
+    /// The requests' path. Default: `/`.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// More header lines of each request, such as `authorization: {env: SINK_TOKEN}`.
+    #[serde(default)]
+    pub headers: BTreeMap<String, HeaderValue>,
+    /// How many milliseconds an answer may take. Default: 10000.
+    #[serde(default = "timeout_ms")]
+    pub timeout_ms: u32,
     /// What a batch looks like: `ndjson` (default) or `array`.
     #[serde(default)]
     pub body: Body,
@@ -270,6 +331,19 @@ pub struct Webhook {
     /// Default: bodies are not signed.
     #[serde(default)]
     pub sign_with: Option<Secret>,
+}
+
+impl Webhook {
+    /// The server, as other sinks name theirs.
+    pub fn server(&self) -> Http {
+        Http {
+            cluster: self.cluster.clone(),
+            authority: self.authority.clone(),
+            path: self.path.clone(),
+            headers: self.headers.clone(),
+            timeout_ms: self.timeout_ms,
+        }
+    }
 }
 
 /// What a batch looks like.

@@ -88,7 +88,7 @@ fn events(records: &[Value]) -> Vec<&str> {
 }
 
 fn webhook(over: &Value) -> Value {
-    let mut settings = json!({"sinks": [{"webhook": {"server": {"cluster": "sink"}}}]});
+    let mut settings = json!({"sinks": [{"webhook": {"cluster": "sink"}}]});
     for (key, value) in over.as_object().unwrap() {
         settings[key] = value.clone();
     }
@@ -160,7 +160,7 @@ fn a_batch_is_sent_again_until_it_is_acknowledged() {
 fn a_list_is_signed_and_every_sink_gets_what_it_understands() {
     let settings = json!({"sinks": [
         {"otlp": {"cluster": "collector"}},
-        {"webhook": {"server": {"cluster": "sink", "path": "/in"}, "body": "array", "sign_with": {"env": "AUDIT_KEY"}}},
+        {"webhook": {"cluster": "sink", "path": "/in", "body": "array", "sign_with": {"env": "AUDIT_KEY"}}},
     ]});
     let mut site = Site::new(&settings);
     site.end(answered("/", 403));

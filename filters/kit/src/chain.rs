@@ -34,6 +34,14 @@ pub trait Bundle: Sized {
         end_of_stream: bool,
     ) -> Flow;
 
+    fn request_body<X: Exchange>(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut X,
+        size: usize,
+        end_of_stream: bool,
+    );
+
     fn response_headers<X: Exchange>(
         &self,
         stream: &mut Self::Stream,
@@ -80,6 +88,13 @@ pub trait Links: Sized {
         exchange: &mut X,
         end_of_stream: bool,
     ) -> Flow;
+    fn request_body<X: Exchange>(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut X,
+        size: usize,
+        end_of_stream: bool,
+    );
     /// `all`: the request never reached the filters, so each one gets the response.
     fn response_headers<X: Exchange>(
         &self,
@@ -168,6 +183,8 @@ impl Links for End {
         Flow::Continue
     }
 
+    fn request_body<X: Exchange>(&self, (): &mut (), _: &mut X, _: usize, _: bool) {}
+
     fn response_headers<X: Exchange>(&self, (): &mut (), _: &mut X, _: bool, _: bool) -> Flow {
         Flow::Continue
     }
@@ -252,6 +269,25 @@ impl<F: Filter, Rest: Links> Links for Link<F, Rest> {
         }
         self.rest
             .request_headers(&mut stream.rest, exchange, end_of_stream)
+    }
+
+    fn request_body<X: Exchange>(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut X,
+        size: usize,
+        end_of_stream: bool,
+    ) {
+        if !stream.reached || !Self::CALLBACKS.contains(Callbacks::REQUEST_BODY) {
+            return;
+        }
+        if F::CALLBACKS.contains(Callbacks::REQUEST_BODY)
+            && let Some(plugin) = &self.plugin
+        {
+            plugin.request_body(&mut stream.own, exchange, size, end_of_stream);
+        }
+        self.rest
+            .request_body(&mut stream.rest, exchange, size, end_of_stream);
     }
 
     fn resume<X: Exchange>(&self, stream: &mut Self::Stream, exchange: &mut X) -> Flow {
@@ -421,6 +457,17 @@ impl<L: Links> Bundle for Chain<L> {
         stream.seen_request = true;
         self.0
             .request_headers(&mut stream.links, exchange, end_of_stream)
+    }
+
+    fn request_body<X: Exchange>(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut X,
+        size: usize,
+        end_of_stream: bool,
+    ) {
+        self.0
+            .request_body(&mut stream.links, exchange, size, end_of_stream);
     }
 
     fn response_headers<X: Exchange>(

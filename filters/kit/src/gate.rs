@@ -124,6 +124,10 @@ impl<X: Exchange> Exchange for Gate<'_, X> {
         self.inner.response_header(name)
     }
 
+    fn request_body(&mut self, start: usize, len: usize) -> Vec<u8> {
+        self.inner.request_body(start, len)
+    }
+
     fn response_body(&mut self, start: usize, len: usize) -> Vec<u8> {
         self.inner.response_body(start, len)
     }

@@ -134,6 +134,8 @@ pub struct Fake {
     pub phase: Phase,
     pub request: Headers,
     pub response: Headers,
+    /// The piece of the request's body that a callback is about.
+    pub request_body: Vec<u8>,
     pub body: Vec<u8>,
     /// By path joined with dots: `connection.tls_version`.
     pub properties: BTreeMap<String, Vec<u8>>,
@@ -382,6 +384,12 @@ impl Exchange for Fake {
         }
     }
 
+    fn request_body(&mut self, start: usize, len: usize) -> Vec<u8> {
+        let end = start.saturating_add(len).min(self.request_body.len());
+        let piece = self.request_body.get(start..end).map(<[u8]>::to_vec);
+        self.read(piece).unwrap_or_default()
+    }
+
     fn response_body(&mut self, start: usize, len: usize) -> Vec<u8> {
         let end = start.saturating_add(len).min(self.body.len());
         self.body.get(start..end).unwrap_or_default().to_vec()
@@ -461,6 +469,25 @@ impl<B: Bundle> Bench<B> {
         fake.names = self.names.clone();
         fake.phase = Phase::Request;
         self.bundle.request_headers(stream, fake, true)
+    }
+
+    /// Runs the request phase of a request that has a body, and its body's pieces.
+    pub fn request_with_body(
+        &self,
+        fake: &mut Fake,
+        stream: &mut B::Stream,
+        pieces: &[&[u8]],
+    ) -> Flow {
+        fake.names = self.names.clone();
+        fake.phase = Phase::Request;
+        let flow = self.bundle.request_headers(stream, fake, pieces.is_empty());
+        for (at, piece) in pieces.iter().enumerate() {
+            fake.request_body = piece.to_vec();
+            let ends = at + 1 == pieces.len();
+            self.bundle.request_body(stream, fake, piece.len(), ends);
+        }
+        fake.request_body.clear();
+        flow
     }
 
     /// Runs the response phase over the response that stands in `fake`.

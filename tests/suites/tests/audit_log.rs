@@ -287,7 +287,7 @@ fn a_sink_that_was_down_gets_every_record_once_it_is_back(shared: &Shared) {
     let server =
         json!({"cluster": "upstream", "path": "/sink", "headers": {"x-case": {"text": SINK}}});
     let settings = json!({
-        "sinks": [{"webhook": {"server": server}}],
+        "sinks": [{"webhook": server}],
         "delivery": {"batch": {"interval_ms": 100}, "retry": {"initial_ms": 50, "max_ms": 200}},
     });
     let config = Config::new(shared.upstream.port()).concurrency(2).listener(

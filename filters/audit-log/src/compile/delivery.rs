@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use portcullis_kit::export::settings::Overflow;
+use portcullis_kit::config::Secret;
+use portcullis_kit::export::settings::{Http, Overflow};
 use portcullis_kit::export::{Plan, SinkSettings};
 use portcullis_kit::{Compiling, Path};
 
@@ -19,53 +20,43 @@ pub fn emission(settings: &Settings, compiling: &Compiling<'_>) -> Result<Emissi
         1 | 2 => {}
         _ => return refuse(here().index(2), Mistake::ManySinks),
     }
+    let servers: Vec<Option<Http>> = settings.sinks.iter().map(server).collect();
     let mut logs = false;
     let mut access_log = None;
     let mut targets = Vec::new();
     let mut encodings = Vec::new();
-    for (at, sink) in settings.sinks.iter().enumerate() {
+    for (at, (sink, server)) in settings.sinks.iter().zip(&servers).enumerate() {
         let here = || here().index(at);
         let kind = std::mem::discriminant(sink);
         let mut before = settings.sinks.iter().take(at);
         if before.any(|other| std::mem::discriminant(other) == kind) {
             return refuse(here(), Mistake::SinkTwice);
         }
-        match sink {
-            Sink::Log(_) => logs = true,
+        let (name, encoding, path) = match sink {
+            Sink::Log(_) => {
+                logs = true;
+                continue;
+            }
             Sink::AccessLog(_) => {
                 let labels = [("reason", UNWRITTEN)];
                 access_log = Some(compiling.counter("records_dropped", &labels));
+                continue;
             }
-            Sink::Otlp(http) => {
-                targets.push(SinkSettings {
-                    name: "otlp",
-                    http,
-                    path: "/v1/logs",
-                    at: here().key("otlp"),
-                });
-                encodings.push(Encoding::Otlp);
-            }
+            Sink::Otlp(_) => ("otlp", Encoding::Otlp, "/v1/logs"),
             Sink::Webhook(webhook) => {
-                let here = || here().key("webhook");
-                targets.push(SinkSettings {
-                    name: "webhook",
-                    http: &webhook.server,
-                    path: "/",
-                    at: here().key("server"),
-                });
-                let signer = match &webhook.sign_with {
-                    None => None,
-                    Some(secret) => {
-                        let here = || here().key("sign_with");
-                        let secret = secret.resolve(compiling.environment(), here())?;
-                        match Signer::new(secret.as_bytes()) {
-                            Some(signer) => Some(signer),
-                            None => return refuse(here(), Mistake::ShortKey(secret.len())),
-                        }
-                    }
-                };
-                encodings.push(Encoding::Webhook(webhook.body, signer));
+                let here = || here().key("webhook").key("sign_with");
+                let signer = signer(webhook.sign_with.as_ref(), compiling, here)?;
+                ("webhook", Encoding::Webhook(webhook.body, signer), "/")
             }
+        };
+        if let Some(http) = server {
+            targets.push(SinkSettings {
+                name,
+                http,
+                path,
+                at: here().key(name),
+            });
+            encodings.push(encoding);
         }
     }
     let plan = if targets.is_empty() {
@@ -103,6 +94,30 @@ pub fn emission(settings: &Settings, compiling: &Compiling<'_>) -> Result<Emissi
         last_checkpoint: compiling.gauge("last_checkpoint_seconds", &[]),
         fingerprint: compiling.environment().configuration().map(Into::into),
     })
+}
+
+/// The server that a sink is, if it is one.
+fn server(sink: &Sink) -> Option<Http> {
+    match sink {
+        Sink::Log(_) | Sink::AccessLog(_) => None,
+        Sink::Otlp(http) => Some(http.clone()),
+        Sink::Webhook(webhook) => Some(webhook.server()),
+    }
+}
+
+fn signer(
+    secret: Option<&Secret>,
+    compiling: &Compiling<'_>,
+    here: impl Fn() -> Path,
+) -> Result<Option<Signer>> {
+    let Some(secret) = secret else {
+        return Ok(None);
+    };
+    let secret = secret.resolve(compiling.environment(), here())?;
+    match Signer::new(secret.as_bytes()) {
+        Some(signer) => Ok(Some(signer)),
+        None => refuse(here(), Mistake::ShortKey(secret.len())),
+    }
 }
 
 fn plan(

@@ -48,6 +48,7 @@ pub fn write(record: &Record<'_>, out: &mut Vec<u8>) -> usize {
         top.texts("redacted", redacted);
     }
     top.object("request", |request| {
+        values("body", &record.request_body, request);
         if let Some(bytes) = record.request_bytes {
             request.number("bytes", bytes);
         }
@@ -55,6 +56,7 @@ pub fn write(record: &Record<'_>, out: &mut Vec<u8>) -> usize {
         request.optional("id", record.request_id.as_deref().map(str::as_bytes));
     });
     top.object("response", |response| {
+        values("body", &record.response_body, response);
         if let Some(bytes) = record.response_bytes {
             response.number("bytes", bytes);
         }
@@ -95,12 +97,15 @@ pub fn write_notice(notice: &Notice<'_>, time: u64, out: &mut Vec<u8>) -> usize 
 /// What a notice says beside its time, from `event` to `settings_sha256`.
 pub fn notice_members(notice: &Notice<'_>, object: &mut Object<'_>) {
     object.text("event", notice.event().as_bytes());
+    if let Notice::SettingsLoaded { before, .. } = notice {
+        object.optional("previous_settings_sha256", before.map(str::as_bytes));
+    }
     if let Notice::Dropped { records, reason } = notice {
         object.text("reason", reason.as_bytes());
         object.number("records", *records);
     }
     object.text("schema", SCHEMA.as_bytes());
-    if let Notice::SettingsLoaded { fingerprint } = notice {
+    if let Notice::SettingsLoaded { fingerprint, .. } = notice {
         object.text("settings_sha256", fingerprint.as_bytes());
     }
 }
