@@ -17,6 +17,8 @@ pub enum Encoding {
 
 /// The filter state that an access log reads: `%FILTER_STATE(wasm.portcullis.audit:PLAIN)%`.
 pub const LOG_STATE: &str = "portcullis.audit";
+/// Why records are dropped that were queued in a VM that ended without notice.
+pub const RESTART: &str = "restart";
 /// Why records are dropped that the proxy's access log never got.
 pub const UNWRITTEN: &str = "unwritten";
 
@@ -31,6 +33,8 @@ pub struct Emission {
     pub plan: Option<Rc<Plan>>,
     /// How each of them gets a batch.
     pub encodings: Vec<Encoding>,
+    /// Counts records that were lost with VMs that ended without notice.
+    pub lost: MetricId,
     pub format: Format,
     pub sealed: bool,
     pub key: Option<audit_chain::Key>,

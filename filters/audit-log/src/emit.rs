@@ -17,7 +17,7 @@ use crate::ledger::{self, Shared};
 use crate::lines::{Lines, Written};
 use crate::live::Live;
 use crate::notice::Notice;
-use crate::slot::SILENCE;
+use crate::slot::{Held, SILENCE};
 
 /// What handing over asks of a host; a request has it, and so has a worker's tick.
 pub trait Host: Clock + Randomness + SharedData + Log + Metrics {}
@@ -102,11 +102,13 @@ impl Emit {
         let mut is_new = true;
         if self.emission.sealed {
             let (ledger, new) = ledger::of_stream(&self.emission, node, host);
-            let after_restart = std::mem::take(&mut ledger.borrow_mut().after_restart);
+            let lost = std::mem::take(&mut ledger.borrow_mut().lost);
             *self.ledger.borrow_mut() = Some(ledger);
             is_new = new;
-            if after_restart {
-                self.notice(Notice::Restart, Mark::Restart, host);
+            if let Some(lost) = lost {
+                let records = lost.records;
+                self.notice(Notice::Restart { records }, Mark::Restart, host);
+                self.count_lost(lost, host);
             }
         }
         if is_new {
@@ -240,6 +242,7 @@ impl Emit {
                 ledger.keep(now, worker);
             }
         }
+        self.keep_held(worker);
         if now.saturating_sub(self.looked_at.get()) > SILENCE / 2 {
             self.looked_at.set(now);
             self.close_orphans(now, worker);
@@ -255,12 +258,13 @@ impl Emit {
         if !self.emission.sealed || self.emission.is_local() {
             return;
         }
-        let write = |out: &mut Vec<u8>| {
-            format::write_notice(self.emission.format, &Notice::Restart, now, out)
+        let write = |out: &mut Vec<u8>, records| {
+            format::write_notice(self.emission.format, &Notice::Restart { records }, now, out)
         };
         while exporter.has_room(NOTICE_BYTES)
-            && let Some(json) = ledger::close_orphan(&self.emission, write, host)
+            && let Some((json, lost)) = ledger::close_orphan(&self.emission, write, host)
         {
+            self.count_lost(lost, host);
             let outgoing = Outgoing {
                 // It is of another chain than ours.
                 seq: 0,
@@ -272,11 +276,30 @@ impl Emit {
         }
     }
 
+    /// Counts what was lost with a VM that ended without notice: it can no more.
+    fn count_lost<H: Host>(&self, lost: Held, host: &H) {
+        if lost.records > 0 {
+            host.increment(self.emission.lost, lost.records);
+        }
+        if let Some(exporter) = &self.exporter {
+            exporter.unshow(lost.shown, host);
+        }
+    }
+
+    /// Keeps what would be lost with this VM.
+    fn keep_held<W: Worker>(&self, worker: &W) {
+        if let (Some(exporter), Some(ledger)) = (&self.exporter, &*self.ledger.borrow()) {
+            let mut ledger = ledger.borrow_mut();
+            ledger.keep_held(exporter.shown(), worker.now(), worker);
+        }
+    }
+
     pub fn answered<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W) {
         if let Some(exporter) = &self.exporter {
             exporter.answered(id, answer, worker);
         }
         self.settle();
+        self.keep_held(worker);
     }
 
     /// Notes what became of records.

@@ -12,8 +12,8 @@ pub enum Notice<'a> {
     },
     /// The worker's plugin ends in order.
     Stop,
-    /// The machine that emitted before ended without notice.
-    Restart,
+    /// The machine that emitted before ended without notice, and so many records were lost with it.
+    Restart { records: u64 },
     /// How many records there were so far.
     Checkpoint,
     /// Records were given up.
@@ -30,7 +30,7 @@ impl Notice<'_> {
             Self::Start => "bundle.start",
             Self::SettingsLoaded { .. } => "bundle.settings_loaded",
             Self::Stop => "bundle.stop",
-            Self::Restart => "bundle.restart",
+            Self::Restart { .. } => "bundle.restart",
             Self::Checkpoint => "bundle.checkpoint",
             Self::Dropped { .. } => "bundle.dropped",
             Self::SinkDown => "bundle.sink_down",

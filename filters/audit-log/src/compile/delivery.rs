@@ -8,7 +8,7 @@ use portcullis_kit::export::{Plan, SinkSettings};
 use portcullis_kit::{Compiling, Path};
 
 use super::{Mistake, Result, key_id, refuse};
-use crate::emission::{Emission, Encoding, UNWRITTEN};
+use crate::emission::{Emission, Encoding, RESTART, UNWRITTEN};
 use crate::redact::{MIN_KEY_BYTES, Signer};
 use crate::settings::{Delivery, HmacKey, Settings, Sink};
 
@@ -86,6 +86,7 @@ pub fn emission(settings: &Settings, compiling: &Compiling<'_>) -> Result<Emissi
         access_log,
         plan,
         encodings,
+        lost: compiling.counter("records_dropped", &[("reason", RESTART)]),
         format: settings.format,
         sealed: chain.sealed,
         key,

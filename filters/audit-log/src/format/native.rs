@@ -104,6 +104,9 @@ pub fn notice_members(notice: &Notice<'_>, object: &mut Object<'_>) {
         object.text("reason", reason.as_bytes());
         object.number("records", *records);
     }
+    if let Notice::Restart { records } = notice {
+        object.number("records", *records);
+    }
     object.text("schema", SCHEMA.as_bytes());
     if let Notice::SettingsLoaded { fingerprint, .. } = notice {
         object.text("settings_sha256", fingerprint.as_bytes());

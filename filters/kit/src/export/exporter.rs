@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::exchange::{CalloutAnswer, CalloutId, Worker};
+use crate::exchange::{self, CalloutAnswer, CalloutId, Worker};
 
 use super::metrics::Reason;
 use super::park::{self, Left};
@@ -87,6 +87,22 @@ impl<R: Record> Exporter<R> {
     /// How many records wait or are on their way.
     pub fn held(&self) -> usize {
         self.state.borrow().held.records
+    }
+
+    /// How many records and bytes of ours the gauges hold.
+    pub fn shown(&self) -> (u64, u64) {
+        let guests = self.guests.borrow();
+        let of_guests = guests.iter().map(Self::shown);
+        let own = self.state.borrow().tally.shown();
+        of_guests.fold(own, |sum, more| (sum.0 + more.0, sum.1 + more.1))
+    }
+
+    /// Takes out of the gauges what an exporter that is gone had in them.
+    pub fn unshow<M: exchange::Metrics>(&self, shown: (u64, u64), host: &M) {
+        let signed = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
+        let [records, bytes] = self.plan.metrics.queued();
+        host.adjust(records, -signed(shown.0));
+        host.adjust(bytes, -signed(shown.1));
     }
 
     /// Whether no sink would take a record now.
