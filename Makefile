@@ -5,9 +5,9 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 TOOL := python3 tests/tools
 
 # Variables of the commands below.
-export ENVOY PORT ADMIN_PORT UPSTREAM_PORT CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS
+export ENVOY PORT ADMIN_PORT UPSTREAM_PORT GRACE CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS
 
-.PHONY: help setup build run test test-rate-limit-full check bench bench-instructions fuzz fmt clean python3
+.PHONY: help setup build run drain test test-audit-full test-rate-limit-full check bench bench-instructions fuzz fmt clean python3
 
 help: ## this list
 	@echo "make COMMAND [VARIABLE=value …]"
@@ -25,11 +25,17 @@ build: python3 ## dist/*.wasm and dist/bin/portcullis
 run: python3 ## Envoy with envoy/envoy.yaml before a demo upstream (PORT=10000 ADMIN_PORT=9901 UPSTREAM_PORT=10001)
 	@$(TOOL)/demo.py
 
+drain: python3 ## stop an Envoy without losing a record: envoy/drain.py (ADMIN_PORT=9901 GRACE=5)
+	@python3 envoy/drain.py --admin "127.0.0.1:$${ADMIN_PORT:-9901}" --grace "$${GRACE:-5}"
+
 test: python3 ## everything: formatting, lints, tests natively, in Node, in a host in-process, on a real Envoy, fuzzing
 	@$(TOOL)/suite.py
 
 test-rate-limit-full: python3 ## rate-limit's exactness, memory and requests in flight on a real Envoy, with millions of requests
 	@$(TOOL)/rate_limit_full.py
+
+test-audit-full: python3 ## audit-log's delivery and memory on a real Envoy, with two million requests
+	@$(TOOL)/audit_full.py
 
 check: python3 ## the validator over everything in envoy/
 	@$(TOOL)/check.py

@@ -8,7 +8,7 @@ use portcullis_kit::exchange::{
     CalloutAnswer, CalloutId, Clock, Exchange, Log, Metrics, Randomness, SharedData, Worker,
 };
 use portcullis_kit::export::settings::Overflow;
-use portcullis_kit::export::{Exporter, Settled};
+use portcullis_kit::export::{Exporter, Reason, Settled};
 
 use crate::deliver::Outgoing;
 use crate::emission::{Emission, UNWRITTEN};
@@ -42,6 +42,8 @@ pub struct Emit {
     lines: Lines,
     live: Live,
     looked_at: Cell<u64>,
+    /// Records dropped before they had a number, that no record tells of yet.
+    unsealed: Cell<u64>,
     told_down: Cell<bool>,
     began: Cell<bool>,
 }
@@ -61,6 +63,7 @@ impl Emit {
             ledger: RefCell::new(None),
             buffer: RefCell::new(Vec::new()),
             untold: RefCell::new(Vec::new()),
+            unsealed: Cell::new(0),
             told_down: Cell::new(false),
             began: Cell::new(false),
             looked_at: Cell::new(0),
@@ -150,7 +153,11 @@ impl Emit {
         buffer.clear();
         let place = write(&mut buffer);
         if !self.is_kept(buffer.len()) {
-            // Not sealed, so that there is no gap; the next checkpoint counts it.
+            // Not sealed, so that there is no gap.
+            self.unsealed.set(self.unsealed.get() + 1);
+            if let Some(exporter) = &self.exporter {
+                exporter.count_dropped(Reason::Overflow);
+            }
             if let Some(ledger) = &*self.ledger.borrow() {
                 ledger.borrow_mut().chain().count_dropped(1);
             }
@@ -351,6 +358,11 @@ impl Emit {
             if down {
                 return;
             }
+        }
+        let records = self.unsealed.take();
+        if records > 0 {
+            let reason = Reason::Overflow.name();
+            self.notice(Notice::Dropped { records, reason }, Mark::None, host);
         }
         for (first, last, reason) in self.untold.take() {
             let notice = Notice::Dropped {

@@ -371,3 +371,34 @@ fn a_worker_that_stops_says_so_in_the_log_and_the_next_one_goes_on_at_once() {
     assert_eq!(seqs(&after), [4, 5]);
     assert_eq!(after[0]["chain"]["prev"], stop[0]["chain"]["hash"]);
 }
+
+#[test]
+fn a_newest_record_that_is_dropped_has_no_number_and_is_counted_and_told_of() {
+    let delivery = json!({
+        "batch": {"max_records": 4, "max_in_flight": 1},
+        "queue": {"max_records": 4, "overflow": "drop_newest"},
+    });
+    let mut site = Site::new(&webhook(&json!({"delivery": delivery})));
+    for _ in 0..10 {
+        site.end(answered("/", 200));
+    }
+    let mut got = Vec::new();
+    for _ in 0..6 {
+        for sent in site.tick_after(2000) {
+            got.extend(lines(&sent));
+            site.answer(&sent, "200", b"");
+        }
+    }
+    assert_eq!(
+        events(&got),
+        ["bundle.start", "-", "-", "-", "bundle.dropped"]
+    );
+    assert_eq!(seqs(&got), [1, 2, 3, 4, 5]);
+    assert_eq!(
+        (&got[4]["records"], &got[4]["reason"]),
+        (&json!(7), &json!("overflow"))
+    );
+    assert_eq!(got[4]["chain"].get("dropped"), None);
+    let dropped = "portcullis_audit_log_records_dropped_total.reason=overflow.profile=default";
+    assert_eq!(site.worker.count(dropped), 7);
+}

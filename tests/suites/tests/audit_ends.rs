@@ -67,7 +67,11 @@ fn a_vm_that_traps_loses_what_it_held_and_the_chain_shows_exactly_that(_: &()) {
         .filter(of_module("audit-log", evidence::settings(&json!({}))))
         .filter(of_module("trap", json!({})));
     let envoy = start(&config(&sink, listener).concurrency(1));
-    let requests = |evidence: &Evidence| evidence.requests();
+    // While the other plugin of the VM is not back, the proxy answers 503, of which audit-log may know already.
+    let requests = |evidence: &Evidence| {
+        let served = |record: &&Value| record["response"]["status"] == 200;
+        evidence.records.values().filter(served).count() as u64
+    };
     let got = |count: u64| {
         wait::until("the records", || {
             let evidence = Evidence::of(&sink.records());
@@ -100,17 +104,26 @@ fn a_vm_that_traps_loses_what_it_held_and_the_chain_shows_exactly_that(_: &()) {
         (!evidence.events("bundle.restart").is_empty()).then_some(())
     });
     let evidence = got(100 + after);
-    assert_eq!(evidence.requests(), 100 + after);
+    assert_eq!(requests(&evidence), 100 + after);
     let restart = evidence.events("bundle.restart")[0];
     assert_eq!(restart["records"], 51);
     assert_eq!(restart["chain"]["restart"]["acknowledged"], before);
     assert_eq!(restart["chain"]["seq"], before + 51 + 1);
-    let breaks: Vec<&str> = evidence.verdict.breaks.iter().map(|found| found.kind.name()).collect();
+    let breaks: Vec<&str> = evidence
+        .verdict
+        .breaks
+        .iter()
+        .map(|found| found.kind.name())
+        .collect();
     assert_eq!(breaks, ["restart-gap"]);
     let gap = &evidence.verdict.breaks[0];
     assert_eq!((gap.seq, gap.last), (Some(before + 1), Some(before + 51)));
     assert_eq!(metric(&envoy, "dropped_total.reason=restart"), 51);
-    assert_eq!(metric(&envoy, "queued_bytes"), 0, "of the VM that ended, too");
+    assert_eq!(
+        metric(&envoy, "queued_bytes"),
+        0,
+        "of the VM that ended, too"
+    );
     assert_eq!(evidence.sealed(), evidence.records.len() as u64 + 51);
 }
 
@@ -149,7 +162,9 @@ fn ask(port: u16) -> Option<()> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     let mut answer = [0; 4096];
     for _ in 0..50 {
-        stream.write_all(b"GET /orders HTTP/1.1\r\nhost: a\r\n\r\n").ok();
+        stream
+            .write_all(b"GET /orders HTTP/1.1\r\nhost: a\r\n\r\n")
+            .ok();
         let Ok(size @ 1..) = stream.read(&mut answer) else {
             return Some(());
         };
@@ -176,7 +191,7 @@ fn text(bytes: &[u8]) -> String {
 fn a_drained_proxy_loses_nothing_under_load(_: &()) {
     let sink = Sink::start();
     // Batches wait for long, so that there is something to lose.
-    let slow = json!({"delivery": {"batch": {"max_records": 10_000, "interval_ms": 3000}}});
+    let slow = json!({"delivery": {"batch": {"max_records": 10_000, "interval_ms": 1500}}});
     let mut seen = 0;
     // Twice: a proxy that starts anew has a chain of its own.
     for _ in 0..2 {
@@ -206,11 +221,16 @@ fn a_drain_that_cannot_end_says_what_is_left(_: &()) {
     for _ in 0..5 {
         get(&envoy);
     }
-    wait::until("a queue", || (metric(&envoy, "queued\\.") >= 5).then_some(()));
+    wait::until("a queue", || {
+        (metric(&envoy, "queued\\.") >= 5).then_some(())
+    });
     let output = drain(&envoy, &["--grace", "0", "--deadline", "1"]);
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);
-    assert!(said.contains("at the deadline 0 requests on their way"), "{said}");
+    assert!(
+        said.contains("at the deadline 0 requests on their way"),
+        "{said}"
+    );
     assert!(!said.contains(" 0 records and spans wait"), "{said}");
     envoy.wait_for_the_end();
     let output = drain(&envoy, &[]);
@@ -225,7 +245,9 @@ fn a_proxy_that_is_terminated_loses_only_what_was_queued(_: &()) {
     let settings = json!({"delivery": {"batch": {"max_records": 512, "interval_ms": 1000}}});
     let mut envoy = start(&config(&sink, direct().filter(audit(&settings))));
     let load = Load::start(envoy.port("main"));
-    wait::until("a first batch", || (!sink.deliveries().is_empty()).then_some(()));
+    wait::until("a first batch", || {
+        (!sink.deliveries().is_empty()).then_some(())
+    });
     envoy.terminate();
     load.end();
     let logged = envoy.access_log("main").len() as u64;
@@ -252,8 +274,12 @@ fn in_the_proxys_own_logs_nothing_is_lost_when_it_is_terminated(_: &()) {
         let mut records = envoy.access_log_lines("main");
         if stops > 0 {
             let log = envoy.log();
-            let lines = log.lines().filter_map(|line| line.find("{\"action\"").map(|at| &line[at..]));
-            let notices = log.lines().filter_map(|line| line.find("{\"category\":\"bundle\"").map(|at| &line[at..]));
+            let lines = log
+                .lines()
+                .filter_map(|line| line.find("{\"action\"").map(|at| &line[at..]));
+            let notices = log
+                .lines()
+                .filter_map(|line| line.find("{\"category\":\"bundle\"").map(|at| &line[at..]));
             records = lines.chain(notices).map(str::to_owned).collect();
         }
         records.retain(|line| !line.is_empty());
@@ -263,11 +289,17 @@ fn in_the_proxys_own_logs_nothing_is_lost_when_it_is_terminated(_: &()) {
         evidence.assert_intact();
         // A worker that had requests says that it stops, where a line is still written.
         let stopped = evidence.events("bundle.stop");
-        assert!(stopped.len() <= stops && (stopped.is_empty() == (stops == 0)), "{stopped:?}");
+        assert!(
+            stopped.len() <= stops && (stopped.is_empty() == (stops == 0)),
+            "{stopped:?}"
+        );
         for record in stopped {
             let emitter = record["chain"]["emitter"].as_str().unwrap();
             let last = evidence.records.keys().filter(|(name, _)| name == emitter);
-            assert_eq!(record["chain"]["seq"], last.map(|(_, seq)| *seq).max().unwrap());
+            assert_eq!(
+                record["chain"]["seq"],
+                last.map(|(_, seq)| *seq).max().unwrap()
+            );
         }
     }
 }

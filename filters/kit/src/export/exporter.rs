@@ -79,6 +79,11 @@ impl<R: Record> Exporter<R> {
         self.state.borrow_mut().push(&self.plan, record, now)
     }
 
+    /// Counts a record that was dropped before it could be pushed.
+    pub fn count_dropped(&self, reason: Reason) {
+        self.state.borrow_mut().tally.dropped(reason, 1);
+    }
+
     /// Whether a record of that size could be queued now without dropping any.
     pub fn has_room(&self, size: usize) -> bool {
         self.state.borrow().has_room(&self.plan, size)
