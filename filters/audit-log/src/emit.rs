@@ -1,31 +1,32 @@
 //! Handing records over: sealed, to the log and to the exporter, with what the bundle tells of itself among them.
 
+mod ends;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use audit_chain::Mark;
 use portcullis_kit::exchange::{
-    CalloutAnswer, CalloutId, Clock, Exchange, Log, Metrics, Randomness, SharedData, Worker,
+    CalloutAnswer, CalloutId, Clock, Log, Metrics, Randomness, SharedData, Worker,
 };
 use portcullis_kit::export::settings::Overflow;
 use portcullis_kit::export::{Exporter, Reason, Settled};
 
 use crate::deliver::Outgoing;
-use crate::emission::{Emission, UNWRITTEN};
+use crate::emission::Emission;
 use crate::format;
 use crate::ledger::{self, Shared};
-use crate::lines::{Lines, Written};
+use crate::lines::Lines;
 use crate::live::Live;
 use crate::notice::Notice;
-use crate::slot::{Held, SILENCE};
+use crate::slot::SILENCE;
+use crate::untold::Untold;
 
 /// What handing over asks of a host; a request has it, and so has a worker's tick.
 pub trait Host: Clock + Randomness + SharedData + Log + Metrics {}
 
 impl<T: Clock + Randomness + SharedData + Log + Metrics> Host for T {}
 
-/// Ranges of dropped records that wait to be told; more are counted only.
-const MAX_UNTOLD: usize = 256;
 /// About what a notice takes.
 const NOTICE_BYTES: usize = 1024;
 
@@ -36,8 +37,7 @@ pub struct Emit {
     ledger: RefCell<Option<Shared>>,
     /// What a record is written into: one for all, so that it grows but once.
     buffer: RefCell<Vec<u8>>,
-    /// Dropped records, from first to last, that no record tells of yet.
-    untold: RefCell<Vec<(u64, u64, &'static str)>>,
+    untold: RefCell<Untold>,
     /// What waits for a request's end, to go into the proxy's access log.
     lines: Lines,
     live: Live,
@@ -62,7 +62,7 @@ impl Emit {
             exporter,
             ledger: RefCell::new(None),
             buffer: RefCell::new(Vec::new()),
-            untold: RefCell::new(Vec::new()),
+            untold: RefCell::default(),
             unsealed: Cell::new(0),
             told_down: Cell::new(false),
             began: Cell::new(false),
@@ -256,51 +256,6 @@ impl Emit {
         }
     }
 
-    /// Tells of VMs that ended without notice: what waited in their queues is lost. Where the proxy writes the records
-    /// itself, nothing waited.
-    fn close_orphans<H: Host>(&self, now: u64, host: &H) {
-        let Some(exporter) = self.exporter.as_ref() else {
-            return;
-        };
-        if !self.emission.sealed || self.emission.is_local() {
-            return;
-        }
-        let write = |out: &mut Vec<u8>, records| {
-            format::write_notice(self.emission.format, &Notice::Restart { records }, now, out)
-        };
-        while exporter.has_room(NOTICE_BYTES)
-            && let Some((json, lost)) = ledger::close_orphan(&self.emission, write, host)
-        {
-            self.count_lost(lost, host);
-            let outgoing = Outgoing {
-                // It is of another chain than ours.
-                seq: 0,
-                time: now,
-                is_event: false,
-                json: json.into(),
-            };
-            exporter.push(outgoing, now);
-        }
-    }
-
-    /// Counts what was lost with a VM that ended without notice: it can no more.
-    fn count_lost<H: Host>(&self, lost: Held, host: &H) {
-        if lost.records > 0 {
-            host.increment(self.emission.lost, lost.records);
-        }
-        if let Some(exporter) = &self.exporter {
-            exporter.unshow(lost.shown, host);
-        }
-    }
-
-    /// Keeps what would be lost with this VM.
-    fn keep_held<W: Worker>(&self, worker: &W) {
-        if let (Some(exporter), Some(ledger)) = (&self.exporter, &*self.ledger.borrow()) {
-            let mut ledger = ledger.borrow_mut();
-            ledger.keep_held(exporter.shown(), worker.now(), worker);
-        }
-    }
-
     pub fn answered<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W) {
         if let Some(exporter) = &self.exporter {
             exporter.answered(id, answer, worker);
@@ -332,7 +287,7 @@ impl Emit {
                     ledger.settle(records.iter().map(|record| record.seq));
                     let mut untold = self.untold.borrow_mut();
                     for record in records.iter().filter(|record| record.seq > 0) {
-                        add(&mut untold, (record.seq, record.seq), reason.name());
+                        untold.add((record.seq, record.seq), reason.name());
                     }
                 }
             }
@@ -364,70 +319,12 @@ impl Emit {
             let reason = Reason::Overflow.name();
             self.notice(Notice::Dropped { records, reason }, Mark::None, host);
         }
-        for (first, last, reason) in self.untold.take() {
+        for (first, last, reason) in self.untold.take().take() {
             let notice = Notice::Dropped {
                 records: last - first + 1,
                 reason,
             };
             self.notice(notice, Mark::Dropped { first, last }, host);
         }
-    }
-
-    /// Hands what waits for the proxy's access log over, at a request's end.
-    #[inline]
-    pub fn write_lines<X: Exchange>(&self, exchange: &mut X) {
-        let Some(dropped) = self.emission.access_log else {
-            return;
-        };
-        let written = self.lines.write(exchange);
-        let ledger = self.ledger.borrow();
-        let settle = |first: u64, last: u64| {
-            if let Some(ledger) = &*ledger {
-                ledger.borrow_mut().settle(first..=last);
-            }
-        };
-        match written {
-            Written::Nothing => {}
-            Written::All { first, last } => settle(first, last),
-            Written::Dropped { first, last, lines } => {
-                settle(first, last);
-                exchange.increment(dropped, lines);
-                if let Some(ledger) = &*ledger {
-                    ledger.borrow_mut().chain().count_dropped(lines);
-                    add(&mut self.untold.borrow_mut(), (first, last), UNWRITTEN);
-                }
-            }
-        }
-    }
-
-    /// The configuration ends on this worker. The proxy's log is the one sink that still takes a record then; it gets one
-    /// if no other configuration goes on with the chain.
-    #[inline(never)]
-    pub fn stop<W: Worker>(&self, worker: &W) {
-        if !self.began.get() || !self.emission.logs || !self.live.is_last() {
-            return;
-        }
-        self.notice(Notice::Stop, Mark::Checkpoint, worker);
-        if let Some(ledger) = self.ledger.take() {
-            ledger.borrow_mut().end(worker);
-            ledger::leave(&self.emission);
-        }
-        self.began.set(false);
-    }
-}
-
-/// Adds records, from first to last, to the ranges.
-fn add(
-    untold: &mut Vec<(u64, u64, &'static str)>,
-    (first, last): (u64, u64),
-    reason: &'static str,
-) {
-    if let Some((_, before, why)) = untold.last_mut()
-        && *before + 1 == first
-        && *why == reason
-    {
-        *before = last;
-    } else if untold.len() < MAX_UNTOLD {
-        untold.push((first, last, reason));
     }
 }

@@ -30,6 +30,7 @@ mod secret_name;
 pub mod seen;
 pub mod settings;
 mod slot;
+mod untold;
 
 pub use filter::AuditLog;
 pub use settings::Settings;
