@@ -156,7 +156,7 @@ const HOLD_BACK: u32 = 2;
 pub extern "C" fn portcullis_on_request_body(id: u32, size: usize, end_of_stream: bool) -> u32 {
     match request(id, |request| request.request_body(size, end_of_stream)) {
         Action::Continue => GO_ON,
-        Action::Pause => HOLD_BACK,
+        _ => HOLD_BACK,
     }
 }
 
