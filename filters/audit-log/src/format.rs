@@ -53,7 +53,7 @@ fn rest(record: &Record<'_>, name: &str, object: &mut Object<'_>) -> usize {
         values("response_body", &record.response_body, rest);
         rest.optional("route", record.route.as_deref());
         rest.text("schema", native::SCHEMA.as_bytes());
-        rest.text("stage", b"ResponseComplete");
+        rest.text("stage", record.stage.name().as_bytes());
         if let PathShown::Template(template) = record.path {
             rest.text("template", template.as_bytes());
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portcullis_upstream::{Answer, Break, End, Request, Upstream};
 use serde_json::Value;
@@ -37,6 +37,8 @@ pub struct Delivery {
     pub request: Request,
     /// Whether the sink took its records.
     pub taken: bool,
+    /// When its answer began, or is to begin.
+    pub answered_at: Instant,
 }
 
 /// A running sink.
@@ -179,6 +181,7 @@ impl State {
         self.deliveries.push(Delivery {
             request: request.clone(),
             taken,
+            answered_at: Instant::now() + answer.delay,
         });
         answer
     }

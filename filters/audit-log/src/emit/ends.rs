@@ -35,6 +35,7 @@ impl Emit {
                 time: now,
                 is_event: false,
                 json: json.into(),
+                ticket: None,
             };
             exporter.push(outgoing, now);
         }
