@@ -211,6 +211,7 @@ fn a_drained_proxy_loses_nothing_under_load(_: &()) {
     assert_eq!(evidence.requests(), seen);
     assert_eq!(evidence.sealed(), evidence.records.len() as u64);
     assert_eq!(evidence.emitters().len(), 4);
+    println!("{seen} requests before two drains");
     evidence.assert_intact();
 }
 
