@@ -5,9 +5,9 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 TOOL := python3 tests/tools
 
 # Variables of the commands below.
-export REGISTRY ENVOY PORT PLAIN_PORT METRICS_PORT ADMIN_PORT BLUE_PORT GREEN_PORT EXAMPLE CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS SERIES_REQUESTS
+export REGISTRY ENVOY PORT PLAIN_PORT METRICS_PORT ADMIN_PORT BLUE_PORT GREEN_PORT EXAMPLE CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS SERIES_REQUESTS GRACE
 
-.PHONY: release test-matrix help setup build run test test-rate-limit-full check bench bench-instructions fuzz fmt clean python3 test-series-full check-monitoring images compose-up compose-test compose-down
+.PHONY: release test-matrix help setup build run test test-rate-limit-full check bench bench-instructions fuzz fmt clean python3 test-series-full check-monitoring images compose-up compose-test compose-down drain test-audit-full
 
 help: ## this list
 	@echo "make COMMAND [VARIABLE=value …]"
@@ -25,6 +25,9 @@ build: python3 ## dist/*.wasm and dist/bin/portcullis
 run: python3 ## Envoy with envoy/envoy.yaml before two demo upstreams (PORT=10443 …), or EXAMPLE=jwt-tiers
 	@$(TOOL)/demo.py
 
+drain: python3 ## stop an Envoy without losing a record: envoy/drain.py (ADMIN_PORT=9901 GRACE=5)
+	@python3 envoy/drain.py --admin "127.0.0.1:$${ADMIN_PORT:-9901}" --grace "$${GRACE:-5}"
+
 test: python3 ## everything: formatting, lints, tests natively, in Node, in a host in-process, on a real Envoy, fuzzing
 	@$(TOOL)/suite.py
 
@@ -36,6 +39,9 @@ test-series-full: python3 ## 100 000 hostile requests to a real Envoy make no ne
 
 check-monitoring: python3 ## rules, routes, dashboard and runbooks, by themselves and with a watched Envoy under traffic
 	@$(TOOL)/monitoring.py
+
+test-audit-full: python3 ## audit-log's delivery and memory on a real Envoy, with two million requests
+	@$(TOOL)/audit_full.py
 
 check: python3 ## the validator over everything in envoy/
 	@$(TOOL)/check.py

@@ -185,6 +185,26 @@ impl Envoy {
             .collect()
     }
 
+    /// The lines that [`crate::Listener::access_log_line`] asked for so far.
+    pub fn access_log_lines(&self, listener: &str) -> Vec<String> {
+        let text = fs::read_to_string(self.artifacts.file(&format!("lines-{listener}.log")));
+        let text = text.unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Asks it to end as a supervisor does first (SIGTERM), and waits for that.
+    pub fn terminate(&mut self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.unwrap().success());
+        self.wait_for_the_end();
+    }
+
+    /// Waits until it ended by itself.
+    pub fn wait_for_the_end(&mut self) {
+        wait::until("the proxy's end", || self.child.try_wait().unwrap());
+    }
+
     /// The access log's line of the request with this `x-case`, as soon as it is written.
     #[track_caller]
     pub fn access_log_of(&self, listener: &str, case: &str) -> Value {

@@ -11,6 +11,7 @@
 
 pub mod errors;
 pub mod everything;
+pub mod evidence;
 pub mod hardened;
 pub mod hostile_client;
 pub mod mistakes;
