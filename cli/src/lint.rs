@@ -2,7 +2,7 @@
 //!
 //! An **error** breaks, or does not do what is written: no FAIL_RELOAD where the host can be asked for it, a `root_id`
 //! that the module refuses, a profile that no plugin defines, a plugin that runs twice (as a filter and as an access
-//! logger, too) or stands behind one whose replies it should see, a filter that would do nothing as an access logger,
+//! logger, too) or stands behind one whose replies it should see, a filter that would do nothing as an access logger, or could not do there what it is to do,
 //! credentials for every origin, a held message the host is not told of, a sink in a cluster that is not defined,
 //! bodies that are to be recorded where none is seen. A
 //! **warning** works, and is most likely not what is wanted: metadata where no plugin reads it, a profile whose plugin is
