@@ -12,6 +12,7 @@
 
 pub mod errors;
 pub mod everything;
+pub mod evidence;
 pub mod expect;
 pub mod hardened;
 pub mod mistakes;
