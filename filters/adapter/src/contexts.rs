@@ -26,7 +26,8 @@ pub trait RootContext {
 /// One request, from its headers to its end.
 pub trait HttpContext {
     fn request_headers(&mut self, end_of_stream: bool) -> Action;
-    fn request_body(&mut self, size: usize, end_of_stream: bool);
+    fn request_body(&mut self, size: usize, end_of_stream: bool) -> Action;
+    fn request_trailers(&mut self) -> Action;
     fn response_headers(&mut self, end_of_stream: bool) -> Action;
     fn response_body(&mut self, size: usize, end_of_stream: bool) -> Action;
     fn response_trailers(&mut self) -> Action;
@@ -146,19 +147,22 @@ pub extern "C" fn portcullis_on_response_trailers(id: u32, _: usize) -> Action {
     request(id, |request| request.response_trailers())
 }
 
+/// What the ABI takes for "go on" and for "hold this back, and the client with it". A paused body would be buffered instead, up
+/// to a limit beyond which the host answers 413.
+const GO_ON: u32 = 0;
+const HOLD_BACK: u32 = 2;
+
 #[unsafe(no_mangle)]
-pub extern "C" fn portcullis_on_request_body(id: u32, size: usize, end_of_stream: bool) -> Action {
-    request(id, |request| {
-        request.request_body(size, end_of_stream);
-        Action::Continue
-    })
+pub extern "C" fn portcullis_on_request_body(id: u32, size: usize, end_of_stream: bool) -> u32 {
+    match request(id, |request| request.request_body(size, end_of_stream)) {
+        Action::Continue => GO_ON,
+        Action::Pause => HOLD_BACK,
+    }
 }
 
-// A filter may declare this one as well; none acts in it.
-
 #[unsafe(no_mangle)]
-pub extern "C" fn portcullis_on_request_trailers(_: u32, _: usize) -> Action {
-    Action::Continue
+pub extern "C" fn portcullis_on_request_trailers(id: u32, _: usize) -> Action {
+    request(id, |request| request.request_trailers())
 }
 
 #[unsafe(no_mangle)]

@@ -36,6 +36,14 @@ impl<B: Bundle + 'static> Http<B> {
         }
     }
 
+    /// What comes behind headers that wait must wait, too: a host that goes on with it goes on with the headers.
+    fn behind_headers(&self) -> Action {
+        match self.waits {
+            true => Action::Pause,
+            false => Action::Continue,
+        }
+    }
+
     fn run<T>(
         &mut self,
         phase: Phase,
@@ -84,14 +92,26 @@ impl<B: Bundle + 'static> HttpContext for Http<B> {
         request_action(flow)
     }
 
-    fn request_body(&mut self, size: usize, end_of_stream: bool) {
+    fn request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         // Known when a module is built, as below.
         if !B::CALLBACKS.contains(Callbacks::REQUEST_BODY) {
-            return;
+            return Action::Continue;
         }
+        // While the request waits, a host shows with each piece those of before, too.
+        let piece = size.saturating_sub(self.state.shown);
         self.run(Phase::RequestBody, |bundle, stream, exchange| {
-            bundle.request_body(stream, exchange, size, end_of_stream);
+            bundle.request_body(stream, exchange, piece, end_of_stream);
         });
+        let action = self.behind_headers();
+        self.state.shown = match action {
+            Action::Continue => 0,
+            Action::Pause => size,
+        };
+        action
+    }
+
+    fn request_trailers(&mut self) -> Action {
+        self.behind_headers()
     }
 
     fn resume(&mut self, how: Resume) {
@@ -99,6 +119,7 @@ impl<B: Bundle + 'static> HttpContext for Http<B> {
         if !B::CALLBACKS.contains(Callbacks::CALLOUT) || !std::mem::take(&mut self.waits) {
             return;
         }
+        self.state.shown = 0;
         let flow = self.run(Phase::Request, |bundle, stream, exchange| match how {
             Resume::Continue => bundle.resume(stream, exchange),
             Resume::Reply(reply) => {

@@ -174,7 +174,13 @@ impl HttpContext for Idle {
         Action::Continue
     }
 
-    fn request_body(&mut self, _: usize, _: bool) {}
+    fn request_body(&mut self, _: usize, _: bool) -> Action {
+        Action::Continue
+    }
+
+    fn request_trailers(&mut self) -> Action {
+        Action::Continue
+    }
 
     fn response_headers(&mut self, _: bool) -> Action {
         Action::Continue

@@ -2,8 +2,10 @@
 
 mod bodies;
 mod delivery;
+mod guard;
 mod named;
 mod rules;
+mod stages;
 
 use portcullis_kit::glob::PathTemplate;
 use portcullis_kit::identity::{self, settings::Identity};
@@ -31,7 +33,9 @@ pub fn compile(
     reads_bodies: bool,
 ) -> Result<Profile> {
     let top = Path::top;
-    let rules = rules::compile(&settings.rules).map_err(|error| error.below(top().key("rules")))?;
+    let waits = settings.fail_closed.is_some();
+    let rules =
+        rules::compile(&settings.rules, waits).map_err(|error| error.below(top().key("rules")))?;
     let listed = named::Lists::compile(settings, settings.hmac_key.is_some())?;
     let key = key(settings, compiling)?;
     let records_headers = settings
@@ -51,6 +55,7 @@ pub fn compile(
         _ => {}
     }
     let counter = |outcome: Outcome| compiling.counter("records", &[("outcome", outcome.name())]);
+    let guard = guard::compile(settings, &rules, compiling)?;
     let bodies = bodies::compile(settings, key.is_some(), reads_bodies)?;
     Ok(Profile {
         rules,
@@ -66,6 +71,7 @@ pub fn compile(
         omit: omit(&settings.omit)?,
         key,
         emission: delivery::emission(settings, compiling)?,
+        guard,
         metrics: Metrics::new(Outcome::ALL.map(counter), compiling.counter("skipped", &[])),
     })
 }
@@ -81,7 +87,7 @@ pub fn check(profiles: &[(&str, &Profile)]) -> Result<()> {
             return refuse(path, Mistake::DiffersFromDefault { what });
         }
     }
-    Ok(())
+    stages::check(profiles)
 }
 
 fn key(settings: &Settings, compiling: &Compiling<'_>) -> Result<Option<Key>> {

@@ -5,16 +5,19 @@ use std::rc::Rc;
 
 use audit_chain::Mark;
 use portcullis_kit::exchange::{
-    CalloutAnswer, CalloutId, Clock, Log, Metrics, Randomness, SharedData, Worker,
+    CalloutAnswer, CalloutId, Clock, Exchange, Log, Metrics, Randomness, SharedData, Worker,
 };
-use portcullis_kit::export::settings::Overflow;
-use portcullis_kit::export::{Exporter, Reason, Settled};
+use portcullis_kit::export::settings::{Ack, Overflow};
+use portcullis_kit::export::{Exporter, Pushed, Reason, Settled};
 
+use crate::admission::{Admissions, Fate};
 use crate::deliver::Outgoing;
 use crate::emission::Emission;
 use crate::format;
+use crate::guard;
 use crate::ledger::{self, Shared};
 use crate::notice::Notice;
+use crate::waiting::Ticket;
 
 /// What handing over asks of a host; a request has it, and so has a worker's tick.
 pub trait Host: Clock + Randomness + SharedData + Log + Metrics {}
@@ -29,6 +32,7 @@ const NOTICE_BYTES: usize = 1024;
 /// Hands over the records of one configuration on one worker.
 pub struct Emit {
     emission: Emission,
+    pub admissions: Admissions,
     exporter: Option<Exporter<Outgoing>>,
     ledger: RefCell<Option<Shared>>,
     /// What a record is written into: one for all, so that it grows but once.
@@ -48,6 +52,7 @@ impl Emit {
         });
         Self {
             emission,
+            admissions: Admissions::default(),
             exporter,
             ledger: RefCell::new(None),
             buffer: RefCell::new(Vec::new()),
@@ -59,27 +64,64 @@ impl Emit {
 
     /// How often [`Emit::tick`] is due, in milliseconds.
     pub fn tick_period_ms(&self) -> Option<u32> {
-        match &self.exporter {
+        let own = match &self.exporter {
             Some(exporter) => Some(exporter.plan().tick_period_ms()),
             None => self.emission.sealed.then_some(1000),
-        }
+        };
+        own.into_iter()
+            .chain(self.admissions.tick_period_ms())
+            .min()
     }
 
-    /// Hands over a request's record. `node` names the proxy; it is asked for once.
+    /// Hands over a request's record; whether it was taken. `ticket`: who waits for it. `node` names the proxy; it is asked
+    /// for once.
     #[inline]
     pub fn record<H: Host>(
         &self,
         time: u64,
         is_event: bool,
         write: impl FnOnce(&mut Vec<u8>) -> usize,
+        ticket: Option<Ticket>,
         node: impl FnOnce() -> String,
         host: &H,
-    ) {
+    ) -> bool {
         if !self.began.get() {
             self.begin(node, host);
         }
-        self.hand_over(time, is_event, Mark::None, write, host);
+        let kept = self.hand_over(time, is_event, Mark::None, write, ticket, host);
         self.checkpoint(time, host);
+        kept
+    }
+
+    /// Whether there is room for a record of that size.
+    pub fn has_room(&self, size: usize) -> bool {
+        let exporter = self.exporter.as_ref().filter(|_| !self.emission.logs);
+        exporter.is_none_or(|exporter| exporter.has_room(size))
+    }
+
+    /// Whether requests are refused for whose record there is no room.
+    pub fn denies(&self) -> bool {
+        let plan = self.emission.plan.as_ref();
+        plan.is_some_and(|plan| plan.overflow() == Overflow::Deny)
+    }
+
+    /// Whether a record that is written is acknowledged by that: it stands in the proxy's log, and nobody else is asked.
+    pub fn has_at_once(&self) -> bool {
+        let plan = self.emission.plan.as_ref();
+        self.emission.logs && plan.is_none_or(|plan| plan.ack() == Ack::Any)
+    }
+
+    /// For how many nanoseconds no sink can acknowledge anything.
+    pub fn silent_for(&self, now: u64) -> u64 {
+        let exporter = self.exporter.as_ref();
+        exporter.map_or(0, |exporter| exporter.silent_for(now))
+    }
+
+    /// Sends now what somebody waits for.
+    pub fn send_from<X: Exchange>(&self, exchange: &mut X) {
+        if let Some(exporter) = &self.exporter {
+            exporter.send_from(exchange);
+        }
     }
 
     /// The first record of this configuration on this worker. A worker that never gets a request emits nothing.
@@ -117,7 +159,7 @@ impl Emit {
         let time = host.now();
         let write =
             |out: &mut Vec<u8>| format::write_notice(self.emission.format, &notice, time, out);
-        self.hand_over(time, false, mark, write, host);
+        self.hand_over(time, false, mark, write, None, host);
     }
 
     #[inline]
@@ -127,10 +169,11 @@ impl Emit {
         is_event: bool,
         mark: Mark,
         write: impl FnOnce(&mut Vec<u8>) -> usize,
+        ticket: Option<Ticket>,
         host: &H,
-    ) {
+    ) -> bool {
         let Ok(mut buffer) = self.buffer.try_borrow_mut() else {
-            return;
+            return false;
         };
         buffer.clear();
         let place = write(&mut buffer);
@@ -139,7 +182,10 @@ impl Emit {
             if let Some(ledger) = &*self.ledger.borrow() {
                 ledger.borrow_mut().chain().count_dropped(1);
             }
-            return;
+            if let Some(exporter) = &self.exporter {
+                exporter.turn_away();
+            }
+            return false;
         }
         let mut seq = 0;
         if let Some(ledger) = &*self.ledger.borrow() {
@@ -163,9 +209,11 @@ impl Emit {
                 time,
                 is_event,
                 json: buffer.as_slice().into(),
+                ticket,
             };
-            exporter.push(outgoing, time);
+            return exporter.push(outgoing, time) == Pushed::Queued;
         }
+        true
     }
 
     /// Whether there is room for a record of that size; if not, it is counted as dropped.
@@ -197,7 +245,9 @@ impl Emit {
         if let Some(exporter) = &self.exporter {
             exporter.tick(worker);
         }
-        self.settle();
+        let fates = self.settle();
+        self.release(fates, worker);
+        self.expire(worker);
         let now = worker.now();
         let lost = match &*self.ledger.borrow() {
             Some(ledger) => ledger.borrow().is_lost(now, worker),
@@ -227,22 +277,30 @@ impl Emit {
         if let Some(exporter) = &self.exporter {
             exporter.answered(id, answer, worker);
         }
-        self.settle();
+        let fates = self.settle();
+        self.release(fates, worker);
     }
 
-    /// Notes what became of records.
-    fn settle(&self) {
-        let (Some(exporter), Some(ledger)) = (&self.exporter, &*self.ledger.borrow()) else {
-            return;
+    /// Notes what became of records, and tells what became of those that somebody waits for.
+    fn settle(&self) -> Vec<(Ticket, Fate)> {
+        let mut fates = Vec::new();
+        let Some(exporter) = &self.exporter else {
+            return fates;
+        };
+        let all = exporter.settled();
+        for settled in &all {
+            add_fates(settled, &mut fates);
+        }
+        let Some(ledger) = &*self.ledger.borrow() else {
+            return fates;
         };
         if self.emission.logs {
             // The log has them all.
-            exporter.settled();
-            return;
+            return fates;
         }
         let mut ledger = ledger.borrow_mut();
         ledger.chain().count_retried(exporter.retried());
-        for settled in exporter.settled() {
+        for settled in all {
             match settled {
                 Settled::Acknowledged { records, rejected } => {
                     ledger.settle(records.iter().map(|record| record.seq));
@@ -258,6 +316,7 @@ impl Emit {
                 }
             }
         }
+        fates
     }
 
     /// Tells of drops and of sinks that went down or came up, once there is room for it.
@@ -300,4 +359,27 @@ fn add(untold: &mut Vec<(u64, u64, Reason)>, seq: u64, reason: Reason) {
     } else if untold.len() < MAX_UNTOLD {
         untold.push((seq, seq, reason));
     }
+}
+
+/// What became of those records that somebody waits for. Which ones a sink did not take of a batch that it took, it does not
+/// say: then none of them counts as taken.
+fn add_fates(settled: &Settled<Outgoing>, fates: &mut Vec<(Ticket, Fate)>) {
+    let (records, fate) = match settled {
+        Settled::Acknowledged {
+            records,
+            rejected: 0,
+        } => (records, Fate::Acknowledged),
+        Settled::Acknowledged { records, .. } => (records, Fate::Lost(guard::Reason::Refused)),
+        Settled::Dropped { records, reason } => {
+            let reason = match reason {
+                Reason::Refused | Reason::Rejected => guard::Reason::Refused,
+                Reason::Overflow | Reason::Denied | Reason::TooLarge | Reason::Reload => {
+                    guard::Reason::Overflow
+                }
+            };
+            (records, Fate::Lost(reason))
+        }
+    };
+    let tickets = records.iter().filter_map(|record| record.ticket);
+    fates.extend(tickets.map(|ticket| (ticket, fate)));
 }

@@ -3,10 +3,14 @@
 use portcullis_kit::exchange::MalformedIds;
 
 use crate::flags::Flags;
+use crate::settings::Stage;
 
 /// What is known of a request's end.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Facts<'a> {
+    pub stage: Stage,
+    /// This filter itself refused the request, because nobody acknowledged its record.
+    pub refused: bool,
     pub status: Option<u16>,
     pub flags: Flags,
     /// What rate-limit decided: `allowed`, `denied:<limit>`, …
@@ -28,9 +32,12 @@ pub enum Outcome {
     Failure,
     /// The client went away.
     Aborted,
+    /// It goes on.
+    Unknown,
 }
 
 impl Outcome {
+    /// Of ends.
     pub const ALL: [Self; 4] = [Self::Success, Self::Denied, Self::Failure, Self::Aborted];
 
     pub const fn name(self) -> &'static str {
@@ -39,6 +46,7 @@ impl Outcome {
             Self::Denied => "denied",
             Self::Failure => "failure",
             Self::Aborted => "aborted",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -47,7 +55,8 @@ impl Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ending {
     pub outcome: Outcome,
-    /// `access`, `authentication`, `authorization`, `csrf`, `rate_limit`, `protocol`, `client`, `upstream` or `server`.
+    /// `access`, `authentication`, `authorization`, `csrf`, `rate_limit`, `protocol`, `client`, `upstream`, `server` or
+    /// `audit`.
     pub category: &'static str,
     /// The name of a security event.
     pub event: Option<&'static str>,
@@ -70,6 +79,12 @@ impl Ending {
             MalformedIds::RequestId | MalformedIds::Both => "request_id.malformed",
         });
         let is = |flags| facts.flags.intersects(flags);
+        if facts.stage == Stage::RequestReceived {
+            return ending(Outcome::Unknown, "access", None);
+        }
+        if facts.refused {
+            return ending(Outcome::Denied, "audit", Some("audit.refused"));
+        }
         if starts(facts.csrf, b"refused_") {
             return ending(Outcome::Denied, "csrf", Some("csrf.refused"));
         }
@@ -137,7 +152,7 @@ mod tests {
                 flags: flags(names),
                 rate_limit: some(rate_limit),
                 csrf: some(csrf),
-                malformed: None,
+                ..Facts::default()
             });
             (
                 ending.outcome.name(),

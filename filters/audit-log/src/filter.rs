@@ -1,8 +1,10 @@
 //! The filter: finds out what a request was, and hands its record over.
 
 use portcullis_kit::exchange::{CalloutAnswer, CalloutId, Exchange, Worker};
+use portcullis_kit::problem::Client;
 use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow};
 
+use crate::admission::Admission;
 use crate::body::Body;
 use crate::compile;
 use crate::emit::Emit;
@@ -10,11 +12,13 @@ use crate::format;
 use crate::policy;
 use crate::profile::Profile;
 use crate::record::Record;
+use crate::refusal::refusal;
 use crate::seen::Seen;
 use crate::settings::{Level, Settings};
+use crate::waiting::Ticket;
 
-/// One record of every request. `BODIES`: whether its module is told of bodies, each of which then costs a callback; the module
-/// of this filter alone is not.
+/// One record of every request. `BODIES`: whether its module reads bodies, which costs a callback for each response and each
+/// piece; the module of this filter alone does not.
 pub struct AuditLog<const BODIES: bool = true> {
     /// Made when the settings are accepted.
     emit: Option<Emit>,
@@ -40,18 +44,27 @@ pub struct Bodies {
     pub response: Body,
 }
 
-/// What one request remembers: its bodies, where they may be recorded.
+/// What one request remembers.
 #[derive(Debug, Default)]
-pub struct Stream(Option<Box<Bodies>>);
+pub struct Stream {
+    /// Its bodies, where they may be recorded.
+    bodies: Option<Box<Bodies>>,
+    /// Its place among those that wait.
+    ticket: Option<Ticket>,
+}
 
 impl<const BODIES: bool> Filter for AuditLog<BODIES> {
     const NAME: &'static str = "audit-log";
     const CALLBACKS: Callbacks = {
-        let always = Callbacks::LOG.and(Callbacks::TICK).and(Callbacks::CALLOUT);
+        let always = Callbacks::LOG
+            .and(Callbacks::TICK)
+            .and(Callbacks::CALLOUT)
+            .and(Callbacks::REQUEST_HEADERS)
+            // What comes after the headers must wait as they do.
+            .and(Callbacks::REQUEST_BODY)
+            .and(Callbacks::REQUEST_TRAILERS);
         if BODIES {
             always
-                .and(Callbacks::REQUEST_HEADERS)
-                .and(Callbacks::REQUEST_BODY)
                 .and(Callbacks::RESPONSE_HEADERS)
                 .and(Callbacks::RESPONSE_BODY)
         } else {
@@ -78,6 +91,12 @@ impl<const BODIES: bool> Filter for AuditLog<BODIES> {
     fn ready(&mut self, profiles: &[(&str, &Profile)]) {
         let default = profiles.first();
         self.emit = default.map(|(_, profile)| Emit::new(profile.emission.clone()));
+        if let Some(emit) = &self.emit {
+            let guards = profiles
+                .iter()
+                .filter_map(|(_, profile)| profile.guard.as_ref());
+            emit.admissions.look_after(guards);
+        }
     }
 
     fn request_headers<X: Exchange>(
@@ -94,10 +113,24 @@ impl<const BODIES: bool> Filter for AuditLog<BODIES> {
                 if !end_of_stream && !places.request.is_empty() {
                     bodies.request = Body::begin(&request, places.max_bytes);
                 }
-                stream.0 = Some(bodies);
+                stream.bodies = Some(bodies);
             }
         }
-        Flow::Continue
+        let (Some(guard), Some(emit)) = (&profile.guard, &self.emit) else {
+            return Flow::Continue;
+        };
+        match emit.admit(profile, guard, node, exchange) {
+            Admission::Passes => Flow::Continue,
+            Admission::Waits(ticket) => {
+                stream.ticket = Some(ticket);
+                Flow::Pause
+            }
+            Admission::Refused(reason, silence) => {
+                let client = Client::of(exchange);
+                exchange.reply(refusal(reason, silence, &client));
+                Flow::Replied
+            }
+        }
     }
 
     fn request_body<X: Exchange>(
@@ -108,7 +141,7 @@ impl<const BODIES: bool> Filter for AuditLog<BODIES> {
         _: usize,
         _: bool,
     ) {
-        if let (Some(places), Some(bodies)) = (&profile.bodies, &mut stream.0) {
+        if let (Some(places), Some(bodies)) = (&profile.bodies, &mut stream.bodies) {
             let read = |most| exchange.request_body(0, most);
             bodies.request.piece(places.max_bytes, read);
         }
@@ -121,7 +154,7 @@ impl<const BODIES: bool> Filter for AuditLog<BODIES> {
         exchange: &mut X,
         end_of_stream: bool,
     ) -> Flow {
-        if let (Some(places), Some(bodies)) = (&profile.bodies, &mut stream.0)
+        if let (Some(places), Some(bodies)) = (&profile.bodies, &mut stream.bodies)
             && !end_of_stream
             && !places.response.is_empty()
         {
@@ -138,7 +171,7 @@ impl<const BODIES: bool> Filter for AuditLog<BODIES> {
         _: usize,
         _: bool,
     ) -> Flow {
-        if let (Some(places), Some(bodies)) = (&profile.bodies, &mut stream.0) {
+        if let (Some(places), Some(bodies)) = (&profile.bodies, &mut stream.bodies) {
             let read = |most| exchange.response_body(0, most);
             bodies.response.piece(places.max_bytes, read);
         }
@@ -146,19 +179,30 @@ impl<const BODIES: bool> Filter for AuditLog<BODIES> {
     }
 
     fn finished<X: Exchange>(&self, profile: &Profile, stream: &mut Stream, exchange: &mut X) {
+        if let (Some(ticket), Some(guard), Some(emit)) =
+            (stream.ticket.take(), &profile.guard, &self.emit)
+        {
+            emit.ended(guard, ticket, exchange);
+        }
         let mut seen = Seen::new(exchange);
         let level = policy::level(&profile.rules, &mut seen);
         if level == Level::None {
             exchange.increment(profile.metrics.skipped, 1);
             return;
         }
-        let record = Record::of(profile, level, seen, stream.0.as_deref().filter(|_| BODIES));
+        let record = Record::of(
+            profile,
+            level,
+            seen,
+            stream.bodies.as_deref().filter(|_| BODIES),
+        );
         exchange.increment(profile.metrics.records(record.ending.outcome), 1);
         if let Some(emit) = &self.emit {
             emit.record(
                 record.time,
                 record.ending.event.is_some(),
                 |out| format::write(profile.emission.format, &record, out),
+                None,
                 || node(exchange),
                 exchange,
             );

@@ -59,7 +59,7 @@ fn rest(record: &Record<'_>, name: &str, with_headers: bool, object: &mut Object
         }
         rest.optional("route", record.route.as_deref());
         rest.text("schema", native::SCHEMA.as_bytes());
-        rest.text("stage", b"ResponseComplete");
+        rest.text("stage", record.stage.name().as_bytes());
         if let PathShown::Template(template) = record.path {
             rest.text("template", template.as_bytes());
         }

@@ -6,7 +6,7 @@ use portcullis_kit::routes::Paths;
 
 use crate::flags::Flags;
 use crate::seen::Seen;
-use crate::settings::Level;
+use crate::settings::{Level, Stage};
 
 /// One compiled rule. Everything that is given must match.
 #[derive(Debug)]
@@ -19,6 +19,36 @@ pub struct Rule {
     pub tiers: Vec<String>,
     pub flags: Option<Flags>,
     pub headers: Vec<String>,
+    pub stages: Stages,
+}
+
+/// The stages at which a rule records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stages {
+    pub received: bool,
+    pub complete: bool,
+}
+
+impl Stages {
+    pub fn is_empty(self) -> bool {
+        !self.received && !self.complete
+    }
+
+    #[inline]
+    fn contain(self, stage: Stage) -> bool {
+        match stage {
+            Stage::RequestReceived => self.received,
+            Stage::ResponseComplete => self.complete,
+        }
+    }
+}
+
+impl Rule {
+    /// Whether only a request's end decides it: before that, such a rule is passed over.
+    #[inline]
+    pub fn asks_for_the_end(&self) -> bool {
+        self.statuses.is_some() || self.flags.is_some() || !self.tiers.is_empty()
+    }
 }
 
 /// A set of statuses.
@@ -51,12 +81,15 @@ impl Statuses {
     }
 }
 
-/// How much the first rule that matches records.
+/// How much the first rule that matches records at this stage.
 #[inline]
 pub fn level<X: Exchange>(rules: &[Rule], seen: &mut Seen<'_, X>) -> Level {
+    let stage = seen.stage();
     rules
         .iter()
+        .filter(|rule| stage == Stage::ResponseComplete || !rule.asks_for_the_end())
         .find(|rule| matches(rule, seen))
+        .filter(|rule| rule.stages.contain(stage))
         .map_or(Level::None, |rule| rule.level)
 }
 

@@ -1,5 +1,7 @@
 //! One compiled profile.
 
+use std::rc::Rc;
+
 use portcullis_kit::glob::PathTemplate;
 use portcullis_kit::identity::Source;
 use portcullis_kit::metrics::MetricId;
@@ -7,6 +9,7 @@ use portcullis_kit::metrics::MetricId;
 use crate::body::Places;
 use crate::emission::Emission;
 use crate::ending::Outcome;
+use crate::guard::Guard;
 use crate::policy::Rule;
 use crate::redact::Key;
 use crate::settings::{ClientAddress, Shown, Unmatched};
@@ -28,6 +31,8 @@ pub struct Profile {
     pub omit: Omit,
     pub key: Option<Key>,
     pub emission: Emission,
+    /// What a request must pass before it goes on, if anything.
+    pub guard: Option<Rc<Guard>>,
     pub metrics: Metrics,
 }
 
@@ -81,6 +86,8 @@ impl Metrics {
             Outcome::Denied => denied,
             Outcome::Failure => failure,
             Outcome::Aborted => aborted,
+            // Counted where it waits.
+            Outcome::Unknown => MetricId(None),
         }
     }
 }

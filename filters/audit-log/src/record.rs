@@ -13,10 +13,11 @@ use crate::body::{Body, Side};
 use crate::ending::{Ending, Facts};
 use crate::filter::Bodies;
 use crate::flags::Flags;
+use crate::guard::Reason;
 use crate::profile::{Listed, Profile};
 use crate::redact::{Key, cut};
 use crate::seen::Seen;
-use crate::settings::{ClientAddress, Level, Shown, Unmatched};
+use crate::settings::{ClientAddress, Level, Shown, Stage, Unmatched};
 
 /// The most of each text from outside that is recorded, in bytes.
 const MAX_PATH: usize = 1024;
@@ -42,6 +43,7 @@ pub struct Record<'p> {
     /// Nanoseconds since the epoch.
     pub time: u64,
     pub duration: Option<u64>,
+    pub stage: Stage,
     pub ending: Ending,
     pub status: Option<u16>,
     pub flags: Flags,
@@ -94,10 +96,13 @@ impl<'p> Record<'p> {
         };
         let status = seen.status();
         let flags = seen.flags();
-        let rate_limit = seen.property(&["portcullis.ratelimit"]);
-        let csrf = seen.property(&["portcullis.csrf"]);
+        let rate_limit = seen.of_end(&["portcullis.ratelimit"]);
+        let csrf = seen.of_end(&["portcullis.csrf"]);
         let malformed = malformed_ids(profile, &mut seen);
+        let stage = seen.stage();
         let ending = Ending::of(Facts {
+            stage,
+            refused: seen.details().is_some_and(Reason::is_one_of),
             status,
             flags,
             rate_limit: rate_limit.as_deref(),
@@ -108,7 +113,7 @@ impl<'p> Record<'p> {
         let target = request.get(":path").unwrap_or_default();
         let path = shown(profile, target, &mut redacted);
         let query = query(profile, target, &mut redacted);
-        if level == Level::Body && bodies.is_none() {
+        if level == Level::Body && bodies.is_none() && stage == Stage::ResponseComplete {
             // Another filter answered before this one, or this is an access logger.
             redacted.push("bodies.unseen");
         }
@@ -142,16 +147,16 @@ impl<'p> Record<'p> {
             }
         });
         let omit = profile.omit;
-        let unless = |omit: bool, path: &[&str]| (!omit).then(|| seen.property(path)).flatten();
+        let unless = |omit: bool, path: &[&str]| (!omit).then(|| seen.of_end(path)).flatten();
         let upstream = unless(omit.upstream, &["upstream", "address"]);
         let response_bytes = (!omit.response_bytes)
-            .then(|| seen.number(&["response", "size"]))
+            .then(|| seen.number_of_end(&["response", "size"]))
             .flatten();
         let request_bytes = (!omit.request_bytes)
-            .then(|| length(&request).or_else(|| seen.number(&["request", "size"])))
+            .then(|| length(&request).or_else(|| seen.number_of_end(&["request", "size"])))
             .flatten();
         let client_address = client_address(profile, &seen);
-        let duration = seen.number(&["request", "duration"]);
+        let duration = seen.number_of_end(&["request", "duration"]);
         let route = if omit.route {
             None
         } else {
@@ -173,6 +178,7 @@ impl<'p> Record<'p> {
         Self {
             time: seen.exchange.now(),
             duration,
+            stage,
             ending,
             status,
             flags,

@@ -39,6 +39,8 @@ pub struct Settings {
     pub sinks: Vec<Sink>,
     /// How records are delivered to sinks that are asked by HTTP. The same in all profiles.
     pub delivery: Option<Delivery>,
+    /// Requests wait until a sink has their record, and are refused without. Default: none waits.
+    pub fail_closed: Option<FailClosed>,
     /// The form of records. The same in all profiles. Default: `native`.
     pub format: Format,
     /// The hash chain that shows later whether records are missing or were changed. The same in all profiles.
@@ -57,6 +59,7 @@ impl Default for Settings {
                 tiers: Vec::new(),
                 flags: Vec::new(),
                 headers: Vec::new(),
+                omit_stages: Vec::new(),
             }],
             identity: Vec::new(),
             jwt: None,
@@ -69,6 +72,7 @@ impl Default for Settings {
             hmac_key: None,
             sinks: vec![Sink::Log(Log {})],
             delivery: None,
+            fail_closed: None,
             format: Format::default(),
             chain: Chain::default(),
         }
@@ -103,6 +107,53 @@ pub struct Rule {
     /// Request headers that are there.
     #[serde(default)]
     pub headers: Vec<String>,
+    /// Stages at which nothing is recorded. Default: none.
+    #[serde(default)]
+    pub omit_stages: Vec<Stage>,
+}
+
+/// When a record is made, as records name it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Stage {
+    /// Before a request goes on to the filters inside of this one and to the upstream, where it waits for that
+    /// (`fail_closed`).
+    RequestReceived,
+    /// At its end, whatever it is.
+    #[default]
+    ResponseComplete,
+}
+
+impl Stage {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RequestReceived => "RequestReceived",
+            Self::ResponseComplete => "ResponseComplete",
+        }
+    }
+}
+
+/// How requests wait for their records.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct FailClosed {
+    /// After how many milliseconds at most a request is refused whose record nobody acknowledged. Default: 1000.
+    pub timeout_ms: u32,
+    /// How many requests wait at the same time, on each worker; one more is refused at once. Default: 1000.
+    pub max_waiting: u32,
+    /// Paths of requests that never wait, without the query. Default: none.
+    pub exempt: Vec<PathMatch>,
+}
+
+impl Default for FailClosed {
+    fn default() -> Self {
+        Self {
+            timeout_ms: 1000,
+            max_waiting: 1000,
+            exempt: Vec::new(),
+        }
+    }
 }
 
 /// How much is recorded.
@@ -287,6 +338,16 @@ pub enum Sink {
     Otlp(Http),
     /// Any server: a batch of records is posted to it.
     Webhook(Webhook),
+}
+
+impl Sink {
+    /// Whether it says that it has a record.
+    pub const fn acknowledges(&self) -> bool {
+        match self {
+            // What is written there is there.
+            Self::Log(_) | Self::Otlp(_) | Self::Webhook(_) => true,
+        }
+    }
 }
 
 /// The proxy's log.

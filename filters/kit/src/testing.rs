@@ -154,6 +154,7 @@ pub struct Fake {
     /// How many reads returned bytes, as the host would count them.
     pub byte_reads: Cell<u32>,
     names: Names,
+    first_call: u32,
     request_read: bool,
     response_read: bool,
 }
@@ -177,6 +178,11 @@ impl Fake {
             (":authority", "api.example.com"),
             (":path", path),
         ])
+    }
+
+    /// Numbers its callouts from this on, where those of several requests are told apart.
+    pub fn calls_from(&mut self, first: u32) {
+        self.first_call = first;
     }
 
     #[must_use]
@@ -283,7 +289,8 @@ impl Log for Fake {
 
 impl Callouts for Fake {
     fn call(&mut self, callout: Callout<'_>) -> Result<CalloutId, CalloutError> {
-        let id = CalloutId(u32::try_from(self.sent.len()).map_err(|_| CalloutError::Unavailable)?);
+        let sent = u32::try_from(self.sent.len()).map_err(|_| CalloutError::Unavailable)?;
+        let id = CalloutId(self.first_call.saturating_add(sent));
         self.sent.push(Sent {
             id,
             cluster: callout.cluster.to_owned(),

@@ -228,7 +228,8 @@ fn audit_log_stays_within_its_budget() {
     hold("metadata in portcullis.wasm, GET", metadata(), RECORD);
     hold("metadata in portcullis.wasm, POST", metadata(), RECORD);
     let mut bodies = of(value!([{"level": "body"}]));
-    bodies["bodies"] = value!({"request": [{"pointer": "/order/id"}], "response": [{"pointer": "/id"}]});
+    bodies["bodies"] =
+        value!({"request": [{"pointer": "/order/id"}], "response": [{"pointer": "/id"}]});
     // Beside the record: the headers of both sides once more, and both bodies.
     let reads = (RECORD.0 + 4, RECORD.1 + 2);
     hold("bodies in portcullis.wasm, POST", bodies, reads);

@@ -60,6 +60,10 @@ pub fn emission(settings: &Settings, compiling: &Compiling<'_>) -> Result<Emissi
         None
     } else {
         let delivery = settings.delivery.clone().unwrap_or_default();
+        if logs && delivery.queue.overflow == Overflow::Deny {
+            let path = Path::top().key("delivery").key("queue").key("overflow");
+            return refuse(path, Mistake::NothingToDeny);
+        }
         Some(Rc::new(plan(&delivery, &targets, compiling)?))
     };
     let chain = &settings.chain;
@@ -119,10 +123,6 @@ fn plan(
     compiling: &Compiling<'_>,
 ) -> Result<Plan> {
     let here = || Path::top().key("delivery");
-    if delivery.queue.overflow == Overflow::Deny {
-        let path = here().key("queue").key("overflow");
-        return refuse(path, Mistake::NothingToDeny);
-    }
     Plan::compile(
         compiling,
         "records",

@@ -4,6 +4,7 @@ use super::{time, values};
 use crate::json::Object;
 use crate::notice::Notice;
 use crate::record::{PathShown, Record};
+use crate::settings::Stage;
 
 /// The schema's name and version, in every record.
 pub const SCHEMA: &str = "portcullis.audit/v1";
@@ -55,23 +56,25 @@ pub fn write(record: &Record<'_>, out: &mut Vec<u8>) -> usize {
         values("headers", &record.request_headers, request);
         request.optional("id", record.request_id.as_deref().map(str::as_bytes));
     });
-    top.object("response", |response| {
-        values("body", &record.response_body, response);
-        if let Some(bytes) = record.response_bytes {
-            response.number("bytes", bytes);
-        }
-        response.optional("details", record.details.as_deref());
-        if record.flags.0 != 0 {
-            response.texts("flags", record.flags.iter().map(str::as_bytes));
-        }
-        values("headers", &record.response_headers, response);
-        if let Some(status) = record.status {
-            response.number("status", status.into());
-        }
-    });
+    if record.stage == Stage::ResponseComplete {
+        top.object("response", |response| {
+            values("body", &record.response_body, response);
+            if let Some(bytes) = record.response_bytes {
+                response.number("bytes", bytes);
+            }
+            response.optional("details", record.details.as_deref());
+            if record.flags.0 != 0 {
+                response.texts("flags", record.flags.iter().map(str::as_bytes));
+            }
+            values("headers", &record.response_headers, response);
+            if let Some(status) = record.status {
+                response.number("status", status.into());
+            }
+        });
+    }
     top.optional("route", record.route.as_deref());
     top.text("schema", SCHEMA.as_bytes());
-    top.text("stage", b"ResponseComplete");
+    top.text("stage", record.stage.name().as_bytes());
     time::write_text(top.member("time"), record.time);
     top.optional("trace_id", record.trace_id.as_deref().map(str::as_bytes));
     top.text("type", b"request");

@@ -8,6 +8,7 @@ use crate::exchange::{CalloutAnswer, CalloutId, Worker};
 use super::metrics::Reason;
 use super::park::{self, Left};
 use super::plan::Plan;
+use super::settings::{Ack, Overflow};
 use super::state::State;
 use super::{Encode, Record};
 
@@ -82,6 +83,28 @@ impl<R: Record> Exporter<R> {
     /// Whether a record of that size could be queued now without dropping any.
     pub fn has_room(&self, size: usize) -> bool {
         self.state.borrow().has_room(&self.plan, size)
+    }
+
+    /// Counts a record that was not pushed because there was no room, as the queue's policy names it.
+    pub fn turn_away(&self) {
+        let reason = match self.plan.overflow() {
+            Overflow::Deny => Reason::Denied,
+            Overflow::DropOldest | Overflow::DropNewest => Reason::Overflow,
+        };
+        self.state.borrow_mut().tally.dropped(reason, 1);
+    }
+
+    /// For how many nanoseconds no acknowledgement can come, because sinks that failed are not asked again before.
+    pub fn silent_for(&self, wall: u64) -> u64 {
+        let mut state = self.state.borrow_mut();
+        let now = state.clock.at(wall);
+        let waits = state.sinks.iter();
+        let waits = waits.map(|sink| sink.not_before.saturating_sub(now));
+        let wait = match self.plan.terms.ack {
+            Ack::Any => waits.min(),
+            Ack::All => waits.max(),
+        };
+        wait.unwrap_or(0)
     }
 
     /// How many records wait or are on their way.
