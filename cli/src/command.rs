@@ -43,6 +43,8 @@ USAGE
       replaced. Nothing is checked; `portcullis check` reads what comes out.
   portcullis schema FILTER
       Prints the JSON Schema (draft 2020-12) of a filter's settings.
+  portcullis schema audit-record
+      Prints that of audit-log's records (`format: native`).
   portcullis docs FILTER
       Prints the table of a filter's options in Markdown.
   portcullis docs --write FILE…
@@ -273,13 +275,14 @@ fn schema(mut arguments: Parser) -> Result<Outcome, Refusal> {
         return Err(Refusal::NoFilter);
     };
     let schema = match argument {
-        Arg::Value(name) => schema::schema(filter(&name.string()?)?),
+        Arg::Value(name) if name == schema::AUDIT_RECORD => schema::AUDIT_RECORD_SCHEMA.to_owned(),
+        Arg::Value(name) => format!("{:#}\n", schema::schema(filter(&name.string()?)?)),
         Arg::Long("help") | Arg::Short('h') => return Ok(print(HELP)),
         other => return Err(other.unexpected().into()),
     };
     match arguments.next()? {
         Some(more) => Err(more.unexpected().into()),
-        None => Ok(print(&format!("{schema:#}\n"))),
+        None => Ok(print(&schema)),
     }
 }
 

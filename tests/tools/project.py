@@ -34,8 +34,8 @@ LOCKED = ["--locked"] if os.environ.get("CI") else []
 # The most a module may weigh (Envoy compiles all of it before the first request, at about 1.3 ms per kB): what it weighed
 # when this was written, and 1 % more. The goal is 160 KB each; where the rest goes stands in docs/performance.md.
 MAX_MODULE_BYTES = {
-    "audit_log.wasm": 402_500,
-    "portcullis.wasm": 1_208_000,
+    "audit_log.wasm": 416_500,
+    "portcullis.wasm": 1_236_500,
     "problem_json.wasm": 413_500,
     "rate_limit.wasm": 338_000,
     "request_tracing.wasm": 338_500,

@@ -8,6 +8,7 @@ import stat
 import sys
 import zipfile
 
+import evidence
 import judges
 import otlp
 import project
@@ -195,6 +196,7 @@ def for_tests():
     test_runner()
     judges.install()
     otlp.install()
+    evidence.install()
 
 
 def main(command):

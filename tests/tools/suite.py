@@ -9,6 +9,7 @@ import build
 import check
 import demo
 import documents
+import evidence
 import judging
 import monitoring
 import otlp
@@ -97,9 +98,11 @@ def tests(command):
     with command.stage("modules in the in-process host"):
         run_tests(of(IN_PROCESS_HOST))
     with command.stage("suites on a real Envoy"):
-        run_tests(of(REAL_ENVOY), extra_env=otlp.collect())
+        run_tests(of(REAL_ENVOY), extra_env={**otlp.collect(), **evidence.collect()})
     with command.stage("what the suites' sinks got, before OTLP's judges"):
         otlp.judge()
+    with command.stage("the suites' audit records, before the schemas of their forms"):
+        evidence.judge()
 
 
 def shipped(command):

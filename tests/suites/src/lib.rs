@@ -18,6 +18,7 @@ pub mod mistakes;
 pub mod native;
 pub mod piecemeal;
 pub mod plans;
+pub mod records;
 pub mod shipped;
 pub mod standing;
 pub mod trace;
