@@ -84,8 +84,8 @@ impl<'p> Record<'p> {
         };
         let status = seen.status();
         let flags = seen.flags();
-        let rate_limit = seen.property(&["portcullis.ratelimit"]);
-        let csrf = seen.property(&["portcullis.csrf"]);
+        let rate_limit = seen.rate_limit().map(<[u8]>::to_vec);
+        let csrf = seen.csrf();
         let ending = Ending::of(Facts {
             status,
             flags,
@@ -112,8 +112,7 @@ impl<'p> Record<'p> {
             }
         });
         let omit = profile.omit;
-        let unless = |omit: bool, path: &[&str]| (!omit).then(|| seen.property(path)).flatten();
-        let upstream = unless(omit.upstream, &["upstream", "address"]);
+        let upstream = if omit.upstream { None } else { seen.upstream() };
         let response_bytes = (!omit.response_bytes)
             .then(|| seen.number(&["response", "size"]))
             .flatten();
