@@ -9,6 +9,7 @@ use portcullis_kit::exchange::{
 };
 use portcullis_kit::headers::{is_safe_value, serialize};
 use portcullis_kit::metrics::MetricId;
+use portcullis_kit::property::REQUEST_ID;
 
 use crate::callout::Caller;
 use crate::host::{self, Buffer, Map, Refused};
@@ -360,8 +361,8 @@ impl Exchange for HostExchange<'_> {
 
     fn set_filter_state(&mut self, key: &str, value: &[u8]) {
         let done = host::set_property(key, value);
-        // The filters of a chain read what the others published.
-        if self.note(done) && self.shares_response {
+        // The filters of a chain read what the others published. The request id stands in the facts.
+        if self.note(done) && self.shares_response && key != REQUEST_ID {
             self.state.published.set(key, value);
         }
     }
