@@ -96,8 +96,8 @@ impl<'p> Record<'p> {
         };
         let status = seen.status();
         let flags = seen.flags();
-        let rate_limit = seen.of_end(&["portcullis.ratelimit"]);
-        let csrf = seen.of_end(&["portcullis.csrf"]);
+        let rate_limit = seen.rate_limit().map(<[u8]>::to_vec);
+        let csrf = seen.csrf();
         let malformed = malformed_ids(profile, &mut seen);
         let stage = seen.stage();
         let ending = Ending::of(Facts {
@@ -147,8 +147,7 @@ impl<'p> Record<'p> {
             }
         });
         let omit = profile.omit;
-        let unless = |omit: bool, path: &[&str]| (!omit).then(|| seen.of_end(path)).flatten();
-        let upstream = unless(omit.upstream, &["upstream", "address"]);
+        let upstream = if omit.upstream { None } else { seen.upstream() };
         let response_bytes = (!omit.response_bytes)
             .then(|| seen.number_of_end(&["response", "size"]))
             .flatten();
