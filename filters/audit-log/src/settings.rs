@@ -1,10 +1,10 @@
 //! What a user may write.
 
 use portcullis_kit::config::Secret;
+use portcullis_kit::config::Setting as Deserialize;
 use portcullis_kit::export::settings::{Ack, Batch, Http, Queue, Retry};
 use portcullis_kit::identity::settings::Identity;
 use portcullis_kit::routes::PathMatch;
-use serde::Deserialize;
 
 /// One record of every request, without what must not be recorded.
 #[derive(Clone, Debug, Deserialize)]

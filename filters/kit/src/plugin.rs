@@ -72,26 +72,18 @@ impl<F: Filter> Plugin<F> {
         environment: &dyn Environment,
         registry: &RefCell<dyn Registry + '_>,
     ) -> Result<Self, ConfigError> {
-        let Written { profiles, routes } = Written::read(settings)?;
-        let mut compiled = Vec::with_capacity(profiles.len());
-        for profile in profiles {
-            let compiling =
-                Compiling::new(F::NAME, &profile.name, profile.mode, environment, registry);
-            let own: Result<F::Settings, _> = F::read(&profile.own).map_err(with_shared_keys);
-            let own = own
-                .and_then(|own| F::compile(own, &compiling))
-                .map_err(|error| profile.place(error))?;
-            compiled.push(Profile {
-                name: profile.name,
-                mode: profile.mode,
-                compiled: own,
-            });
-        }
-        let names: Vec<&str> = compiled
-            .iter()
-            .map(|profile| profile.name.as_str())
-            .collect();
-        let routes = RouteTable::compile(&routes, &names)?;
+        let written = Written::read(settings)?;
+        let mut compiled = Vec::with_capacity(written.profiles.len());
+        let routes =
+            written.compile(F::NAME, environment, registry, &mut |profile, compiling| {
+                let own = F::read(&profile.own).map_err(with_shared_keys)?;
+                compiled.push(Profile {
+                    name: profile.name.clone(),
+                    mode: profile.mode,
+                    compiled: F::compile(own, compiling)?,
+                });
+                Ok(())
+            })?;
         let all: Vec<(&str, &F::Profile)> = compiled
             .iter()
             .map(|profile| (profile.name.as_str(), &profile.compiled))
@@ -224,6 +216,24 @@ impl Written {
             routes,
         })
     }
+
+    /// Has every profile compiled, then the routes to them.
+    #[inline(never)]
+    fn compile(
+        &self,
+        filter: &'static str,
+        environment: &dyn Environment,
+        registry: &RefCell<dyn Registry + '_>,
+        one: &mut dyn FnMut(&WrittenProfile, &Compiling<'_>) -> Result<(), ConfigError>,
+    ) -> Result<RouteTable, ConfigError> {
+        for profile in &self.profiles {
+            let WrittenProfile { name, mode, .. } = profile;
+            let compiling = Compiling::new(filter, name, *mode, environment, registry);
+            one(profile, &compiling).map_err(|error| profile.place(error))?;
+        }
+        let names = self.profiles.iter().map(|profile| profile.name.as_str());
+        RouteTable::compile(&self.routes, &names.collect::<Vec<_>>())
+    }
 }
 
 impl WrittenProfile {
@@ -279,8 +289,8 @@ fn check_profile(name: &str, over: &Value, here: &Path) -> Result<(), ConfigErro
 /// The filter's own type does not know the keys that are read here.
 #[inline(never)]
 fn with_shared_keys(mut error: ConfigError) -> ConfigError {
-    if let Mistake::UnknownKey { allowed, .. } = &mut error.mistake
-        && error.path.segments().is_empty()
+    if error.path.segments().is_empty()
+        && let Mistake::UnknownKey { allowed, .. } = &mut error.mistake
     {
         allowed.extend(SHARED_KEYS.map(Into::into));
     }

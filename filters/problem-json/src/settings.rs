@@ -1,14 +1,13 @@
 //! What a user may write.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
+use portcullis_kit::config::{Misread, Read, Setting};
 use portcullis_kit::presets::Preset;
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, Visitor};
+use serde_json::Value;
 
 /// Every error leaves as a problem document (RFC 9457), and nothing leaves with it that was not meant for clients.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -76,25 +75,21 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct StatusSet(pub String);
 
-impl<'de> Deserialize<'de> for StatusSet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Written;
-        impl Visitor<'_> for Written {
-            type Value = StatusSet;
+impl Read for StatusSet {
+    fn read(&mut self, value: &Value) -> Result<(), Misread> {
+        let mut code = 0_u64;
+        self.0 = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(_) if code.read(value).is_ok() => code.to_string(),
+            other => return Err(Misread::wrong_type(other, "`4xx`, `5xx` or a status code")),
+        };
+        Ok(())
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`4xx`, `5xx` or a status code")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<StatusSet, E> {
-                Ok(StatusSet(text.to_owned()))
-            }
-
-            fn visit_u64<E: Error>(self, code: u64) -> Result<StatusSet, E> {
-                Ok(StatusSet(code.to_string()))
-            }
-        }
-        deserializer.deserialize_any(Written)
+impl Setting for StatusSet {
+    fn blank() -> Self {
+        Self(String::new())
     }
 }
 
@@ -120,7 +115,7 @@ fn off() -> Preset {
 }
 
 /// What an error code of the upstream means.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Code {
@@ -139,7 +134,7 @@ pub struct Code {
 }
 
 /// Texts for a status.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Text {
@@ -152,7 +147,7 @@ pub struct Text {
 }
 
 /// What `instance` names an occurrence by.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Instance {
@@ -166,7 +161,7 @@ pub enum Instance {
 }
 
 /// Whose fault an error is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Category {
@@ -180,7 +175,7 @@ pub enum Category {
 
 /// What becomes of the upstream's error bodies. HTML and plain text are always dropped; gRPC, gRPC-Web, Connect,
 /// server-sent events and WebSocket are never touched.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
@@ -218,7 +213,7 @@ fn max_bytes() -> u32 {
 }
 
 /// What is taken out of texts that pass. `[redacted]` stands in its place.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Redact {
@@ -234,7 +229,7 @@ pub struct Redact {
 }
 
 /// What the patterns of the settings mean.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RedactMode {
@@ -246,7 +241,7 @@ pub enum RedactMode {
 }
 
 /// What becomes of problem documents.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KeepOrEnrich {
@@ -258,7 +253,7 @@ pub enum KeepOrEnrich {
 }
 
 /// What becomes of JSON of known shapes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MergeOrDrop {
@@ -270,7 +265,7 @@ pub enum MergeOrDrop {
 }
 
 /// What becomes of errors of OAuth 2.0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KeepOrMerge {
@@ -282,7 +277,7 @@ pub enum KeepOrMerge {
 }
 
 /// A format of the document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
@@ -297,7 +292,7 @@ pub enum Format {
 }
 
 /// How a body gets its place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Body {
@@ -310,7 +305,7 @@ pub enum Body {
 }
 
 /// What becomes of errors without a body.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Empty {
