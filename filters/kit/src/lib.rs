@@ -30,6 +30,7 @@ pub mod protect;
 pub mod random;
 pub mod routes;
 pub mod span;
+pub mod table;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

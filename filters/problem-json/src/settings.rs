@@ -1,9 +1,8 @@
 //! What a user may write.
 
-use std::collections::BTreeMap;
-
 use portcullis_kit::config::{Misread, Read, Setting};
 use portcullis_kit::presets::Preset;
+use portcullis_kit::table::Table;
 use serde_json::Value;
 
 /// Every error leaves as a problem document (RFC 9457), and nothing leaves with it that was not meant for clients.
@@ -17,31 +16,31 @@ pub struct Settings {
     /// The status that is sent in place of another one, by the upstream's status code. The document keeps that one as
     /// `upstream_status`.
     #[serde(default)]
-    pub map_status: BTreeMap<String, u16>,
+    pub map_status: Table<String, u16>,
     /// `type` by status code: absolute URIs. Default: `about:blank`.
     #[serde(default)]
-    pub types: BTreeMap<String, String>,
+    pub types: Table<String, String>,
     /// What an error code in the upstream's body means, by that code.
     #[serde(default)]
-    pub codes: BTreeMap<String, Code>,
+    pub codes: Table<String, Code>,
     /// The languages of `title` and `detail`, the default first. `en` and `de` are there by themselves, others need `texts`.
     /// Default: `[en]`.
     #[serde(default)]
     pub languages: Option<Vec<String>>,
     /// Own titles and details, by language and then by status code.
     #[serde(default)]
-    pub texts: BTreeMap<String, BTreeMap<String, Text>>,
+    pub texts: Table<String, Table<String, Text>>,
     /// What `instance` names an occurrence by. Default: `request_id`.
     #[serde(default)]
     pub instance: Instance,
     /// `category` by status code, where it is not the default: `user` for 4xx; `external` for 502, 503, 504 and whatever the
     /// proxy says that the upstream failed at; else `system`.
     #[serde(default)]
-    pub categories: BTreeMap<String, Category>,
+    pub categories: Table<String, Category>,
     /// `retryable` by status code, where it is not the default: true for 408, 425, 429, 502, 503, 504. A response with
     /// `Retry-After` always is.
     #[serde(default)]
-    pub retryable: BTreeMap<String, bool>,
+    pub retryable: Table<String, bool>,
     /// Whether the document tells when it was made, as `timestamp`. Default: no.
     #[serde(default)]
     pub timestamp: bool,

@@ -1,12 +1,11 @@
 //! What a user may write.
 
-use std::collections::BTreeMap;
-
 use portcullis_kit::config::Setting;
 pub use portcullis_kit::identity::settings::{
     Claim, ClientAddress, Identity, IdentityHeader, JWT_AUTHN,
 };
 use portcullis_kit::routes::PathMatch;
+use portcullis_kit::table::Table;
 
 /// Plans with exact quotas.
 #[derive(Clone, Debug, Setting)]
@@ -21,10 +20,10 @@ pub struct Settings {
     /// and `enterprise`; `none`.
     pub plans: Plans,
     /// Tiers of one's own, by name. One with a standard plan's name takes its place.
-    pub tiers: BTreeMap<String, Tier>,
+    pub tiers: Table<String, Tier>,
     /// Tiers of single identities, by identity hash (64 hex digits, as `portcullis explain` prints it). They come before
     /// `tier.from`.
-    pub overrides: BTreeMap<String, Override>,
+    pub overrides: Table<String, Override>,
     /// What is not limited.
     pub exempt: Exempt,
     /// How much a request counts. Default: 1.
@@ -58,8 +57,8 @@ impl Default for Settings {
             identity: vec![Identity::ClientAddress(ClientAddress::default())],
             tier: TierChoice::default(),
             plans: Plans::default(),
-            tiers: BTreeMap::new(),
-            overrides: BTreeMap::new(),
+            tiers: Table::new(),
+            overrides: Table::new(),
             exempt: Exempt::default(),
             cost: 1,
             resource: "api".to_owned(),
@@ -136,7 +135,7 @@ pub struct ApiKeys {
     /// The header that carries the key.
     pub header: String,
     /// Tiers by the SHA-256 of the key (64 hex digits, as `printf %s KEY | sha256sum` prints it).
-    pub keys: BTreeMap<String, String>,
+    pub keys: Table<String, String>,
 }
 
 /// What becomes of a client of an unknown tier.

@@ -1,8 +1,7 @@
 //! What a user may write.
 
-use std::collections::BTreeMap;
-
 use portcullis_kit::config::Setting;
+use portcullis_kit::table::Table;
 
 use crate::hsts;
 pub use crate::presets::Preset;
@@ -18,7 +17,7 @@ pub struct Settings {
     /// What is done with single response headers, by name; overrides the preset's rule for that header. Headers with
     /// settings of their own (`csp`, `hsts`, …) are refused here.
     #[serde(default)]
-    pub headers: BTreeMap<String, HeaderRule>,
+    pub headers: Table<String, HeaderRule>,
     /// What is done with `Content-Security-Policy`. Default: the preset's policy, where the upstream sends none.
     #[serde(default)]
     pub csp: Option<CspRule>,

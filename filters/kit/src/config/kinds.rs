@@ -1,7 +1,6 @@
 //! The kinds of value that settings are made of: text, numbers, lists, maps.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use serde_json::{Number, Value};
@@ -9,6 +8,7 @@ use serde_json::{Number, Value};
 use super::misread::{Misread, describe};
 use super::number_text;
 use super::setting::{Read, Setting};
+use crate::table::Table;
 
 impl Read for String {
     fn read(&mut self, value: &Value) -> Result<(), Misread> {
@@ -172,20 +172,21 @@ impl<T: Setting> Setting for Vec<T> {
     }
 }
 
-impl<T: Setting> Many for BTreeMap<String, T> {
+impl<T: Setting> Many for Table<String, T> {
     fn next(&mut self, key: &str) -> Option<&mut dyn Read> {
-        Some(self.entry(key.to_owned()).or_insert_with(T::blank))
+        let place = Table::next(self, key.to_owned(), T::blank());
+        place.map(|place| place as &mut dyn Read)
     }
 }
 
-impl<T: Setting> Read for BTreeMap<String, T> {
+impl<T: Setting> Read for Table<String, T> {
     fn read(&mut self, value: &Value) -> Result<(), Misread> {
         self.clear();
         map(self, value)
     }
 }
 
-impl<T: Setting> Setting for BTreeMap<String, T> {
+impl<T: Setting> Setting for Table<String, T> {
     fn blank() -> Self {
         Self::new()
     }

@@ -1,8 +1,7 @@
 //! What a user may write about delivery.
 
-use std::collections::BTreeMap;
-
 use crate::config::Setting;
+use crate::table::Table;
 
 /// An HTTP sink.
 #[derive(Clone, Debug, Setting)]
@@ -19,7 +18,7 @@ pub struct Http {
     pub path: Option<String>,
     /// More header lines of each request, such as `authorization: {env: SINK_TOKEN}`.
     #[serde(default)]
-    pub headers: BTreeMap<String, HeaderValue>,
+    pub headers: Table<String, HeaderValue>,
     /// How many milliseconds an answer may take. Default: 10000.
     #[serde(default = "timeout_ms")]
     pub timeout_ms: u32,
