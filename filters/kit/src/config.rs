@@ -15,9 +15,9 @@ mod secret;
 mod setting;
 
 pub use error::{ConfigError, Mistake, Rule, nearest};
-pub(crate) use log_line::number_text;
-pub use log_line::{json_text, log_line, write_json, write_text};
+pub use log_line::{json_text, log_line, number_text, write_json, write_text};
 pub use merge::merge;
+pub(crate) use merge::without;
 pub use misread::Misread;
 pub use path::{Path, Segment};
 pub use read::{fingerprint, parse, read};

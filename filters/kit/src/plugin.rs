@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use serde_json::Value;
 
 use crate::chain::Bundle;
-use crate::config::{ConfigError, Environment, Mistake, Path, from_value, merge};
+use crate::config::{ConfigError, Environment, Mistake, Path, from_value, merge, without};
 use crate::exchange::{CalloutAnswer, CalloutId, Exchange, Worker};
 use crate::filter::{Callbacks, Compiling, Filter, Flow, Mode};
 use crate::gate::Gate;
@@ -188,24 +188,22 @@ impl Written {
         let Value::Object(top) = settings else {
             return Err(wrong(settings, Path::top()));
         };
-        let mut base = top.clone();
-        let profiles = base.remove("profiles");
-        let routes = base.remove("routes");
+        let base = without(top, &|key| key == "profiles" || key == "routes");
         let base = Value::Object(base);
 
-        let mut written = vec![WrittenProfile::read(DEFAULT, base.clone())?];
-        match &profiles {
+        let mut written = vec![WrittenProfile::read(DEFAULT, &base)?];
+        match top.get("profiles") {
             None | Some(Value::Null) => {}
             Some(Value::Object(profiles)) => {
                 for (name, over) in profiles {
                     let here = Path::top().key("profiles").key(name.as_str());
                     check_profile(name, over, &here)?;
-                    written.push(WrittenProfile::read(name, merge(&base, over))?);
+                    written.push(WrittenProfile::read(name, &merge(&base, over))?);
                 }
             }
             Some(other) => return Err(wrong(other, Path::top().key("profiles"))),
         }
-        let routes = match &routes {
+        let routes = match top.get("routes") {
             None | Some(Value::Null) => Vec::new(),
             Some(routes) => {
                 from_value(routes).map_err(|error| error.below(Path::top().key("routes")))?
@@ -237,18 +235,20 @@ impl Written {
 }
 
 impl WrittenProfile {
-    fn read(name: &str, mut own: Value) -> Result<Self, ConfigError> {
+    fn read(name: &str, written: &Value) -> Result<Self, ConfigError> {
         let mut profile = Self {
             name: name.to_owned(),
             mode: Mode::default(),
-            own: Value::Null,
+            own: match written {
+                Value::Object(map) => Value::Object(without(map, &|key| key == "mode")),
+                other => other.clone(),
+            },
         };
-        if let Some(mode) = own.as_object_mut().and_then(|map| map.remove("mode")) {
-            profile.mode = from_value(&mode).map_err(|error: ConfigError| {
+        if let Some(mode) = written.get("mode") {
+            profile.mode = from_value(mode).map_err(|error: ConfigError| {
                 profile.place(error.below(Path::top().key("mode")))
             })?;
         }
-        profile.own = own;
         Ok(profile)
     }
 
