@@ -23,7 +23,7 @@ LOCKED = ["--locked"] if os.environ.get("CI") else []
 # when this was written, and 1 % more. The goal is 160 KB each; where the rest goes stands in docs/performance.md.
 MAX_MODULE_BYTES = {
     "audit_log.wasm": 347_500,
-    "portcullis.wasm": 981_500,
+    "portcullis.wasm": 904_500,
     "problem_json.wasm": 341_500,
     "rate_limit.wasm": 286_000,
     "request_tracing.wasm": 285_500,
