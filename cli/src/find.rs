@@ -22,6 +22,8 @@ pub use settings::Settings;
 pub struct Found {
     pub file: usize,
     pub bundle: Bundle,
+    /// What its module's name says that it is, where it has one.
+    pub module: Option<Bundle>,
     /// Where it is named.
     pub place: Span,
     pub settings: Settings,
@@ -190,6 +192,7 @@ impl Findings {
         self.plugins.push(Found {
             file: document.file,
             bundle,
+            module: None,
             place: Span::at(document.root.span.start),
             settings,
             environment: Variables {
@@ -241,9 +244,13 @@ enum Recognised {
 }
 
 impl Identity<'_> {
+    fn module(&self) -> Option<Bundle> {
+        self.module.and_then(Bundle::of_module)
+    }
+
     fn recognise(&self) -> Recognised {
         let root_id = self.root_id.and_then(Node::text).unwrap_or_default();
-        let module = self.module.and_then(Bundle::of_module);
+        let module = self.module();
         match (Bundle::of_root_id(root_id), module) {
             (Some(bundle), None) => Recognised::Ours(bundle),
             (Some(bundle), Some(module)) if module.hosts(bundle) => Recognised::Ours(bundle),

@@ -8,7 +8,9 @@ import subprocess
 import build
 import check
 import demo
+import documents
 import judging
+import monitoring
 import otlp
 import project
 import setup
@@ -106,6 +108,8 @@ def shipped(command):
     with command.stage("docs match the code"):
         pages = [str(p.relative_to(project.ROOT)) for p in sorted(project.ROOT.glob("docs/*.md")) if "<!-- options:" in p.read_text()]
         run([project.DIST / "bin" / "portcullis", "docs", "--check", *pages], cwd=project.ROOT)
+    with command.stage("documents: links, settings, commands"):
+        documents.judge()
 
 
 def demo_serves(command, folder):
@@ -134,6 +138,7 @@ def main(command):
     tests(command)
     demo_serves(command, folder)
     judged(command, folder)
+    monitoring.stages(command, folder)
     fuzz(command, FUZZ_ITERATIONS)
     for name, seconds in command.timings:
         say(f"    {seconds:7.1f} s  {name}")

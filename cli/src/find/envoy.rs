@@ -211,6 +211,7 @@ fn plugin(
     findings.plugins.push(Found {
         file: document.file,
         bundle,
+        module: identity.module(),
         place,
         settings,
         environment: Variables {

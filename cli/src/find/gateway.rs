@@ -62,6 +62,7 @@ fn plugin(findings: &mut Findings, document: Document<'_>, wasm: &Rc<Node>) -> O
     findings.plugins.push(Found {
         file: document.file,
         bundle,
+        module: identity.module(),
         place,
         settings,
         environment: Variables {

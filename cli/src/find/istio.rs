@@ -51,6 +51,7 @@ pub fn plugin(findings: &mut Findings, document: Document<'_>, resource: &Rc<Nod
     findings.plugins.push(Found {
         file: document.file,
         bundle,
+        module: identity.module(),
         place,
         settings,
         environment,

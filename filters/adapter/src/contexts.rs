@@ -18,6 +18,8 @@ pub trait RootContext {
     /// Whether the configuration of `size` bytes is accepted.
     fn configure(&mut self, size: usize) -> bool;
     fn tick(&mut self);
+    /// The host is about to delete the context.
+    fn stop(&mut self);
     /// A request's end, where the plugin is an access logger.
     fn log(&mut self);
     fn new_request(&self, id: u32) -> Box<dyn HttpContext>;
@@ -26,6 +28,8 @@ pub trait RootContext {
 /// One request, from its headers to its end.
 pub trait HttpContext {
     fn request_headers(&mut self, end_of_stream: bool) -> Action;
+    fn request_body(&mut self, size: usize, end_of_stream: bool) -> Action;
+    fn request_trailers(&mut self) -> Action;
     fn response_headers(&mut self, end_of_stream: bool) -> Action;
     fn response_body(&mut self, size: usize, end_of_stream: bool) -> Action;
     fn response_trailers(&mut self) -> Action;
@@ -145,16 +149,22 @@ pub extern "C" fn portcullis_on_response_trailers(id: u32, _: usize) -> Action {
     request(id, |request| request.response_trailers())
 }
 
-// A filter may declare these two as well; none acts in them.
+/// What the ABI takes for "go on" and for "hold this back, and the client with it". A paused body would be buffered instead, up
+/// to a limit beyond which the host answers 413.
+const GO_ON: u32 = 0;
+const HOLD_BACK: u32 = 2;
 
 #[unsafe(no_mangle)]
-pub extern "C" fn portcullis_on_request_body(_: u32, _: usize, _: bool) -> Action {
-    Action::Continue
+pub extern "C" fn portcullis_on_request_body(id: u32, size: usize, end_of_stream: bool) -> u32 {
+    match request(id, |request| request.request_body(size, end_of_stream)) {
+        Action::Continue => GO_ON,
+        _ => HOLD_BACK,
+    }
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn portcullis_on_request_trailers(_: u32, _: usize) -> Action {
-    Action::Continue
+pub extern "C" fn portcullis_on_request_trailers(id: u32, _: usize) -> Action {
+    request(id, |request| request.request_trailers())
 }
 
 #[unsafe(no_mangle)]
@@ -188,6 +198,7 @@ pub fn resume(id: u32, how: Resume, root_id: u32) {
 pub extern "C" fn portcullis_on_delete(id: u32) {
     let gone = REQUESTS.with_borrow_mut(|requests| requests.remove(id));
     if gone.is_none() {
+        let _ = root(id, |root| root.stop());
         callout::forget(id);
         let _ = ROOTS.with_borrow_mut(|roots| roots.remove(id));
     }

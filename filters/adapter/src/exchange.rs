@@ -19,6 +19,8 @@ use crate::{callout, randomness, shared};
 pub enum Phase {
     #[default]
     Request,
+    /// Envoy takes the request's headers away once their callback is over.
+    RequestBody,
     Response,
     /// The response's headers may have left already.
     ResponseBody,
@@ -83,7 +85,7 @@ impl HostExchange<'_> {
     fn readable(&self, map: Map) -> bool {
         match map {
             Map::Request => matches!(self.state.phase, Phase::Request | Phase::Finished),
-            _ => self.state.phase != Phase::Request,
+            _ => !matches!(self.state.phase, Phase::Request | Phase::RequestBody),
         }
     }
 
@@ -327,6 +329,10 @@ impl Exchange for HostExchange<'_> {
         self.remove(Map::Response, name);
     }
 
+    fn request_body(&mut self, start: usize, len: usize) -> Vec<u8> {
+        host::buffer(Buffer::RequestBody, start, len).unwrap_or_default()
+    }
+
     fn response_body(&mut self, start: usize, len: usize) -> Vec<u8> {
         host::buffer(Buffer::ResponseBody, start, len).unwrap_or_default()
     }
@@ -346,13 +352,20 @@ impl Exchange for HostExchange<'_> {
                 self.state.response = Some(Rc::new(reply.to_response()));
                 self.state.replacement = Some(reply);
             }
-            Phase::ResponseBody | Phase::Finished => self.increment(self.refused, 1),
+            Phase::RequestBody | Phase::ResponseBody | Phase::Finished => {
+                self.increment(self.refused, 1)
+            }
         }
     }
 
     fn set_filter_state(&mut self, key: &str, value: &[u8]) {
         let done = host::set_property(key, value);
         self.note(done);
+    }
+
+    fn set_log_state(&mut self, key: &str, value: &[u8]) -> bool {
+        let done = host::set_property(key, value);
+        self.note(done)
     }
 
     fn facts(&mut self) -> &mut Facts {

@@ -17,6 +17,7 @@ pub enum Map {
 /// The buffers read here, by their numbers in the ABI.
 #[derive(Clone, Copy, Debug)]
 pub enum Buffer {
+    RequestBody = 0,
     ResponseBody = 1,
     CalloutAnswerBody = 4,
     PluginConfiguration = 7,

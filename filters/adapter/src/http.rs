@@ -36,6 +36,14 @@ impl<B: Bundle + 'static> Http<B> {
         }
     }
 
+    /// What comes behind headers that wait must wait, too: a host that goes on with it goes on with the headers.
+    fn behind_headers(&self) -> Action {
+        match self.waits {
+            true => Action::Pause,
+            false => Action::Continue,
+        }
+    }
+
     fn run<T>(
         &mut self,
         phase: Phase,
@@ -82,6 +90,21 @@ impl<B: Bundle + 'static> HttpContext for Http<B> {
         });
         self.waits = flow == Flow::Pause;
         request_action(flow)
+    }
+
+    fn request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        // Known when a module is built, as below.
+        if !B::CALLBACKS.contains(Callbacks::REQUEST_BODY) {
+            return Action::Continue;
+        }
+        self.run(Phase::RequestBody, |bundle, stream, exchange| {
+            bundle.request_body(stream, exchange, size, end_of_stream);
+        });
+        self.behind_headers()
+    }
+
+    fn request_trailers(&mut self) -> Action {
+        self.behind_headers()
     }
 
     fn resume(&mut self, how: Resume) {

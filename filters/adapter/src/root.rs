@@ -184,6 +184,16 @@ impl<B: Bundle + 'static> RootContext for Root<B> {
         }
     }
 
+    fn stop(&mut self) {
+        if let Some(loaded) = &self.loaded {
+            let mut worker = HostWorker {
+                context_id: self.context_id,
+                caller: Rc::<Loaded<B>>::clone(loaded),
+            };
+            loaded.bundle.stop(&mut worker);
+        }
+    }
+
     fn log(&mut self) {
         let Some(loaded) = self.loaded.as_ref().filter(|_| B::LOGS_ACCESS) else {
             return;
@@ -221,6 +231,14 @@ impl HttpContext for Idle {
         Action::Continue
     }
 
+    fn request_body(&mut self, _: usize, _: bool) -> Action {
+        Action::Continue
+    }
+
+    fn request_trailers(&mut self) -> Action {
+        Action::Continue
+    }
+
     fn response_headers(&mut self, _: bool) -> Action {
         Action::Continue
     }
@@ -255,6 +273,8 @@ impl RootContext for Unknown {
     }
 
     fn tick(&mut self) {}
+
+    fn stop(&mut self) {}
 
     fn log(&mut self) {}
 

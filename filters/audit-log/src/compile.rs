@@ -1,8 +1,11 @@
 //! From what a user wrote to what requests use.
 
+mod bodies;
 mod delivery;
+mod guard;
 mod named;
 mod rules;
+mod stages;
 
 use portcullis_kit::glob::PathTemplate;
 use portcullis_kit::identity::{self, settings::Identity};
@@ -22,18 +25,26 @@ fn refuse<T>(path: Path, mistake: Mistake) -> Result<T> {
     Err(ConfigError::rule(path, mistake))
 }
 
-/// Compiles one profile.
+/// Compiles one profile. `reads_bodies`: whether the module is told of bodies.
 #[inline(never)]
-pub fn compile(settings: &Settings, compiling: &Compiling<'_>) -> Result<Profile> {
+pub fn compile(
+    settings: &Settings,
+    compiling: &Compiling<'_>,
+    reads_bodies: bool,
+) -> Result<Profile> {
     let top = Path::top;
-    let rules = rules::compile(&settings.rules).map_err(|error| error.below(top().key("rules")))?;
+    let waits = settings.fail_closed.is_some();
+    let rules =
+        rules::compile(&settings.rules, waits).map_err(|error| error.below(top().key("rules")))?;
     let listed = named::Lists::compile(settings, settings.hmac_key.is_some())?;
     let key = key(settings, compiling)?;
     let records_headers = settings
         .rules
         .iter()
         .position(|rule| rule.level == Level::Headers);
+    let records_bodies = settings.rules.iter().any(|rule| rule.level == Level::Body);
     match records_headers {
+        None if records_bodies => {}
         None if !listed.request.is_empty() || !listed.response.is_empty() => {
             return refuse(top().key("headers"), Mistake::HeadersUnused);
         }
@@ -44,8 +55,11 @@ pub fn compile(settings: &Settings, compiling: &Compiling<'_>) -> Result<Profile
         _ => {}
     }
     let counter = |outcome: Outcome| compiling.counter("records", &[("outcome", outcome.name())]);
+    let guard = guard::compile(settings, &rules, compiling)?;
+    let bodies = bodies::compile(settings, key.is_some(), reads_bodies)?;
     Ok(Profile {
         rules,
+        bodies,
         identity: identities(settings)?,
         jwt: jwt(settings, key.is_some())?,
         client_address: client_address(settings, key.is_some())?,
@@ -57,6 +71,7 @@ pub fn compile(settings: &Settings, compiling: &Compiling<'_>) -> Result<Profile
         omit: omit(&settings.omit)?,
         key,
         emission: delivery::emission(settings, compiling)?,
+        guard,
         metrics: Metrics::new(Outcome::ALL.map(counter), compiling.counter("skipped", &[])),
     })
 }
@@ -72,7 +87,7 @@ pub fn check(profiles: &[(&str, &Profile)]) -> Result<()> {
             return refuse(path, Mistake::DiffersFromDefault { what });
         }
     }
-    Ok(())
+    stages::check(profiles)
 }
 
 fn key(settings: &Settings, compiling: &Compiling<'_>) -> Result<Option<Key>> {
@@ -84,10 +99,13 @@ fn key(settings: &Settings, compiling: &Compiling<'_>) -> Result<Option<Key>> {
     let named = settings.query.iter();
     let named = named.chain(&settings.headers.request);
     let mut named = named.chain(&settings.headers.response);
+    let bodies = settings.bodies.iter();
+    let mut fields = bodies.flat_map(|bodies| bodies.request.iter().chain(&bodies.response));
     let used = !settings.identity.is_empty()
         || settings.client_address == ClientAddress::Hashed
         || matches!(&settings.jwt, Some(jwt) if jwt.subject == Shown::Hashed)
-        || named.any(|named| named.value == Shown::Hashed);
+        || named.any(|named| named.value == Shown::Hashed)
+        || fields.any(|field| field.value == Shown::Hashed);
     if !used {
         return refuse(here(), Mistake::UnusedKey);
     }
@@ -183,6 +201,7 @@ fn omit(parts: &[Part]) -> Result<Omit> {
             Part::Upstream => &mut omit.upstream,
             Part::Route => &mut omit.route,
             Part::UserAgent => &mut omit.user_agent,
+            Part::MalformedIds => &mut omit.malformed_ids,
         };
         if std::mem::replace(flag, true) {
             return refuse(Path::top().key("omit").index(at), Mistake::OmittedTwice);

@@ -9,6 +9,7 @@ use portcullis_kit::span::Value;
 use crate::emission::Encoding;
 use crate::redact::Signer;
 use crate::settings::Body;
+use crate::waiting::Ticket;
 
 /// A record on its way.
 pub struct Outgoing {
@@ -19,11 +20,17 @@ pub struct Outgoing {
     /// Whether it tells of a security event.
     pub is_event: bool,
     pub json: Box<[u8]>,
+    /// Who waits for its acknowledgement.
+    pub ticket: Option<Ticket>,
 }
 
 impl export::Record for Outgoing {
     fn size(&self) -> usize {
         self.json.len() + 64
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.ticket.is_some()
     }
 }
 

@@ -15,15 +15,26 @@ pub enum Encoding {
     Webhook(Body, Option<Signer>),
 }
 
+/// The filter state that an access log reads: `%FILTER_STATE(wasm.portcullis.audit:PLAIN)%`.
+pub const LOG_STATE: &str = "portcullis.audit";
+/// Why records are dropped that were queued in a VM that ended without notice.
+pub const RESTART: &str = "restart";
+/// Why records are dropped that the proxy's access log never got.
+pub const UNWRITTEN: &str = "unwritten";
+
 /// How records leave.
 #[derive(Clone)]
 pub struct Emission {
     /// Into the proxy's log.
     pub logs: bool,
+    /// Into the proxy's access log, and what counts records that it never got.
+    pub access_log: Option<MetricId>,
     /// To sinks that are asked by HTTP.
     pub plan: Option<Rc<Plan>>,
     /// How each of them gets a batch.
     pub encodings: Vec<Encoding>,
+    /// Counts records that were lost with VMs that ended without notice.
+    pub lost: MetricId,
     pub format: Format,
     pub sealed: bool,
     pub key: Option<audit_chain::Key>,
@@ -37,7 +48,10 @@ pub struct Emission {
 impl Emission {
     /// The key of the settings in which two profiles differ and must not.
     pub fn difference(&self, other: &Self) -> Option<&'static str> {
-        if self.logs != other.logs || self.encodings != other.encodings {
+        if self.logs != other.logs
+            || self.access_log.is_some() != other.access_log.is_some()
+            || self.encodings != other.encodings
+        {
             return Some("sinks");
         }
         match (&self.plan, &other.plan) {
@@ -61,6 +75,12 @@ impl Emission {
         }
     }
 
+    /// Whether the proxy writes records itself: what it takes is not kept until a sink acknowledges it.
+    #[inline]
+    pub fn is_local(&self) -> bool {
+        self.logs || self.access_log.is_some()
+    }
+
     /// Names the stream of records: configurations of one VM that send to the same places in the same form go on with
     /// one chain.
     pub fn stream(&self) -> String {
@@ -71,6 +91,9 @@ impl Emission {
         });
         if self.logs {
             name.push_str(" log");
+        }
+        if self.access_log.is_some() {
+            name.push_str(" access_log");
         }
         for cluster in self.plan.iter().flat_map(|plan| plan.clusters()) {
             name.push(' ');

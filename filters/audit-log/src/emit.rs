@@ -1,40 +1,53 @@
 //! Handing records over: sealed, to the log and to the exporter, with what the bundle tells of itself among them.
 
+mod ends;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use audit_chain::Mark;
 use portcullis_kit::exchange::{
-    CalloutAnswer, CalloutId, Clock, Log, Metrics, Randomness, SharedData, Worker,
+    CalloutAnswer, CalloutId, Clock, Exchange, Log, Metrics, Randomness, SharedData, Worker,
 };
-use portcullis_kit::export::settings::Overflow;
-use portcullis_kit::export::{Exporter, Reason, Settled};
+use portcullis_kit::export::settings::{Ack, Overflow};
+use portcullis_kit::export::{Exporter, Pushed, Reason, Settled};
 
+use crate::admission::{Admissions, Fate};
 use crate::deliver::Outgoing;
 use crate::emission::Emission;
 use crate::format;
+use crate::guard;
 use crate::ledger::{self, Shared};
+use crate::lines::Lines;
+use crate::live::Live;
 use crate::notice::Notice;
+use crate::slot::SILENCE;
+use crate::untold::Untold;
+use crate::waiting::Ticket;
 
 /// What handing over asks of a host; a request has it, and so has a worker's tick.
 pub trait Host: Clock + Randomness + SharedData + Log + Metrics {}
 
 impl<T: Clock + Randomness + SharedData + Log + Metrics> Host for T {}
 
-/// Ranges of dropped records that wait to be told; more are counted only.
-const MAX_UNTOLD: usize = 256;
 /// About what a notice takes.
 const NOTICE_BYTES: usize = 1024;
 
 /// Hands over the records of one configuration on one worker.
 pub struct Emit {
     emission: Emission,
+    pub admissions: Admissions,
     exporter: Option<Exporter<Outgoing>>,
     ledger: RefCell<Option<Shared>>,
     /// What a record is written into: one for all, so that it grows but once.
     buffer: RefCell<Vec<u8>>,
-    /// Dropped records, from first to last, that no record tells of yet.
-    untold: RefCell<Vec<(u64, u64, Reason)>>,
+    untold: RefCell<Untold>,
+    /// What waits for a request's end, to go into the proxy's access log.
+    lines: Lines,
+    live: Live,
+    looked_at: Cell<u64>,
+    /// Records dropped before they had a number, that no record tells of yet.
+    unsealed: Cell<u64>,
     told_down: Cell<bool>,
     began: Cell<bool>,
 }
@@ -47,39 +60,85 @@ impl Emit {
             Exporter::new(Rc::clone(plan), encoders).watched()
         });
         Self {
+            lines: Lines::default(),
+            live: Live::new(emission.stream()),
             emission,
+            admissions: Admissions::default(),
             exporter,
             ledger: RefCell::new(None),
             buffer: RefCell::new(Vec::new()),
-            untold: RefCell::new(Vec::new()),
+            untold: RefCell::default(),
+            unsealed: Cell::new(0),
             told_down: Cell::new(false),
             began: Cell::new(false),
+            looked_at: Cell::new(0),
         }
     }
 
     /// How often [`Emit::tick`] is due, in milliseconds.
     pub fn tick_period_ms(&self) -> Option<u32> {
-        match &self.exporter {
+        let own = match &self.exporter {
             Some(exporter) => Some(exporter.plan().tick_period_ms()),
             None => self.emission.sealed.then_some(1000),
-        }
+        };
+        own.into_iter()
+            .chain(self.admissions.tick_period_ms())
+            .min()
     }
 
-    /// Hands over a request's record. `node` names the proxy; it is asked for once.
+    /// Hands over a request's record; whether it was taken. `ticket`: who waits for it. `node` names the proxy; it is asked
+    /// for once.
     #[inline]
     pub fn record<H: Host>(
         &self,
         time: u64,
         is_event: bool,
         write: impl FnOnce(&mut Vec<u8>) -> usize,
+        ticket: Option<Ticket>,
         node: impl FnOnce() -> String,
         host: &H,
-    ) {
+    ) -> bool {
         if !self.began.get() {
             self.begin(node, host);
         }
-        self.hand_over(time, is_event, Mark::None, write, host);
+        if self.emission.access_log.is_some() {
+            self.tell(host);
+        }
+        let kept = self.hand_over(time, is_event, Mark::None, write, ticket, host);
         self.checkpoint(time, host);
+        kept
+    }
+
+    /// Whether there is room for a record of that size.
+    pub fn has_room(&self, size: usize) -> bool {
+        let exporter = self.exporter.as_ref();
+        let exporter = exporter.filter(|_| !self.emission.is_local());
+        exporter.is_none_or(|exporter| exporter.has_room(size))
+    }
+
+    /// Whether requests are refused for whose record there is no room.
+    pub fn denies(&self) -> bool {
+        let plan = self.emission.plan.as_ref();
+        plan.is_some_and(|plan| plan.overflow() == Overflow::Deny)
+    }
+
+    /// Whether a record that is written is acknowledged by that: it stands in the proxy's log, and nobody else is asked.
+    pub fn has_at_once(&self) -> bool {
+        let plan = self.emission.plan.as_ref();
+        self.emission.logs && plan.is_none_or(|plan| plan.ack() == Ack::Any)
+    }
+
+    /// For how many nanoseconds no sink can acknowledge anything.
+    pub fn silent_for(&self, now: u64) -> u64 {
+        let exporter = self.exporter.as_ref();
+        exporter.map_or(0, |exporter| exporter.silent_for(now))
+    }
+
+    /// Sends now what somebody waits for.
+    pub fn send_from<X: Exchange>(&self, exchange: &mut X) {
+        if let Some(exporter) = &self.exporter {
+            exporter.send_from(exchange);
+        }
     }
 
     /// The first record of this configuration on this worker. A worker that never gets a request emits nothing.
@@ -89,18 +148,29 @@ impl Emit {
         let mut is_new = true;
         if self.emission.sealed {
             let (ledger, new) = ledger::of_stream(&self.emission, node, host);
-            let after_restart = std::mem::take(&mut ledger.borrow_mut().after_restart);
+            let lost = std::mem::take(&mut ledger.borrow_mut().lost);
             *self.ledger.borrow_mut() = Some(ledger);
             is_new = new;
-            if after_restart {
-                self.notice(Notice::Restart, Mark::Restart, host);
+            if let Some(lost) = lost {
+                let records = lost.records;
+                self.notice(Notice::Restart { records }, Mark::Restart, host);
+                self.count_lost(lost, host);
             }
         }
         if is_new {
             self.notice(Notice::Start, Mark::None, host);
         }
         if let Some(fingerprint) = &self.emission.fingerprint {
-            self.notice(Notice::SettingsLoaded { fingerprint }, Mark::None, host);
+            let before = match &*self.ledger.borrow() {
+                Some(ledger) => ledger.borrow_mut().load(fingerprint),
+                None => None,
+            };
+            let before = before.as_deref();
+            let notice = Notice::SettingsLoaded {
+                fingerprint,
+                before,
+            };
+            self.notice(notice, Mark::None, host);
         }
     }
 
@@ -108,7 +178,7 @@ impl Emit {
         let time = host.now();
         let write =
             |out: &mut Vec<u8>| format::write_notice(self.emission.format, &notice, time, out);
-        self.hand_over(time, false, mark, write, host);
+        self.hand_over(time, false, mark, write, None, host);
     }
 
     #[inline]
@@ -118,19 +188,24 @@ impl Emit {
         is_event: bool,
         mark: Mark,
         write: impl FnOnce(&mut Vec<u8>) -> usize,
+        ticket: Option<Ticket>,
         host: &H,
-    ) {
+    ) -> bool {
         let Ok(mut buffer) = self.buffer.try_borrow_mut() else {
-            return;
+            return false;
         };
         buffer.clear();
         let place = write(&mut buffer);
         if !self.is_kept(buffer.len()) {
-            // Not sealed, so that there is no gap; the next checkpoint counts it.
+            // Not sealed, so that there is no gap.
+            self.unsealed.set(self.unsealed.get() + 1);
             if let Some(ledger) = &*self.ledger.borrow() {
                 ledger.borrow_mut().chain().count_dropped(1);
             }
-            return;
+            if let Some(exporter) = &self.exporter {
+                exporter.turn_away();
+            }
+            return false;
         }
         let mut seq = 0;
         if let Some(ledger) = &*self.ledger.borrow() {
@@ -143,6 +218,9 @@ impl Emit {
                 ledger.settle(std::iter::once(seq));
             }
         }
+        if self.emission.access_log.is_some() {
+            self.lines.add(&buffer, seq);
+        }
         if self.emission.logs
             && let Ok(line) = std::str::from_utf8(&buffer)
         {
@@ -154,15 +232,18 @@ impl Emit {
                 time,
                 is_event,
                 json: buffer.as_slice().into(),
+                ticket,
             };
-            exporter.push(outgoing, time);
+            return exporter.push(outgoing, time) == Pushed::Queued;
         }
+        true
     }
 
     /// Whether there is room for a record of that size; if not, it is counted as dropped.
     #[inline]
     fn is_kept(&self, size: usize) -> bool {
-        let Some(exporter) = self.exporter.as_ref().filter(|_| !self.emission.logs) else {
+        let exporter = self.exporter.as_ref();
+        let Some(exporter) = exporter.filter(|_| !self.emission.is_local()) else {
             return true;
         };
         exporter.plan().overflow() == Overflow::DropOldest || exporter.has_room(size + 512)
@@ -188,7 +269,9 @@ impl Emit {
         if let Some(exporter) = &self.exporter {
             exporter.tick(worker);
         }
-        self.settle();
+        let fates = self.settle();
+        self.release(fates, worker);
+        self.expire(worker);
         let now = worker.now();
         let lost = match &*self.ledger.borrow() {
             Some(ledger) => ledger.borrow().is_lost(now, worker),
@@ -204,13 +287,20 @@ impl Emit {
         if !self.began.get() {
             return;
         }
-        self.tell(worker);
-        self.checkpoint(now, worker);
+        if self.emission.access_log.is_none() {
+            self.tell(worker);
+            self.checkpoint(now, worker);
+        }
         if let Some(ledger) = &*self.ledger.borrow() {
             let mut ledger = ledger.borrow_mut();
             if ledger.is_stale(now) {
                 ledger.keep(now, worker);
             }
+        }
+        self.keep_held(worker);
+        if now.saturating_sub(self.looked_at.get()) > SILENCE / 2 {
+            self.looked_at.set(now);
+            self.close_orphans(now, worker);
         }
     }
 
@@ -218,22 +308,31 @@ impl Emit {
         if let Some(exporter) = &self.exporter {
             exporter.answered(id, answer, worker);
         }
-        self.settle();
+        let fates = self.settle();
+        self.keep_held(worker);
+        self.release(fates, worker);
     }
 
-    /// Notes what became of records.
-    fn settle(&self) {
-        let (Some(exporter), Some(ledger)) = (&self.exporter, &*self.ledger.borrow()) else {
-            return;
+    /// Notes what became of records, and tells what became of those that somebody waits for.
+    fn settle(&self) -> Vec<(Ticket, Fate)> {
+        let mut fates = Vec::new();
+        let Some(exporter) = &self.exporter else {
+            return fates;
         };
-        if self.emission.logs {
-            // The log has them all.
-            exporter.settled();
-            return;
+        let all = exporter.settled();
+        for settled in &all {
+            add_fates(settled, &mut fates);
         }
+        let Some(ledger) = &*self.ledger.borrow() else {
+            return fates;
+        };
         let mut ledger = ledger.borrow_mut();
         ledger.chain().count_retried(exporter.retried());
-        for settled in exporter.settled() {
+        if self.emission.is_local() {
+            // The proxy writes them all.
+            return fates;
+        }
+        for settled in all {
             match settled {
                 Settled::Acknowledged { records, rejected } => {
                     ledger.settle(records.iter().map(|record| record.seq));
@@ -243,52 +342,72 @@ impl Emit {
                     ledger.chain().count_dropped(records.len() as u64);
                     ledger.settle(records.iter().map(|record| record.seq));
                     let mut untold = self.untold.borrow_mut();
-                    for record in records {
-                        add(&mut untold, record.seq, reason);
+                    for record in records.iter().filter(|record| record.seq > 0) {
+                        untold.add((record.seq, record.seq), reason.name());
                     }
                 }
             }
         }
+        fates
     }
 
     /// Tells of drops and of sinks that went down or came up, once there is room for it.
-    fn tell<W: Worker>(&self, worker: &mut W) {
-        let Some(exporter) = &self.exporter else {
-            return;
-        };
-        if !exporter.has_room(NOTICE_BYTES) {
-            return;
+    #[inline(never)]
+    fn tell<H: Host>(&self, host: &H) {
+        if let Some(exporter) = &self.exporter {
+            if !exporter.has_room(NOTICE_BYTES) {
+                return;
+            }
+            let down = exporter.is_down();
+            if down != self.told_down.replace(down) {
+                let notice = if down {
+                    Notice::SinkDown
+                } else {
+                    Notice::SinkUp
+                };
+                self.notice(notice, Mark::None, host);
+            }
+            if down {
+                return;
+            }
         }
-        let down = exporter.is_down();
-        if down != self.told_down.replace(down) {
-            let notice = if down {
-                Notice::SinkDown
-            } else {
-                Notice::SinkUp
+        let records = self.unsealed.take();
+        if records > 0 {
+            let reason = match self.denies() {
+                true => Reason::Denied.name(),
+                false => Reason::Overflow.name(),
             };
-            self.notice(notice, Mark::None, worker);
+            self.notice(Notice::Dropped { records, reason }, Mark::None, host);
         }
-        if down {
-            return;
-        }
-        for (first, last, reason) in self.untold.take() {
+        for (first, last, reason) in self.untold.take().take() {
             let notice = Notice::Dropped {
                 records: last - first + 1,
-                reason: reason.name(),
+                reason,
             };
-            self.notice(notice, Mark::Dropped { first, last }, worker);
+            self.notice(notice, Mark::Dropped { first, last }, host);
         }
     }
 }
 
-/// Adds a record to the ranges.
-fn add(untold: &mut Vec<(u64, u64, Reason)>, seq: u64, reason: Reason) {
-    if let Some((_, last, why)) = untold.last_mut()
-        && *last + 1 == seq
-        && *why == reason
-    {
-        *last = seq;
-    } else if untold.len() < MAX_UNTOLD {
-        untold.push((seq, seq, reason));
-    }
+/// What became of those records that somebody waits for. Which ones a sink did not take of a batch that it took, it does not
+/// say: then none of them counts as taken.
+fn add_fates(settled: &Settled<Outgoing>, fates: &mut Vec<(Ticket, Fate)>) {
+    let (records, fate) = match settled {
+        Settled::Acknowledged {
+            records,
+            rejected: 0,
+        } => (records, Fate::Acknowledged),
+        Settled::Acknowledged { records, .. } => (records, Fate::Lost(guard::Reason::Refused)),
+        Settled::Dropped { records, reason } => {
+            let reason = match reason {
+                Reason::Refused | Reason::Rejected => guard::Reason::Refused,
+                Reason::Overflow | Reason::Denied | Reason::TooLarge | Reason::Reload => {
+                    guard::Reason::Overflow
+                }
+            };
+            (records, Fate::Lost(reason))
+        }
+    };
+    let tickets = records.iter().filter_map(|record| record.ticket);
+    fates.extend(tickets.map(|ticket| (ticket, fate)));
 }

@@ -1,16 +1,24 @@
 //! How a request ended, and what of it concerns security.
 
+use portcullis_kit::exchange::MalformedIds;
+
 use crate::flags::Flags;
+use crate::settings::Stage;
 
 /// What is known of a request's end.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Facts<'a> {
+    pub stage: Stage,
+    /// This filter itself refused the request, because nobody acknowledged its record.
+    pub refused: bool,
     pub status: Option<u16>,
     pub flags: Flags,
     /// What rate-limit decided: `allowed`, `denied:<limit>`, …
     pub rate_limit: Option<&'a [u8]>,
     /// What CSRF protection found: `refused_<reason>`, `shadow_<reason>`.
     pub csrf: Option<&'a [u8]>,
+    /// Ids that were replaced.
+    pub malformed: Option<MalformedIds>,
 }
 
 /// How it ended.
@@ -24,9 +32,12 @@ pub enum Outcome {
     Failure,
     /// The client went away.
     Aborted,
+    /// It goes on.
+    Unknown,
 }
 
 impl Outcome {
+    /// Of ends.
     pub const ALL: [Self; 4] = [Self::Success, Self::Denied, Self::Failure, Self::Aborted];
 
     pub const fn name(self) -> &'static str {
@@ -35,6 +46,7 @@ impl Outcome {
             Self::Denied => "denied",
             Self::Failure => "failure",
             Self::Aborted => "aborted",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -43,7 +55,8 @@ impl Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ending {
     pub outcome: Outcome,
-    /// `access`, `authentication`, `authorization`, `csrf`, `rate_limit`, `protocol`, `client`, `upstream` or `server`.
+    /// `access`, `authentication`, `authorization`, `csrf`, `rate_limit`, `protocol`, `client`, `upstream`, `server` or
+    /// `audit`.
     pub category: &'static str,
     /// The name of a security event.
     pub event: Option<&'static str>,
@@ -60,7 +73,18 @@ impl Ending {
         let starts =
             |text: Option<&[u8]>, with: &[u8]| text.is_some_and(|text| text.starts_with(with));
         let status = facts.status.unwrap_or(0);
+        // What an end alone would not be.
+        let ids = facts.malformed.map(|malformed| match malformed {
+            MalformedIds::TraceContext => "trace_context.malformed",
+            MalformedIds::RequestId | MalformedIds::Both => "request_id.malformed",
+        });
         let is = |flags| facts.flags.intersects(flags);
+        if facts.stage == Stage::RequestReceived {
+            return ending(Outcome::Unknown, "access", None);
+        }
+        if facts.refused {
+            return ending(Outcome::Denied, "audit", Some("audit.refused"));
+        }
         if starts(facts.csrf, b"refused_") {
             return ending(Outcome::Denied, "csrf", Some("csrf.refused"));
         }
@@ -85,22 +109,22 @@ impl Ending {
             return ending(Outcome::Failure, "protocol", Some("request.malformed"));
         }
         if is(Flags::CLIENT_LEFT) {
-            return ending(Outcome::Aborted, "client", None);
+            return ending(Outcome::Aborted, "client", ids);
         }
         if is(Flags::UPSTREAM) {
-            return ending(Outcome::Failure, "upstream", None);
+            return ending(Outcome::Failure, "upstream", ids);
         }
         match status {
-            0 => ending(Outcome::Aborted, "client", None),
-            500.. => ending(Outcome::Failure, "server", None),
-            400.. => ending(Outcome::Failure, "client", None),
+            0 => ending(Outcome::Aborted, "client", ids),
+            500.. => ending(Outcome::Failure, "server", ids),
+            400.. => ending(Outcome::Failure, "client", ids),
             _ => {
                 let event = if starts(facts.rate_limit, b"shadow_denied") {
                     Some("rate_limit.shadow_denied")
                 } else if starts(facts.csrf, b"shadow_") {
                     Some("csrf.shadow_refused")
                 } else {
-                    None
+                    ids
                 };
                 ending(Outcome::Success, "access", event)
             }
@@ -128,6 +152,7 @@ mod tests {
                 flags: flags(names),
                 rate_limit: some(rate_limit),
                 csrf: some(csrf),
+                ..Facts::default()
             });
             (
                 ending.outcome.name(),
@@ -179,5 +204,22 @@ mod tests {
         ] {
             assert_eq!(got, expected);
         }
+    }
+    #[test]
+    fn malformed_ids_are_an_event_of_what_has_no_other() {
+        let event = |status: u16, malformed| {
+            let facts = Facts {
+                status: Some(status),
+                malformed,
+                ..Facts::default()
+            };
+            Ending::of(facts).event
+        };
+        let [id, trace, both] = MalformedIds::ALL.map(Some);
+        assert_eq!(event(200, None), None);
+        assert_eq!(event(200, id), Some("request_id.malformed"));
+        assert_eq!(event(404, trace), Some("trace_context.malformed"));
+        assert_eq!(event(503, both), Some("request_id.malformed"));
+        assert_eq!(event(401, both), Some("authentication.failed"));
     }
 }

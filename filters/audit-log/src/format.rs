@@ -49,9 +49,11 @@ fn rest(record: &Record<'_>, name: &str, object: &mut Object<'_>) -> usize {
             let redacted = record.redacted.iter().map(|name| name.as_bytes());
             rest.texts("redacted", redacted);
         }
+        values("request_body", &record.request_body, rest);
+        values("response_body", &record.response_body, rest);
         rest.optional("route", record.route.as_deref());
         rest.text("schema", native::SCHEMA.as_bytes());
-        rest.text("stage", b"ResponseComplete");
+        rest.text("stage", record.stage.name().as_bytes());
         if let PathShown::Template(template) = record.path {
             rest.text("template", template.as_bytes());
         }

@@ -8,7 +8,7 @@ use audit_chain::{Chain, Emitter, Mark, Schedule, Succession};
 use portcullis_kit::exchange::{Clock, Randomness, SharedData};
 
 use crate::emission::Emission;
-use crate::slot::{self, SILENCE, Slot, Taken};
+use crate::slot::{self, Held, SILENCE, Slot, Taken};
 
 /// Milliseconds of a time in nanoseconds.
 pub fn ms(time: u64) -> u64 {
@@ -20,10 +20,16 @@ pub struct Ledger {
     chain: Chain,
     slot: Option<Slot>,
     schedule: Schedule,
+    /// SHA-256 of the configuration under which it last wrote.
+    fingerprint: Option<Rc<str>>,
     /// When it last wrote to its slot.
     kept_at: u64,
-    /// Whether it goes on with the chain of a VM that ended without notice.
-    pub after_restart: bool,
+    /// What was lost with the VM that had this chain, if it ended without notice.
+    pub lost: Option<Held>,
+    /// Whether the proxy writes records itself, so that none is lost.
+    is_local: bool,
+    /// What will be lost with this one.
+    held: Held,
     /// Records that are neither acknowledged nor given up, oldest first, and which of them are settled.
     open: VecDeque<bool>,
 }
@@ -57,6 +63,24 @@ pub fn of_stream<H: Clock + Randomness + SharedData>(
     (ledger, true)
 }
 
+/// Ends the chain of a VM that ended without notice, while this one has a chain of its own: the record that says so, which
+/// `write` writes, given how many records are lost. Without it the loss of that chain's last records would show only once some VM goes on with it.
+#[inline(never)]
+pub fn close_orphan<H: Clock + Randomness + SharedData>(
+    emission: &Emission,
+    write: impl FnOnce(&mut Vec<u8>, u64) -> usize,
+    host: &H,
+) -> Option<(Vec<u8>, Held)> {
+    let (mut slot, state, lost) = slot::take_orphan(&emission.stream(), host.now(), host)?;
+    let (mut chain, _) = Chain::resume(&state, emission.key.clone()).ok()?;
+    let mut record = Vec::new();
+    let place = write(&mut record, lost.records);
+    chain.seal(&mut record, place, Mark::Restart).ok()?;
+    chain.count_dropped(lost.records);
+    slot.leave(&chain, host);
+    Some((record, lost))
+}
+
 /// Ends this VM's part in that stream: the next record begins another chain.
 pub fn leave(emission: &Emission) {
     let stream = emission.stream();
@@ -72,11 +96,14 @@ impl Ledger {
     ) -> Self {
         let now = host.now();
         let key = emission.key.clone();
-        let mut after_restart = false;
+        let mut lost = None;
         let (chain, slot) = match slot::take(stream, now, host) {
-            Some(Taken::Orphan(slot, state)) => match Chain::resume(&state, key.clone()) {
-                Ok((chain, succession)) => {
-                    after_restart = succession == Succession::Abrupt;
+            Some(Taken::Orphan(slot, state, held)) => match Chain::resume(&state, key.clone()) {
+                Ok((mut chain, succession)) => {
+                    if succession == Succession::Abrupt {
+                        lost = Some(held);
+                        chain.count_dropped(held.records);
+                    }
                     (chain, Some(slot))
                 }
                 Err(_) => (start(&node, slot.number, key, host), Some(slot)),
@@ -93,8 +120,11 @@ impl Ledger {
             ),
             chain,
             slot,
+            fingerprint: None,
             kept_at: now,
-            after_restart,
+            lost,
+            is_local: emission.is_local(),
+            held: Held::default(),
             open: VecDeque::new(),
         }
     }
@@ -135,6 +165,7 @@ impl Ledger {
     ) -> Option<u64> {
         let sealed = self.chain.seal(record, place, mark).ok()?;
         self.open.push_back(false);
+        self.held.records += u64::from(!self.is_local);
         self.keep(now, host);
         Some(sealed.seq)
     }
@@ -144,7 +175,29 @@ impl Ledger {
     pub fn keep<H: SharedData>(&mut self, now: u64, host: &H) {
         self.kept_at = now;
         if let Some(slot) = &mut self.slot {
+            slot.held = self.held;
             slot.keep(&self.chain, now, host);
+        }
+    }
+
+    /// Notes what the gauges hold, and writes it and what else will be lost where it is found, if that changed.
+    pub fn keep_held<H: SharedData>(&mut self, shown: (u64, u64), now: u64, host: &H) {
+        self.held.shown = shown;
+        if self
+            .slot
+            .as_ref()
+            .is_some_and(|slot| slot.held != self.held)
+        {
+            self.keep(now, host);
+        }
+    }
+
+    /// The chain ends in order: whoever takes its slot next goes on with it, at once.
+    pub fn end<H: SharedData>(&mut self, host: &H) {
+        // What is still on its way may be lost, and then it is a machine's end without notice.
+        if let Some(slot) = self.slot.as_mut().filter(|_| self.open.is_empty()) {
+            slot.held = Held::default();
+            slot.leave(&self.chain, host);
         }
     }
 
@@ -161,7 +214,8 @@ impl Ledger {
                 .checked_sub(first)
                 .and_then(|at| usize::try_from(at).ok());
             if let Some(open) = at.and_then(|at| self.open.get_mut(at)) {
-                *open = true;
+                let settled = u64::from(!std::mem::replace(open, true));
+                self.held.records = self.held.records.saturating_sub(settled);
             }
         }
         while self.open.front() == Some(&true) {
@@ -169,6 +223,12 @@ impl Ledger {
             self.chain.acknowledge(first);
             first += 1;
         }
+    }
+
+    /// Goes on under a configuration; gives that of before, where it is another.
+    pub fn load(&mut self, fingerprint: &Rc<str>) -> Option<Rc<str>> {
+        let before = self.fingerprint.replace(Rc::clone(fingerprint));
+        before.filter(|before| before != fingerprint)
     }
 
     pub fn chain(&mut self) -> &mut Chain {
@@ -202,7 +262,9 @@ mod tests {
 
     fn emission() -> Emission {
         Emission {
-            logs: true,
+            logs: false,
+            access_log: None,
+            lost: MetricId(None),
             plan: None,
             encodings: Vec::new(),
             format: crate::settings::Format::Native,
@@ -217,7 +279,7 @@ mod tests {
 
     /// As a VM that starts: it remembers nothing but what is shared.
     fn open(host: &FakeWorker) -> Ledger {
-        Ledger::open(&emission(), "log", "node".to_owned(), host)
+        Ledger::open(&emission(), "stream", "node".to_owned(), host)
     }
 
     fn seal(ledger: &mut Ledger, host: &FakeWorker) -> u64 {
@@ -241,7 +303,7 @@ mod tests {
         assert_ne!(second.chain.emitter(), first.chain.emitter());
         host.pass_ms(2_000);
         let mut third = open(&host);
-        assert!(third.after_restart && !second.after_restart);
+        assert!(third.lost.is_some() && second.lost.is_none());
         assert_eq!(third.chain.emitter(), first.chain.emitter());
         assert_eq!(
             (third.chain.head(), third.chain.acknowledged()),
@@ -267,7 +329,49 @@ mod tests {
             }
         }
         let second = open(&host);
-        assert!(!second.after_restart && !first.is_lost(host.now() + SECOND, &host));
+        assert!(second.lost.is_none() && !first.is_lost(host.now() + SECOND, &host));
+    }
+
+    #[test]
+    fn an_orphan_is_ended_once_by_a_vm_that_has_a_chain_of_its_own() {
+        let host = FakeWorker::new(&Names::default());
+        let stream = emission().stream();
+        let open = || Ledger::open(&emission(), &stream, "node".to_owned(), &host);
+        let mut lost = open();
+        seal(&mut lost, &host);
+        seal(&mut lost, &host);
+        lost.settle([1].into_iter());
+        lost.keep_held((2, 99), host.now(), &host);
+        host.pass_ms(6_000);
+        let mut running = open();
+        seal(&mut running, &host);
+        let close = || {
+            let write = |out: &mut Vec<u8>, _| {
+                out.extend_from_slice(b"{}");
+                1
+            };
+            close_orphan(&emission(), write, &host)
+        };
+        assert!(close().is_none(), "not silent for long enough");
+        host.pass_ms(6_000);
+        running.keep(host.now(), &host);
+        let (told, of_it) = close().unwrap();
+        let shown = (2, 99);
+        assert_eq!(of_it, Held { records: 1, shown });
+        let told = String::from_utf8(told).unwrap();
+        assert!(
+            told.contains("\"restart\":{\"acknowledged\":1},\"seq\":3"),
+            "{told}"
+        );
+        assert!(told.contains(lost.chain.emitter().as_str()), "{told}");
+        assert!(close().is_none(), "once");
+        assert!(lost.is_lost(host.now(), &host) && !running.is_lost(host.now() + SILENCE, &host));
+        let next = open();
+        assert!(next.lost.is_none(), "it was told");
+        assert_eq!(
+            (next.chain.emitter(), next.chain.seq()),
+            (lost.chain.emitter(), 3)
+        );
     }
 
     #[test]
@@ -296,5 +400,12 @@ mod tests {
             assert_eq!(ledger.chain.acknowledged(), acknowledged);
         }
         assert!(ledger.open.is_empty());
+    }
+    #[test]
+    fn a_change_of_settings_names_those_of_before() {
+        let mut ledger = open(&FakeWorker::new(&Names::default()));
+        let [one, other]: [Rc<str>; 2] = ["one".into(), "other".into()];
+        let loaded = [&one, &one, &other, &one].map(|hash| ledger.load(hash));
+        assert_eq!(loaded, [None, None, Some(one), Some(other)]);
     }
 }

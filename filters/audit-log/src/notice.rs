@@ -5,10 +5,15 @@
 pub enum Notice<'a> {
     /// The first record of an emitter.
     Start,
-    /// A configuration is in force on this worker; SHA-256 of it.
-    SettingsLoaded { fingerprint: &'a str },
-    /// The machine that emitted before ended without notice.
-    Restart,
+    /// A configuration is in force on this worker; SHA-256 of it, and of the one before it, where it is another.
+    SettingsLoaded {
+        fingerprint: &'a str,
+        before: Option<&'a str>,
+    },
+    /// The worker's plugin ends in order.
+    Stop,
+    /// The machine that emitted before ended without notice, and so many records were lost with it.
+    Restart { records: u64 },
     /// How many records there were so far.
     Checkpoint,
     /// Records were given up.
@@ -24,7 +29,8 @@ impl Notice<'_> {
         match self {
             Self::Start => "bundle.start",
             Self::SettingsLoaded { .. } => "bundle.settings_loaded",
-            Self::Restart => "bundle.restart",
+            Self::Stop => "bundle.stop",
+            Self::Restart { .. } => "bundle.restart",
             Self::Checkpoint => "bundle.checkpoint",
             Self::Dropped { .. } => "bundle.dropped",
             Self::SinkDown => "bundle.sink_down",

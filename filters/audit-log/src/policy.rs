@@ -1,11 +1,12 @@
 //! Which rule a request falls under.
 
+use portcullis_kit::Headers;
 use portcullis_kit::exchange::Exchange;
 use portcullis_kit::routes::Paths;
 
 use crate::flags::Flags;
 use crate::seen::Seen;
-use crate::settings::Level;
+use crate::settings::{Level, Stage};
 
 /// One compiled rule. Everything that is given must match.
 #[derive(Debug)]
@@ -18,6 +19,36 @@ pub struct Rule {
     pub tiers: Vec<String>,
     pub flags: Option<Flags>,
     pub headers: Vec<String>,
+    pub stages: Stages,
+}
+
+/// The stages at which a rule records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stages {
+    pub received: bool,
+    pub complete: bool,
+}
+
+impl Stages {
+    pub fn is_empty(self) -> bool {
+        !self.received && !self.complete
+    }
+
+    #[inline]
+    fn contain(self, stage: Stage) -> bool {
+        match stage {
+            Stage::RequestReceived => self.received,
+            Stage::ResponseComplete => self.complete,
+        }
+    }
+}
+
+impl Rule {
+    /// Whether only a request's end decides it: before that, such a rule is passed over.
+    #[inline]
+    pub fn asks_for_the_end(&self) -> bool {
+        self.statuses.is_some() || self.flags.is_some() || !self.tiers.is_empty()
+    }
 }
 
 /// A set of statuses.
@@ -50,19 +81,41 @@ impl Statuses {
     }
 }
 
-/// How much the first rule that matches records.
+/// How much the first rule that matches records at this stage.
 #[inline]
 pub fn level<X: Exchange>(rules: &[Rule], seen: &mut Seen<'_, X>) -> Level {
+    let stage = seen.stage();
     rules
         .iter()
+        .filter(|rule| stage == Stage::ResponseComplete || !rule.asks_for_the_end())
         .find(|rule| matches(rule, seen))
+        .filter(|rule| rule.stages.contain(stage))
         .map_or(Level::None, |rule| rule.level)
 }
 
-/// What the headers say is asked first: the rest may cost a host call.
+/// Whether bodies are recorded, as far as the request's headers tell: where its end decides, they may be.
 #[inline]
-fn matches<X: Exchange>(rule: &Rule, seen: &mut Seen<'_, X>) -> bool {
-    let request = &seen.request;
+pub fn may_record_bodies(rules: &[Rule], request: &Headers) -> bool {
+    for rule in rules {
+        if !matches_headers(rule, request) {
+            continue;
+        }
+        if rule.level == Level::Body {
+            return true;
+        }
+        let decides = rule.statuses.is_none()
+            && rule.flags.is_none()
+            && rule.tiers.is_empty()
+            && rule.routes.is_empty();
+        if decides {
+            return false;
+        }
+    }
+    false
+}
+
+#[inline]
+fn matches_headers(rule: &Rule, request: &Headers) -> bool {
     if !rule.methods.is_empty() {
         let method = request.get(":method").unwrap_or_default();
         if !rule.methods.iter().any(|known| known.as_bytes() == method) {
@@ -75,7 +128,13 @@ fn matches<X: Exchange>(rule: &Rule, seen: &mut Seen<'_, X>) -> bool {
             return false;
         }
     }
-    if !rule.headers.is_empty() && !rule.headers.iter().any(|name| request.contains(name)) {
+    rule.headers.is_empty() || rule.headers.iter().any(|name| request.contains(name))
+}
+
+/// What the headers say is asked first: the rest may cost a host call.
+#[inline]
+fn matches<X: Exchange>(rule: &Rule, seen: &mut Seen<'_, X>) -> bool {
+    if !matches_headers(rule, &seen.request) {
         return false;
     }
     if let Some(statuses) = &rule.statuses

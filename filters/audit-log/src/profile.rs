@@ -1,11 +1,15 @@
 //! One compiled profile.
 
+use std::rc::Rc;
+
 use portcullis_kit::glob::PathTemplate;
 use portcullis_kit::identity::Source;
 use portcullis_kit::metrics::MetricId;
 
+use crate::body::Places;
 use crate::emission::Emission;
 use crate::ending::Outcome;
+use crate::guard::Guard;
 use crate::policy::Rule;
 use crate::redact::Key;
 use crate::settings::{ClientAddress, Shown, Unmatched};
@@ -22,9 +26,13 @@ pub struct Profile {
     pub query: Vec<Listed>,
     pub request_headers: Vec<Listed>,
     pub response_headers: Vec<Listed>,
+    /// Where a rule has `level: body`.
+    pub bodies: Option<Places>,
     pub omit: Omit,
     pub key: Option<Key>,
     pub emission: Emission,
+    /// What a request must pass before it goes on, if anything.
+    pub guard: Option<Rc<Guard>>,
     pub metrics: Metrics,
 }
 
@@ -54,6 +62,7 @@ pub struct Omit {
     pub upstream: bool,
     pub route: bool,
     pub user_agent: bool,
+    pub malformed_ids: bool,
 }
 
 /// What is counted.
@@ -77,6 +86,8 @@ impl Metrics {
             Outcome::Denied => denied,
             Outcome::Failure => failure,
             Outcome::Aborted => aborted,
+            // Counted where it waits.
+            Outcome::Unknown => MetricId(None),
         }
     }
 }

@@ -4,17 +4,20 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use portcullis_kit::exchange::Exchange;
+use portcullis_kit::exchange::{Exchange, MalformedIds};
 use portcullis_kit::glob::path_only;
 use portcullis_kit::identity::{self, cut as network};
 use portcullis_kit::{Headers, property};
 
+use crate::body::{Body, Side};
 use crate::ending::{Ending, Facts};
+use crate::filter::Bodies;
 use crate::flags::Flags;
+use crate::guard::Reason;
 use crate::profile::{Listed, Profile};
 use crate::redact::{Key, cut};
 use crate::seen::Seen;
-use crate::settings::{ClientAddress, Level, Shown, Unmatched};
+use crate::settings::{ClientAddress, Level, Shown, Stage, Unmatched};
 
 /// The most of each text from outside that is recorded, in bytes.
 const MAX_PATH: usize = 1024;
@@ -40,6 +43,7 @@ pub struct Record<'p> {
     /// Nanoseconds since the epoch.
     pub time: u64,
     pub duration: Option<u64>,
+    pub stage: Stage,
     pub ending: Ending,
     pub status: Option<u16>,
     pub flags: Flags,
@@ -58,6 +62,9 @@ pub struct Record<'p> {
     pub response_bytes: Option<u64>,
     pub request_headers: Values<'p>,
     pub response_headers: Values<'p>,
+    /// By pointer.
+    pub request_body: Values<'p>,
+    pub response_body: Values<'p>,
     pub route: Option<Vec<u8>>,
     pub upstream: Option<Vec<u8>>,
     pub request_id: Option<Rc<str>>,
@@ -68,9 +75,14 @@ pub struct Record<'p> {
 
 impl<'p> Record<'p> {
     #[inline]
-    pub fn of<X: Exchange>(profile: &'p Profile, level: Level, mut seen: Seen<'_, X>) -> Self {
+    pub fn of<X: Exchange>(
+        profile: &'p Profile,
+        level: Level,
+        mut seen: Seen<'_, X>,
+        bodies: Option<&Bodies>,
+    ) -> Self {
         let request = Rc::clone(&seen.request);
-        let with_headers = level == Level::Headers;
+        let with_headers = level >= Level::Headers;
         let response_headers = if with_headers && !profile.response_headers.is_empty() {
             let response = seen.exchange.response();
             listed(&profile.response_headers, &response, profile.key.as_ref())
@@ -84,18 +96,41 @@ impl<'p> Record<'p> {
         };
         let status = seen.status();
         let flags = seen.flags();
-        let rate_limit = seen.property(&["portcullis.ratelimit"]);
-        let csrf = seen.property(&["portcullis.csrf"]);
+        let rate_limit = seen.of_end(&["portcullis.ratelimit"]);
+        let csrf = seen.of_end(&["portcullis.csrf"]);
+        let malformed = malformed_ids(profile, &mut seen);
+        let stage = seen.stage();
         let ending = Ending::of(Facts {
+            stage,
+            refused: seen.details().is_some_and(Reason::is_one_of),
             status,
             flags,
             rate_limit: rate_limit.as_deref(),
             csrf: csrf.as_deref(),
+            malformed,
         });
         let mut redacted = Vec::new();
         let target = request.get(":path").unwrap_or_default();
         let path = shown(profile, target, &mut redacted);
         let query = query(profile, target, &mut redacted);
+        if level == Level::Body && bodies.is_none() && stage == Stage::ResponseComplete {
+            // Another filter answered before this one, or this is an access logger.
+            redacted.push("bodies.unseen");
+        }
+        let bodies = bodies.filter(|_| level == Level::Body);
+        let (request_body, response_body) = match (bodies, &profile.bodies) {
+            (Some(bodies), Some(places)) => {
+                let mut of = |body: &Body, places: &'p [_], max, side| {
+                    body.recorded(places, max, profile.key.as_ref(), side, &mut redacted)
+                };
+                let max = places.max_recorded_bytes;
+                (
+                    of(&bodies.request, &places.request, max, Side::Request),
+                    of(&bodies.response, &places.response, max, Side::Response),
+                )
+            }
+            _ => (Vec::new(), Vec::new()),
+        };
         let shows_user_agent = !profile.omit.user_agent;
         let agent = request.get("user-agent").unwrap_or_default();
         if shows_user_agent && agent.len() > MAX_USER_AGENT {
@@ -112,16 +147,16 @@ impl<'p> Record<'p> {
             }
         });
         let omit = profile.omit;
-        let unless = |omit: bool, path: &[&str]| (!omit).then(|| seen.property(path)).flatten();
+        let unless = |omit: bool, path: &[&str]| (!omit).then(|| seen.of_end(path)).flatten();
         let upstream = unless(omit.upstream, &["upstream", "address"]);
         let response_bytes = (!omit.response_bytes)
-            .then(|| seen.number(&["response", "size"]))
+            .then(|| seen.number_of_end(&["response", "size"]))
             .flatten();
         let request_bytes = (!omit.request_bytes)
-            .then(|| length(&request).or_else(|| seen.number(&["request", "size"])))
+            .then(|| length(&request).or_else(|| seen.number_of_end(&["request", "size"])))
             .flatten();
         let client_address = client_address(profile, &seen);
-        let duration = seen.number(&["request", "duration"]);
+        let duration = seen.number_of_end(&["request", "duration"]);
         let route = if omit.route {
             None
         } else {
@@ -143,6 +178,7 @@ impl<'p> Record<'p> {
         Self {
             time: seen.exchange.now(),
             duration,
+            stage,
             ending,
             status,
             flags,
@@ -161,6 +197,8 @@ impl<'p> Record<'p> {
             response_bytes,
             request_headers,
             response_headers,
+            request_body,
+            response_body,
             route,
             upstream,
             request_id,
@@ -340,6 +378,21 @@ fn client_address<X: Exchange>(profile: &Profile, seen: &Seen<'_, X>) -> Option<
         }
     };
     Some(text.into_bytes())
+}
+
+/// Ids that request-tracing replaced: known in the chain, to be asked for elsewhere.
+#[inline]
+fn malformed_ids<X: Exchange>(profile: &Profile, seen: &mut Seen<'_, X>) -> Option<MalformedIds> {
+    let facts = seen.exchange.facts();
+    if facts.request_id.is_some() {
+        return facts.malformed;
+    }
+    if profile.omit.malformed_ids {
+        return None;
+    }
+    let told = seen.property(&[property::MALFORMED_IDS])?;
+    let mut all = MalformedIds::ALL.into_iter();
+    all.find(|malformed| malformed.name().as_bytes() == told)
 }
 
 /// What the request says of its length.

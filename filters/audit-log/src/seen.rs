@@ -1,4 +1,4 @@
-//! What the host can tell of a request at its end; each fact is asked for at most once, and only if it is needed.
+//! What the host can tell of a request, most of it at its end; each fact is asked for at most once, and only if it is needed.
 
 use std::rc::Rc;
 
@@ -6,14 +6,16 @@ use portcullis_kit::Headers;
 use portcullis_kit::exchange::Exchange;
 
 use crate::flags::Flags;
+use crate::settings::Stage;
 
 /// What `%RESPONSE_CODE_DETAILS%` is where the upstream's response went through to its end.
 const VIA_UPSTREAM: &[u8] = b"via_upstream";
 
-/// A request at its end.
+/// A request at one of its stages.
 pub struct Seen<'x, X: Exchange> {
     pub exchange: &'x mut X,
     pub request: Rc<Headers>,
+    stage: Stage,
     status: Option<Option<u16>>,
     details: Option<Option<Vec<u8>>>,
     flags: Option<Flags>,
@@ -22,18 +24,38 @@ pub struct Seen<'x, X: Exchange> {
 }
 
 impl<'x, X: Exchange> Seen<'x, X> {
+    /// At its end.
     #[inline]
     pub fn new(exchange: &'x mut X) -> Self {
         let request = exchange.request();
         Self {
             exchange,
             request,
+            stage: Stage::ResponseComplete,
             status: None,
             details: None,
             flags: None,
             tier: None,
             route: None,
         }
+    }
+
+    /// Before it goes on: what only its end tells is none, and not asked for.
+    #[inline]
+    pub fn received(exchange: &'x mut X) -> Self {
+        Self {
+            stage: Stage::RequestReceived,
+            status: Some(None),
+            details: Some(None),
+            flags: Some(Flags::NONE),
+            tier: Some(None),
+            ..Self::new(exchange)
+        }
+    }
+
+    #[inline]
+    pub fn stage(&self) -> Stage {
+        self.stage
     }
 
     /// The response's status; none where there was no response.
@@ -87,15 +109,27 @@ impl<'x, X: Exchange> Seen<'x, X> {
             .as_deref()
     }
 
+    /// A property that only the end has.
+    #[inline]
+    pub fn of_end(&self, path: &[&str]) -> Option<Vec<u8>> {
+        match self.stage {
+            Stage::RequestReceived => None,
+            Stage::ResponseComplete => self.property(path),
+        }
+    }
+
     /// A property of the host; an empty one is none.
     #[inline]
     pub fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
         present(&*self.exchange, path)
     }
 
-    /// A whole number of the host's; a negative one is none.
+    /// A whole number that only the end has; a negative one is none.
     #[inline]
-    pub fn number(&self, path: &[&str]) -> Option<u64> {
+    pub fn number_of_end(&self, path: &[&str]) -> Option<u64> {
+        if self.stage == Stage::RequestReceived {
+            return None;
+        }
         number(&*self.exchange, path)
     }
 }

@@ -1,8 +1,10 @@
 //! What a user may write.
 
+use portcullis_kit::table::Table;
+
 use portcullis_kit::config::Secret;
 use portcullis_kit::config::Setting as Deserialize;
-use portcullis_kit::export::settings::{Ack, Batch, Http, Queue, Retry};
+use portcullis_kit::export::settings::{Ack, Batch, HeaderValue, Http, Queue, Retry, timeout_ms};
 use portcullis_kit::identity::settings::Identity;
 use portcullis_kit::routes::PathMatch;
 
@@ -26,6 +28,9 @@ pub struct Settings {
     pub query: Vec<Named>,
     /// The headers that rules with `level: headers` record; all others never are.
     pub headers: Headers,
+    /// The values in JSON bodies that rules with `level: body` record; all others never are. A filter alone sees bodies, an
+    /// access logger does not; of the modules, `portcullis.wasm` (with `root_id: audit-log`, too).
+    pub bodies: Option<Bodies>,
     /// What is left out of records, each of which costs time to find out. Default: nothing.
     pub omit: Vec<Part>,
     /// The key of hashed values.
@@ -34,6 +39,8 @@ pub struct Settings {
     pub sinks: Vec<Sink>,
     /// How records are delivered to sinks that are asked by HTTP. The same in all profiles.
     pub delivery: Option<Delivery>,
+    /// Requests wait until a sink has their record, and are refused without. Default: none waits.
+    pub fail_closed: Option<FailClosed>,
     /// The form of records. The same in all profiles. Default: `native`.
     pub format: Format,
     /// The hash chain that shows later whether records are missing or were changed. The same in all profiles.
@@ -52,6 +59,7 @@ impl Default for Settings {
                 tiers: Vec::new(),
                 flags: Vec::new(),
                 headers: Vec::new(),
+                omit_stages: Vec::new(),
             }],
             identity: Vec::new(),
             jwt: None,
@@ -59,10 +67,12 @@ impl Default for Settings {
             path: PathSettings::default(),
             query: Vec::new(),
             headers: Headers::default(),
+            bodies: None,
             omit: Vec::new(),
             hmac_key: None,
             sinks: vec![Sink::Log(Log {})],
             delivery: None,
+            fail_closed: None,
             format: Format::default(),
             chain: Chain::default(),
         }
@@ -97,10 +107,57 @@ pub struct Rule {
     /// Request headers that are there.
     #[serde(default)]
     pub headers: Vec<String>,
+    /// Stages at which nothing is recorded. Default: none.
+    #[serde(default)]
+    pub omit_stages: Vec<Stage>,
+}
+
+/// When a record is made, as records name it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Stage {
+    /// Before a request goes on to the filters inside of this one and to the upstream, where it waits for that
+    /// (`fail_closed`).
+    RequestReceived,
+    /// At its end, whatever it is.
+    #[default]
+    ResponseComplete,
+}
+
+impl Stage {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RequestReceived => "RequestReceived",
+            Self::ResponseComplete => "ResponseComplete",
+        }
+    }
+}
+
+/// How requests wait for their records.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct FailClosed {
+    /// After how many milliseconds at most a request is refused whose record nobody acknowledged. Default: 1000.
+    pub timeout_ms: u32,
+    /// How many requests wait at the same time, on each worker; one more is refused at once. Default: 1000.
+    pub max_waiting: u32,
+    /// Paths of requests that never wait, without the query. Default: none.
+    pub exempt: Vec<PathMatch>,
+}
+
+impl Default for FailClosed {
+    fn default() -> Self {
+        Self {
+            timeout_ms: 1000,
+            max_waiting: 1000,
+            exempt: Vec::new(),
+        }
+    }
 }
 
 /// How much is recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
@@ -110,6 +167,8 @@ pub enum Level {
     Metadata,
     /// That, and the headers that are listed.
     Headers,
+    /// That, and the values in JSON bodies that are listed.
+    Body,
 }
 
 /// Whose token was verified.
@@ -198,6 +257,45 @@ pub struct Named {
     pub value: Shown,
 }
 
+/// The values in JSON bodies that are recorded. Only bodies of type `application/json` (or `…+json`) without a
+/// `content-encoding` are read, on their way: none waits for it.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Bodies {
+    /// Of the request. Default: none.
+    pub request: Vec<Field>,
+    /// Of the response. Default: none.
+    pub response: Vec<Field>,
+    /// The most bytes of a body that is read; nothing of a longer one is recorded. Default: 16384.
+    pub max_bytes: u32,
+    /// The most bytes of values that are recorded of one body. Default: 4096.
+    pub max_recorded_bytes: u32,
+}
+
+impl Default for Bodies {
+    fn default() -> Self {
+        Self {
+            request: Vec::new(),
+            response: Vec::new(),
+            max_bytes: 16_384,
+            max_recorded_bytes: 4096,
+        }
+    }
+}
+
+/// A place in a JSON document. Only texts, numbers, `true`, `false` and `null` are recorded, never what holds others.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Field {
+    /// A JSON pointer (RFC 6901), such as `/order/id`; `*` is each item of a list, as in `/items/*/sku`.
+    pub pointer: String,
+    /// How the value is recorded: `plain` (default) or `hashed`.
+    #[serde(default)]
+    pub value: Shown,
+}
+
 /// What can be left out of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -213,6 +311,8 @@ pub enum Part {
     Route,
     /// The `user-agent`.
     UserAgent,
+    /// Whether request-tracing replaced malformed ids. In `portcullis.wasm` the chain knows, at no cost.
+    MalformedIds,
 }
 
 /// A key and its name.
@@ -233,11 +333,27 @@ pub struct HmacKey {
 pub enum Sink {
     /// The proxy's log, at `info`: one line of JSON for each record, behind what the proxy itself writes before a line.
     Log(Log),
+    /// The proxy's access log: a log's format that names `%FILTER_STATE(wasm.portcullis.audit:PLAIN)%` gets the record of
+    /// each request there, and before or after it, each in a line of its own, what the bundle tells of itself. Not where
+    /// audit-log is an access logger itself.
+    AccessLog(AccessLog),
     /// A collector that speaks OTLP/HTTP with JSON; the path is `/v1/logs` unless another is given. A record is the body of
     /// a log record.
     Otlp(Http),
     /// Any server: a batch of records is posted to it.
     Webhook(Webhook),
+}
+
+impl Sink {
+    /// Whether it says that it has a record.
+    pub const fn acknowledges(&self) -> bool {
+        match self {
+            // What is written there is there.
+            Self::Log(_) | Self::Otlp(_) | Self::Webhook(_) => true,
+            // Its line is written when the request is over.
+            Self::AccessLog(_) => false,
+        }
+    }
 }
 
 /// The proxy's log.
@@ -246,13 +362,31 @@ pub enum Sink {
 #[serde(deny_unknown_fields)]
 pub struct Log {}
 
+/// The proxy's access log.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AccessLog {}
+
 /// A server that batches are posted to.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
-    /// The server. The path is `/` unless another is given.
-    pub server: Http,
+    /// The proxy's cluster that the server is in. The proxy resolves, balances and encrypts.
+    pub cluster: String,
+    /// The requests' `:authority`. Default: the cluster's name.
+    #[serde(default)]
+    pub authority: Option<String>,
+    /// The requests' path. Default: `/`.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// More header lines of each request, such as `authorization: {env: SINK_TOKEN}`.
+    #[serde(default)]
+    pub headers: Table<String, HeaderValue>,
+    /// How many milliseconds an answer may take. Default: 10000.
+    #[serde(default = "timeout_ms")]
+    pub timeout_ms: u32,
     /// What a batch looks like: `ndjson` (default) or `array`.
     #[serde(default)]
     pub body: Body,
@@ -260,6 +394,19 @@ pub struct Webhook {
     /// Default: bodies are not signed.
     #[serde(default)]
     pub sign_with: Option<Secret>,
+}
+
+impl Webhook {
+    /// The server, as other sinks name theirs.
+    pub fn server(&self) -> Http {
+        Http {
+            cluster: self.cluster.clone(),
+            authority: self.authority.clone(),
+            path: self.path.clone(),
+            headers: self.headers.clone(),
+            timeout_ms: self.timeout_ms,
+        }
+    }
 }
 
 /// What a batch looks like.

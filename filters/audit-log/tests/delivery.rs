@@ -30,18 +30,28 @@ impl Site {
         Self { audit, worker }
     }
 
-    fn end(&self, mut fake: Fake) -> Vec<Value> {
+    fn end(&self, fake: Fake) -> Vec<Value> {
+        let fake = self.ended(fake);
+        let logs = fake.logs.take();
+        logs.iter().map(|(_, line)| parsed(line)).collect()
+    }
+
+    /// Ends the request, and gives it back.
+    fn ended(&self, mut fake: Fake) -> Fake {
         fake.now.set(self.worker.now.get());
         fake.seed.set(self.worker.seed.get());
         fake.shared = self.worker.shared.clone();
         self.audit.attach(&mut fake);
         self.audit.finish(&mut fake, &mut Default::default());
         self.worker.seed.set(fake.seed.get());
-        fake.logs
-            .take()
-            .iter()
-            .map(|(_, line)| parsed(line))
-            .collect()
+        fake
+    }
+
+    /// The plugin ends; what it logged.
+    fn stop(&mut self) -> Vec<Value> {
+        self.audit.bundle().stop(&mut self.worker);
+        let logs = self.worker.logs.take();
+        logs.iter().map(|(_, line)| parsed(line)).collect()
     }
 
     fn tick_after(&mut self, milliseconds: u64) -> Vec<Sent> {
@@ -78,7 +88,7 @@ fn events(records: &[Value]) -> Vec<&str> {
 }
 
 fn webhook(over: &Value) -> Value {
-    let mut settings = json!({"sinks": [{"webhook": {"server": {"cluster": "sink"}}}]});
+    let mut settings = json!({"sinks": [{"webhook": {"cluster": "sink"}}]});
     for (key, value) in over.as_object().unwrap() {
         settings[key] = value.clone();
     }
@@ -150,7 +160,7 @@ fn a_batch_is_sent_again_until_it_is_acknowledged() {
 fn a_list_is_signed_and_every_sink_gets_what_it_understands() {
     let settings = json!({"sinks": [
         {"otlp": {"cluster": "collector"}},
-        {"webhook": {"server": {"cluster": "sink", "path": "/in"}, "body": "array", "sign_with": {"env": "AUDIT_KEY"}}},
+        {"webhook": {"cluster": "sink", "path": "/in", "body": "array", "sign_with": {"env": "AUDIT_KEY"}}},
     ]});
     let mut site = Site::new(&settings);
     site.end(answered("/", 403));
@@ -278,4 +288,117 @@ fn another_configuration_of_the_vm_goes_on_with_the_chain() {
     assert_eq!(after[0]["chain"]["prev"], before[1]["chain"]["hash"]);
     assert_eq!(after[0]["chain"]["key_id"], "k2");
     assert_eq!(shared.keys(), 1);
+}
+
+/// The filter state that an access log reads.
+fn state(fake: &Fake) -> Vec<Value> {
+    let text = fake.filter_state.get("portcullis.audit");
+    let text = std::str::from_utf8(text.map_or(b"", Vec::as_slice)).unwrap();
+    text.lines().map(parsed).collect()
+}
+
+#[test]
+fn the_access_log_gets_each_requests_record_and_what_the_bundle_tells_with_the_next_one() {
+    let chain = json!({"checkpoint_records": 1000, "checkpoint_seconds": 5});
+    let mut site = Site::new(&json!({"sinks": [{"access_log": {}}], "chain": chain}));
+    let first = state(&site.ended(answered("/", 200)));
+    assert_eq!(events(&first), ["bundle.start", "-"]);
+    for _ in 0..10 {
+        // A worker's tick has no line in the access log, so nothing is sealed in it.
+        assert!(site.tick_after(1000).is_empty());
+    }
+    let second = state(&site.ended(answered("/", 200)));
+    assert_eq!(events(&second), ["-", "bundle.checkpoint"]);
+    assert_eq!(seqs(&second), [3, 4]);
+    assert_eq!(second[0]["chain"]["prev"], first[1]["chain"]["hash"]);
+}
+
+#[test]
+fn in_shadow_mode_the_access_log_gets_records_too() {
+    let site = Site::new(&json!({"sinks": [{"access_log": {}}], "mode": "shadow"}));
+    assert_eq!(state(&site.ended(answered("/", 200))).len(), 2);
+}
+
+#[test]
+fn what_no_access_log_can_take_waits_and_then_is_dropped_and_counted() {
+    let site = Site::new(&json!({"sinks": [{"access_log": {}}]}));
+    let refused = || {
+        let mut fake = answered("/", 200);
+        fake.is_access_logger = true;
+        fake
+    };
+    site.ended(refused());
+    let waited = state(&site.ended(answered("/", 200)));
+    assert_eq!(seqs(&waited), [1, 2, 3], "they come with the next one");
+    let unwritten = "portcullis_audit_log_records_dropped_total.reason=unwritten.profile=default";
+    let mut dropped = 0;
+    let mut requests = 0;
+    while dropped == 0 {
+        dropped = site.ended(refused()).count(unwritten);
+        requests += 1;
+        assert!(requests < 1000);
+    }
+    assert_eq!(dropped, requests);
+    let told = state(&site.ended(answered("/", 200)));
+    assert_eq!(events(&told), ["bundle.dropped", "-"]);
+    assert_eq!(
+        told[0]["chain"]["dropped"],
+        json!({"first": 4, "last": 3 + dropped})
+    );
+    assert_eq!(told[0]["reason"], "unwritten");
+}
+
+#[test]
+fn a_worker_that_stops_says_so_in_the_log_and_the_next_one_goes_on_at_once() {
+    let shared = Shared::default();
+    let mut old = Site::on(shared.clone(), &json!({"chain": {}}));
+    assert!(old.stop().is_empty(), "it never emitted anything");
+    let before = old.end(answered("/", 200));
+    // Another configuration of the same stream goes on with the chain, so there is no end.
+    let other = Site::on(shared.clone(), &json!({"chain": {}, "omit": ["route"]}));
+    assert!(old.stop().is_empty());
+    drop(other);
+    let stop = old.stop();
+    assert_eq!(events(&stop), ["bundle.stop"]);
+    assert_eq!(
+        stop[0]["chain"]["checkpoint"],
+        json!({"dropped": 0, "emitted": 3, "retried": 0})
+    );
+    assert_eq!(stop[0]["chain"]["prev"], before[1]["chain"]["hash"]);
+    let new = Site::on(shared.clone(), &json!({"chain": {}}));
+    let after = new.end(answered("/", 200));
+    assert_eq!(events(&after), ["bundle.start", "-"]);
+    assert_eq!(seqs(&after), [4, 5]);
+    assert_eq!(after[0]["chain"]["prev"], stop[0]["chain"]["hash"]);
+}
+
+#[test]
+fn a_newest_record_that_is_dropped_has_no_number_and_is_counted_and_told_of() {
+    let delivery = json!({
+        "batch": {"max_records": 4, "max_in_flight": 1},
+        "queue": {"max_records": 4, "overflow": "drop_newest"},
+    });
+    let mut site = Site::new(&webhook(&json!({"delivery": delivery})));
+    for _ in 0..10 {
+        site.end(answered("/", 200));
+    }
+    let mut got = Vec::new();
+    for _ in 0..6 {
+        for sent in site.tick_after(2000) {
+            got.extend(lines(&sent));
+            site.answer(&sent, "200", b"");
+        }
+    }
+    assert_eq!(
+        events(&got),
+        ["bundle.start", "-", "-", "-", "bundle.dropped"]
+    );
+    assert_eq!(seqs(&got), [1, 2, 3, 4, 5]);
+    assert_eq!(
+        (&got[4]["records"], &got[4]["reason"]),
+        (&json!(7), &json!("overflow"))
+    );
+    assert_eq!(got[4]["chain"].get("dropped"), None);
+    let dropped = "portcullis_audit_log_records_dropped_total.reason=overflow.profile=default";
+    assert_eq!(site.worker.count(dropped), 7);
 }

@@ -396,3 +396,33 @@ fn a_request_of_which_the_host_knows_nothing_still_has_its_record() {
     assert_eq!(record["action"], json!({}));
     assert_eq!(record["response"], json!({}));
 }
+
+#[test]
+fn ids_that_were_malformed_are_an_event_known_in_the_chain_and_asked_for_elsewhere() {
+    use portcullis_kit::exchange::MalformedIds;
+    let state = |value: &str| answered("/", 200).with_property("portcullis.malformed_ids", value);
+    let in_chain = |malformed, fake: Fake| {
+        let mut fake = fake;
+        fake.facts.request_id = Some("r-1".into());
+        fake.facts.malformed = malformed;
+        fake
+    };
+    let event = |settings: Value, fake| record(&settings, fake)["event"].clone();
+    assert_eq!(event(json!({}), answered("/", 200)), Value::Null);
+    assert_eq!(
+        event(json!({}), state("trace_context")),
+        "trace_context.malformed"
+    );
+    assert_eq!(
+        event(json!({}), state("request_id,trace_context")),
+        "request_id.malformed"
+    );
+    assert_eq!(
+        event(json!({"omit": ["malformed_ids"]}), state("request_id")),
+        Value::Null
+    );
+    let known = in_chain(Some(MalformedIds::RequestId), answered("/", 200));
+    assert_eq!(event(json!({}), known), "request_id.malformed");
+    let not_asked = in_chain(None, state("request_id"));
+    assert_eq!(event(json!({}), not_asked), Value::Null);
+}

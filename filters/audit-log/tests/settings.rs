@@ -253,3 +253,112 @@ fn an_identity_is_a_clients_and_not_an_addresss() {
         refused(&settings, text);
     }
 }
+
+#[test]
+fn a_stage_is_left_out_only_where_it_is_recorded_and_another_one_is_left() {
+    let rules = |rule: Value, over: &Value| {
+        let mut settings = json!({"rules": [rule, {"level": "metadata"}]});
+        for (key, value) in over.as_object().unwrap() {
+            settings[key] = value.clone();
+        }
+        settings
+    };
+    let waits = json!({"fail_closed": {}});
+    let (received, complete) = ("RequestReceived", "ResponseComplete");
+    for (rule, over, text) in [
+        (
+            json!({"level": "none", "methods": ["GET"], "omit_stages": [received]}),
+            &waits,
+            "rules[0].omit_stages[0]: a rule with `level: none`",
+        ),
+        (
+            json!({"level": "metadata", "methods": ["GET"], "omit_stages": [received, complete]}),
+            &waits,
+            "rules[0].omit_stages[1]: with this the rule records nothing",
+        ),
+        (
+            json!({"level": "metadata", "methods": ["GET"], "omit_stages": [received, received]}),
+            &waits,
+            "rules[0].omit_stages[1]: this part is in the list already",
+        ),
+        (
+            json!({"level": "metadata", "statuses": ["5xx"], "omit_stages": [received]}),
+            &waits,
+            "rules[0].omit_stages[0]: `statuses`, `flags` and `tiers` are known at the end only, so at RequestReceived",
+        ),
+        (
+            json!({"level": "metadata", "flags": ["UF"], "omit_stages": [complete]}),
+            &waits,
+            "rules[0].omit_stages[0]: `statuses`, `flags` and `tiers` are known at the end only, so with this",
+        ),
+        (
+            json!({"level": "metadata", "methods": ["GET"], "omit_stages": [complete]}),
+            &json!({}),
+            "rules[0].omit_stages[0]: without `fail_closed` there is no other stage",
+        ),
+        (
+            json!({"level": "metadata", "methods": ["GET"], "omit_stages": [received]}),
+            &json!({"profiles": {"a": {"client_address": "off"}}}),
+            "rules[0].omit_stages: RequestReceived is recorded only where",
+        ),
+        (
+            json!({"level": "metadata", "methods": ["GET"], "omit_stages": ["ResponseStarted"]}),
+            &waits,
+            "rules[0].omit_stages[0]: ",
+        ),
+    ] {
+        refused(&rules(rule, over), text);
+    }
+    for (rule, over) in [
+        (
+            json!({"level": "metadata", "methods": ["GET"], "omit_stages": [complete]}),
+            &waits,
+        ),
+        (
+            json!({"level": "metadata", "methods": ["GET"], "omit_stages": [received]}),
+            &json!({"profiles": {"a": {"fail_closed": {}}}}),
+        ),
+    ] {
+        load(&rules(rule, over));
+    }
+}
+
+#[test]
+fn requests_wait_only_where_a_record_is_made_and_can_be_acknowledged() {
+    for (settings, text) in [
+        (
+            json!({"fail_closed": {}, "rules": [{"level": "metadata", "statuses": ["5xx"]}]}),
+            "fail_closed: no rule records anything before a request goes on",
+        ),
+        (
+            json!({"fail_closed": {}, "rules": [{"level": "none"}]}),
+            "fail_closed: no rule records anything before a request goes on",
+        ),
+        (
+            json!({"fail_closed": {"exempt": [{"exact": "/a"}, {"prefix": "/"}]}}),
+            "fail_closed.exempt[1]: this exempts every request",
+        ),
+        (
+            json!({"fail_closed": {"exempt": [{"exact": "a"}]}}),
+            "fail_closed.exempt[0].exact: a path starts with `/`",
+        ),
+        (
+            json!({"fail_closed": {"timeout_ms": 49}}),
+            "fail_closed.timeout_ms: 49",
+        ),
+        (
+            json!({"fail_closed": {"max_waiting": 0}}),
+            "fail_closed.max_waiting: 0",
+        ),
+        (
+            json!({"sinks": [{"log": {}}, {"webhook": {"cluster": "a"}}], "delivery": {"queue": {"overflow": "deny"}}}),
+            "delivery.queue.overflow: the proxy's log takes every record",
+        ),
+    ] {
+        refused(&settings, text);
+    }
+    load(&json!({"fail_closed": {}, "profiles": {"open": {"fail_closed": null}}}));
+    load(
+        &json!({"sinks": [{"webhook": {"cluster": "a"}}], "delivery": {"queue": {"overflow": "deny"}}}),
+    );
+}

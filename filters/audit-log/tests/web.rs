@@ -5,6 +5,8 @@
     reason = "each of the files is a test of its own natively"
 )]
 
+#[path = "bodies.rs"]
+mod bodies;
 #[path = "records.rs"]
 mod records;
 #[path = "settings.rs"]

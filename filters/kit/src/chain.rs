@@ -34,6 +34,14 @@ pub trait Bundle: Sized {
         end_of_stream: bool,
     ) -> Flow;
 
+    fn request_body<X: Exchange>(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut X,
+        size: usize,
+        end_of_stream: bool,
+    );
+
     fn response_headers<X: Exchange>(
         &self,
         stream: &mut Self::Stream,
@@ -57,6 +65,7 @@ pub trait Bundle: Sized {
     fn log_access<X: Exchange>(&self, exchange: &mut X);
     fn tick_period_ms(&self) -> Option<u32>;
     fn tick<W: Worker>(&self, worker: &mut W);
+    fn stop<W: Worker>(&self, worker: &mut W);
     fn callout<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W);
 }
 
@@ -79,6 +88,13 @@ pub trait Links: Sized {
         exchange: &mut X,
         end_of_stream: bool,
     ) -> Flow;
+    fn request_body<X: Exchange>(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut X,
+        size: usize,
+        end_of_stream: bool,
+    );
     /// `all`: the request never reached the filters, so each one gets the response.
     fn response_headers<X: Exchange>(
         &self,
@@ -108,6 +124,7 @@ pub trait Links: Sized {
     fn log_access<X: Exchange>(&self, exchange: &mut X);
     fn tick_period_ms(&self) -> Option<u32>;
     fn tick<W: Worker>(&self, worker: &mut W);
+    fn stop<W: Worker>(&self, worker: &mut W);
     fn callout<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W);
 }
 
@@ -166,6 +183,8 @@ impl Links for End {
         Flow::Continue
     }
 
+    fn request_body<X: Exchange>(&self, (): &mut (), _: &mut X, _: usize, _: bool) {}
+
     fn response_headers<X: Exchange>(&self, (): &mut (), _: &mut X, _: bool, _: bool) -> Flow {
         Flow::Continue
     }
@@ -198,6 +217,8 @@ impl Links for End {
     }
 
     fn tick<W: Worker>(&self, _: &mut W) {}
+
+    fn stop<W: Worker>(&self, _: &mut W) {}
 
     fn callout<W: Worker>(&self, _: CalloutId, _: &CalloutAnswer, _: &mut W) {}
 }
@@ -248,6 +269,25 @@ impl<F: Filter, Rest: Links> Links for Link<F, Rest> {
         }
         self.rest
             .request_headers(&mut stream.rest, exchange, end_of_stream)
+    }
+
+    fn request_body<X: Exchange>(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut X,
+        size: usize,
+        end_of_stream: bool,
+    ) {
+        if !stream.reached || !Self::CALLBACKS.contains(Callbacks::REQUEST_BODY) {
+            return;
+        }
+        if F::CALLBACKS.contains(Callbacks::REQUEST_BODY)
+            && let Some(plugin) = &self.plugin
+        {
+            plugin.request_body(&mut stream.own, exchange, size, end_of_stream);
+        }
+        self.rest
+            .request_body(&mut stream.rest, exchange, size, end_of_stream);
     }
 
     fn resume<X: Exchange>(&self, stream: &mut Self::Stream, exchange: &mut X) -> Flow {
@@ -341,6 +381,13 @@ impl<F: Filter, Rest: Links> Links for Link<F, Rest> {
         self.rest.tick(worker);
     }
 
+    fn stop<W: Worker>(&self, worker: &mut W) {
+        if let Some(plugin) = &self.plugin {
+            plugin.stop(worker);
+        }
+        self.rest.stop(worker);
+    }
+
     fn callout<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W) {
         if let Some(plugin) = &self.plugin {
             plugin.callout(id, answer, worker);
@@ -412,6 +459,17 @@ impl<L: Links> Bundle for Chain<L> {
             .request_headers(&mut stream.links, exchange, end_of_stream)
     }
 
+    fn request_body<X: Exchange>(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut X,
+        size: usize,
+        end_of_stream: bool,
+    ) {
+        self.0
+            .request_body(&mut stream.links, exchange, size, end_of_stream);
+    }
+
     fn response_headers<X: Exchange>(
         &self,
         stream: &mut Self::Stream,
@@ -458,6 +516,10 @@ impl<L: Links> Bundle for Chain<L> {
 
     fn tick<W: Worker>(&self, worker: &mut W) {
         self.0.tick(worker);
+    }
+
+    fn stop<W: Worker>(&self, worker: &mut W) {
+        self.0.stop(worker);
     }
 
     fn callout<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W) {

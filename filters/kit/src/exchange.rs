@@ -73,6 +73,36 @@ pub trait Log {
     fn log(&self, level: log::Level, line: &str);
 }
 
+/// Ids of a trusted peer that break their own rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MalformedIds {
+    RequestId,
+    TraceContext,
+    Both,
+}
+
+impl MalformedIds {
+    pub const ALL: [Self; 3] = [Self::RequestId, Self::TraceContext, Self::Both];
+
+    pub const fn of(request_id: bool, trace_context: bool) -> Option<Self> {
+        match (request_id, trace_context) {
+            (false, false) => None,
+            (true, false) => Some(Self::RequestId),
+            (false, true) => Some(Self::TraceContext),
+            (true, true) => Some(Self::Both),
+        }
+    }
+
+    /// How filter state tells it ([`crate::property::MALFORMED_IDS`]).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RequestId => "request_id",
+            Self::TraceContext => "trace_context",
+            Self::Both => "request_id,trace_context",
+        }
+    }
+}
+
 /// What one filter learned of a request and the later ones need not ask again.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
@@ -80,6 +110,8 @@ pub struct Facts {
     pub request_id: Option<Rc<str>>,
     /// The W3C trace id, 32 lower-case hex digits.
     pub trace_id: Option<Rc<str>>,
+    /// Whether ids that the peer sent were malformed and replaced.
+    pub malformed: Option<MalformedIds>,
     /// See [`crate::property::route_metadata`].
     pub(crate) route_metadata: Option<Rc<Headers>>,
 }
@@ -163,6 +195,9 @@ pub trait Exchange:
     fn add_response_header(&mut self, name: &str, value: &[u8]);
     fn remove_response_header(&mut self, name: &str);
 
+    /// The request body of this callback: at most `len` bytes from `start`.
+    fn request_body(&mut self, start: usize, len: usize) -> Vec<u8>;
+
     /// The response body of this callback: `len` bytes from `start`.
     fn response_body(&mut self, start: usize, len: usize) -> Vec<u8>;
     /// Replaces `len` bytes from `start` of this callback's response body.
@@ -176,6 +211,10 @@ pub trait Exchange:
     /// Publishes a value under one segment: later wasm filters read it as property `key`, access logs as
     /// `%FILTER_STATE(wasm.key:PLAIN)%`.
     fn set_filter_state(&mut self, key: &str, value: &[u8]);
+
+    /// The same for the proxy's access logs alone, at the request's end: no client and no upstream sees it. Whether the host
+    /// took it; it has nowhere to put it where the plugin is an access logger itself.
+    fn set_log_state(&mut self, key: &str, value: &[u8]) -> bool;
 
     /// What the filters of this plugin learned of this request.
     fn facts(&mut self) -> &mut Facts;

@@ -20,6 +20,7 @@ mod metrics;
 mod park;
 mod plan;
 mod queue;
+mod request;
 pub mod retry;
 mod send;
 pub mod settings;
@@ -27,6 +28,7 @@ mod sink;
 mod state;
 
 pub use bytes::ByteExporter;
+pub use clock::Steady;
 pub use exporter::{Exporter, Pushed, Settled};
 pub use metrics::Reason;
 pub use plan::{Mistake, Plan, SinkSettings};
@@ -37,6 +39,11 @@ use crate::exchange::CalloutAnswer;
 pub trait Record: 'static {
     /// About how many bytes it takes, in memory and in a body.
     fn size(&self) -> usize;
+
+    /// Whether somebody waits for its acknowledgement: it is then sent as soon as a sink may be asked, with what else waits.
+    fn is_urgent(&self) -> bool {
+        false
+    }
 }
 
 impl Record for Box<[u8]> {

@@ -204,6 +204,18 @@ pub trait Filter: Sized {
         Flow::Continue
     }
 
+    /// A piece of the request's body on its way to the upstream, which can be read and neither changed nor held. No header
+    /// can be read here.
+    fn request_body<X: Exchange>(
+        &self,
+        _profile: &Self::Profile,
+        _stream: &mut Self::Stream,
+        _exchange: &mut X,
+        _size: usize,
+        _end_of_stream: bool,
+    ) {
+    }
+
     /// The stream may be its default, where a host runs the response phase alone. (Envoy does not: a reply made before
     /// this filter saw the request passes it by.)
     fn response_headers<X: Exchange>(
@@ -253,6 +265,10 @@ pub trait Filter: Sized {
     }
 
     fn tick<W: Worker>(&self, _worker: &mut W) {}
+
+    /// The plugin's configuration ends on this worker, because the proxy does or another takes its place. What is logged is
+    /// written; what is sent is not, if the proxy ends.
+    fn stop<W: Worker>(&self, _worker: &mut W) {}
 
     fn callout<W: Worker>(&self, _id: CalloutId, _answer: &CalloutAnswer, _worker: &mut W) {}
 }

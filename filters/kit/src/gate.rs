@@ -124,6 +124,10 @@ impl<X: Exchange> Exchange for Gate<'_, X> {
         self.inner.response_header(name)
     }
 
+    fn request_body(&mut self, start: usize, len: usize) -> Vec<u8> {
+        self.inner.request_body(start, len)
+    }
+
     fn response_body(&mut self, start: usize, len: usize) -> Vec<u8> {
         self.inner.response_body(start, len)
     }
@@ -138,6 +142,10 @@ impl<X: Exchange> Exchange for Gate<'_, X> {
         replace_response_body(start: usize, len: usize, by: &[u8]);
         reply(reply: Reply);
         set_filter_state(key: &str, value: &[u8]);
+    }
+
+    fn set_log_state(&mut self, key: &str, value: &[u8]) -> bool {
+        self.inner.set_log_state(key, value)
     }
 
     fn facts(&mut self) -> &mut Facts {

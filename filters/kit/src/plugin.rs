@@ -342,6 +342,18 @@ impl<F: Filter> Bundle for Plugin<F> {
         })
     }
 
+    fn request_body<X: Exchange>(
+        &self,
+        stream: &mut Self::Stream,
+        exchange: &mut X,
+        size: usize,
+        end_of_stream: bool,
+    ) {
+        self.run(stream, exchange, |filter, profile, own, gate| {
+            filter.request_body(profile, own, gate, size, end_of_stream);
+        });
+    }
+
     fn response_headers<X: Exchange>(
         &self,
         stream: &mut Self::Stream,
@@ -396,6 +408,10 @@ impl<F: Filter> Bundle for Plugin<F> {
 
     fn tick<W: Worker>(&self, worker: &mut W) {
         self.filter.tick(worker);
+    }
+
+    fn stop<W: Worker>(&self, worker: &mut W) {
+        self.filter.stop(worker);
     }
 
     fn callout<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W) {

@@ -1,13 +1,49 @@
 //! Problem details (RFC 9457): the body of every refusal a filter makes itself.
 
+use std::rc::Rc;
+
 use serde_json::{Map, Value};
 
 use crate::config::{json_text, write_json};
-use crate::exchange::Reply;
+use crate::exchange::{Exchange, Reply};
 use crate::headers::Headers;
+use crate::property;
 
 /// The media type (RFC 9457 §3).
 pub const CONTENT_TYPE: &str = "application/problem+json";
+
+/// The type of a 503 whose cause is ours and passes (draft-ietf-httpapi-ratelimit-headers-11, section "Problem Types").
+pub const REDUCED_CAPACITY: &str =
+    "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity";
+
+/// gRPC's status of what may pass later.
+pub const GRPC_UNAVAILABLE: u8 = 14;
+
+/// How the client of a request that is refused speaks, and what its request is called.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    pub grpc: bool,
+    pub request_id: Option<Rc<str>>,
+}
+
+impl Client {
+    /// Asks the host; for refused requests only.
+    #[inline]
+    pub fn of(exchange: &mut impl Exchange) -> Self {
+        Self {
+            grpc: is_grpc(exchange.request_header("content-type").as_deref()),
+            request_id: property::request_id(exchange),
+        }
+    }
+}
+
+/// Whether a request is gRPC (`application/grpc`, `application/grpc+proto`, …).
+#[inline]
+fn is_grpc(content_type: Option<&[u8]>) -> bool {
+    content_type
+        .and_then(|value| value.strip_prefix(b"application/grpc"))
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
+}
 
 /// A problem document. Members are written in the order `type`, `title`, `status`, `detail`, `instance`, extensions.
 #[derive(Clone, Debug)]
@@ -111,6 +147,21 @@ impl Problem {
             grpc_status: None,
             details,
         }
+    }
+}
+
+impl Problem {
+    /// The reply that carries it to this client: a gRPC client reads its `detail` as a message, and no document.
+    #[inline(never)]
+    pub fn answer(self, details: &'static str, grpc_status: u8, client: &Client) -> Reply {
+        let problem = self.request_id(client.request_id.as_deref());
+        let mut reply = problem.reply(details);
+        if client.grpc {
+            reply.grpc_status = Some(grpc_status);
+            reply.body = problem.detail.unwrap_or_default().into_bytes();
+            reply.headers = Headers::default();
+        }
+        reply
     }
 }
 

@@ -36,6 +36,9 @@ impl TlsReader {
 /// `%FILTER_STATE(wasm.portcullis.request_id:PLAIN)%`.
 pub const REQUEST_ID: &str = "portcullis.request_id";
 
+/// The filter state in which request-tracing tells of [`crate::exchange::MalformedIds`]; none where there were none.
+pub const MALFORMED_IDS: &str = "portcullis.malformed_ids";
+
 /// The request id: what a filter of this plugin made of it, or else what an earlier module published. The latter costs a
 /// host call, so this is for refusals.
 pub fn request_id(exchange: &mut impl Exchange) -> Option<Rc<str>> {

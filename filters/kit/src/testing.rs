@@ -134,6 +134,8 @@ pub struct Fake {
     pub phase: Phase,
     pub request: Headers,
     pub response: Headers,
+    /// The piece of the request's body that a callback is about.
+    pub request_body: Vec<u8>,
     pub body: Vec<u8>,
     /// By path joined with dots: `connection.tls_version`.
     pub properties: BTreeMap<String, Vec<u8>>,
@@ -148,10 +150,13 @@ pub struct Fake {
     pub logs: RefCell<Vec<(log::Level, String)>>,
     pub replies: Vec<Reply>,
     pub filter_state: BTreeMap<String, Vec<u8>>,
+    /// As where a plugin is an access logger: there is no filter state.
+    pub is_access_logger: bool,
     pub facts: Facts,
     /// How many reads returned bytes, as the host would count them.
     pub byte_reads: Cell<u32>,
     names: Names,
+    first_call: u32,
     request_read: bool,
     response_read: bool,
 }
@@ -175,6 +180,11 @@ impl Fake {
             (":authority", "api.example.com"),
             (":path", path),
         ])
+    }
+
+    /// Numbers its callouts from this on, where those of several requests are told apart.
+    pub fn calls_from(&mut self, first: u32) {
+        self.first_call = first;
     }
 
     #[must_use]
@@ -281,7 +291,8 @@ impl Log for Fake {
 
 impl Callouts for Fake {
     fn call(&mut self, callout: Callout<'_>) -> Result<CalloutId, CalloutError> {
-        let id = CalloutId(u32::try_from(self.sent.len()).map_err(|_| CalloutError::Unavailable)?);
+        let sent = u32::try_from(self.sent.len()).map_err(|_| CalloutError::Unavailable)?;
+        let id = CalloutId(self.first_call.saturating_add(sent));
         self.sent.push(Sent {
             id,
             cluster: callout.cluster.to_owned(),
@@ -380,6 +391,12 @@ impl Exchange for Fake {
         }
     }
 
+    fn request_body(&mut self, start: usize, len: usize) -> Vec<u8> {
+        let end = start.saturating_add(len).min(self.request_body.len());
+        let piece = self.request_body.get(start..end).map(<[u8]>::to_vec);
+        self.read(piece).unwrap_or_default()
+    }
+
     fn response_body(&mut self, start: usize, len: usize) -> Vec<u8> {
         let end = start.saturating_add(len).min(self.body.len());
         self.body.get(start..end).unwrap_or_default().to_vec()
@@ -401,6 +418,13 @@ impl Exchange for Fake {
 
     fn set_filter_state(&mut self, key: &str, value: &[u8]) {
         self.filter_state.insert(key.to_owned(), value.to_vec());
+    }
+
+    fn set_log_state(&mut self, key: &str, value: &[u8]) -> bool {
+        if !self.is_access_logger {
+            self.filter_state.insert(key.to_owned(), value.to_vec());
+        }
+        !self.is_access_logger
     }
 
     fn facts(&mut self) -> &mut Facts {
@@ -452,6 +476,25 @@ impl<B: Bundle> Bench<B> {
         fake.names = self.names.clone();
         fake.phase = Phase::Request;
         self.bundle.request_headers(stream, fake, true)
+    }
+
+    /// Runs the request phase of a request that has a body, and its body's pieces.
+    pub fn request_with_body(
+        &self,
+        fake: &mut Fake,
+        stream: &mut B::Stream,
+        pieces: &[&[u8]],
+    ) -> Flow {
+        fake.names = self.names.clone();
+        fake.phase = Phase::Request;
+        let flow = self.bundle.request_headers(stream, fake, pieces.is_empty());
+        for (at, piece) in pieces.iter().enumerate() {
+            fake.request_body = piece.to_vec();
+            let ends = at + 1 == pieces.len();
+            self.bundle.request_body(stream, fake, piece.len(), ends);
+        }
+        fake.request_body.clear();
+        flow
     }
 
     /// Runs the response phase over the response that stands in `fake`.

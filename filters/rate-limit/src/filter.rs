@@ -5,6 +5,7 @@ use std::cell::Cell;
 
 use portcullis_kit::config::log_line;
 use portcullis_kit::exchange::Exchange;
+use portcullis_kit::problem::Client;
 use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow};
 
 use crate::assignment;
@@ -15,7 +16,7 @@ use crate::exemption;
 use crate::headers::{self, Told};
 use crate::identity::{self, Identity};
 use crate::plan::{OnError, Profile, Tier};
-use crate::refusal::{self, Client};
+use crate::refusal;
 use crate::settings::Settings;
 use crate::store::{Answer, Fingerprint, Outcome, Shared, Store, Trouble, now_ms};
 

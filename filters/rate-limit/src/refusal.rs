@@ -1,13 +1,11 @@
 //! The answers that take the place of the upstream's.
 
 use std::borrow::Cow;
-use std::rc::Rc;
 
 use portcullis_kit::Headers;
 use portcullis_kit::config::json_text;
-use portcullis_kit::exchange::{Exchange, Reply};
-use portcullis_kit::problem::{self, Problem};
-use portcullis_kit::property;
+use portcullis_kit::exchange::Reply;
+use portcullis_kit::problem::{self, Client, GRPC_UNAVAILABLE, Problem, REDUCED_CAPACITY};
 
 use crate::counter::NEVER;
 use crate::decide::Standing;
@@ -20,30 +18,10 @@ use crate::plan::{Limit, Profile, Tier, Upgrade};
 /// the request tells.
 const HEAD: &str = "{\"type\":\"https://iana.org/assignments/http-problem-types#quota-exceeded\",\
     \"title\":\"Quota exceeded\",\"status\":429,\"detail\":\"";
-const REDUCED_CAPACITY: &str =
-    "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity";
 
 /// gRPC's status codes.
 const PERMISSION_DENIED: u8 = 7;
 const RESOURCE_EXHAUSTED: u8 = 8;
-const UNAVAILABLE: u8 = 14;
-
-/// How the client speaks, and what its request is called.
-pub struct Client {
-    grpc: bool,
-    request_id: Option<Rc<str>>,
-}
-
-impl Client {
-    /// Asks the host; for refused requests only.
-    #[inline]
-    pub fn of(exchange: &mut impl Exchange) -> Self {
-        Self {
-            grpc: is_grpc(exchange.request_header("content-type").as_deref()),
-            request_id: property::request_id(exchange),
-        }
-    }
-}
 
 /// When a client that waits is admitted again, in seconds, at least one; none where waiting does not help.
 #[inline]
@@ -209,58 +187,17 @@ pub fn rest(tier: &Tier, next: Option<&Tier>, upgrade: &Upgrade, now: u64) -> Ve
 
 /// 503: the store failed and the settings say that then nobody passes.
 pub fn reduced_capacity(client: &Client) -> Reply {
-    let detail = "Requests cannot be counted at the moment. Try again in 1 second.";
     let problem = Problem::new(503, "Temporary reduced capacity")
         .kind(REDUCED_CAPACITY)
-        .detail(detail)
-        .request_id(client.request_id.as_deref());
-    let mut reply = answer(
-        &problem,
-        detail,
-        "rate_limit_unavailable",
-        UNAVAILABLE,
-        client,
-    );
+        .detail("Requests cannot be counted at the moment. Try again in 1 second.");
+    let mut reply = problem.answer("rate_limit_unavailable", GRPC_UNAVAILABLE, client);
     reply.headers.add("retry-after", "1");
     reply
 }
 
 /// 403: a verified source names a tier that does not exist.
 pub fn unknown_tier(client: &Client) -> Reply {
-    let detail = "The plan of this client is not known here.";
-    let problem = Problem::new(403, "Forbidden")
-        .detail(detail)
-        .request_id(client.request_id.as_deref());
-    answer(
-        &problem,
-        detail,
-        "rate_limit_unknown_tier",
-        PERMISSION_DENIED,
-        client,
-    )
-}
-
-/// A gRPC client reads a message, not a document.
-fn answer(
-    problem: &Problem,
-    detail: &str,
-    details: &'static str,
-    grpc_status: u8,
-    client: &Client,
-) -> Reply {
-    let mut reply = problem.reply(details);
-    if client.grpc {
-        reply.grpc_status = Some(grpc_status);
-        reply.body = detail.as_bytes().to_vec();
-        reply.headers = Headers::default();
-    }
-    reply
-}
-
-/// Whether a request is gRPC (`application/grpc`, `application/grpc+proto`, …).
-#[inline]
-fn is_grpc(content_type: Option<&[u8]>) -> bool {
-    content_type
-        .and_then(|value| value.strip_prefix(b"application/grpc"))
-        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
+    let problem =
+        Problem::new(403, "Forbidden").detail("The plan of this client is not known here.");
+    problem.answer("rate_limit_unknown_tier", PERMISSION_DENIED, client)
 }

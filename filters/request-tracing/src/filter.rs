@@ -208,7 +208,11 @@ impl Filter for RequestTracing {
         apply(profile, &plan, &traceparent, exchange);
 
         exchange.set_filter_state(property::REQUEST_ID, plan.id.as_bytes());
+        if let Some(malformed) = plan.malformed {
+            exchange.set_filter_state(property::MALFORMED_IDS, malformed.name().as_bytes());
+        }
         let facts = exchange.facts();
+        facts.malformed = plan.malformed;
         facts.request_id = Some(Rc::clone(&plan.id));
         facts.trace_id = traceparent
             .get(TRACE_ID)

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use portcullis_kit::Headers;
-use portcullis_kit::exchange::{Clock, Metrics, Randomness};
+use portcullis_kit::exchange::{Clock, MalformedIds, Metrics, Randomness};
 use portcullis_kit::random::Random;
 
 use crate::baggage::{self, Policy};
@@ -14,6 +14,7 @@ use crate::formats::{Extracted, Format, extract, fields, is_context_header};
 use crate::opentelemetry;
 use crate::request_id::{self, Choice};
 use crate::sampling::Threshold;
+use crate::traceparent::Restart;
 use crate::tracestate::TraceState;
 
 /// What is to be done to the request.
@@ -32,6 +33,8 @@ pub struct Plan {
     pub remove: Vec<String>,
     pub baggage: baggage::Decision,
     pub carried: Carried,
+    /// What the peer sent and is replaced because it breaks its rules.
+    pub malformed: Option<MalformedIds>,
 }
 
 /// Reads the request headers and decides.
@@ -43,7 +46,7 @@ pub fn plan<H: Clock + Randomness + Metrics>(
     random: &Random,
     host: &H,
 ) -> Plan {
-    let (id, id_is_new) = id(profile, headers, trusted, now, random, host);
+    let (id, id_is_new, id_is_invalid) = id(profile, headers, trusted, now, random, host);
     let found = if trusted && !profile.extract.is_empty() {
         extract(headers, &profile.extract)
     } else {
@@ -52,6 +55,7 @@ pub fn plan<H: Clock + Randomness + Metrics>(
     if let Extracted::Restart(why) = &found {
         host.increment(profile.counters.restart(*why), 1);
     }
+    let restarted = matches!(&found, Extracted::Restart(why) if *why != Restart::Absent);
     let continued = matches!(found, Extracted::Context { .. });
     let (mut context, parent, decision) = match found {
         Extracted::Context {
@@ -101,9 +105,11 @@ pub fn plan<H: Clock + Randomness + Metrics>(
         },
         context,
         carried,
+        malformed: MalformedIds::of(id_is_invalid, restarted),
     }
 }
 
+/// The id, whether it is new, and whether it stands for one that breaks the rules.
 fn id<H: Clock + Randomness + Metrics>(
     profile: &Profile,
     headers: &Headers,
@@ -111,12 +117,12 @@ fn id<H: Clock + Randomness + Metrics>(
     now: u64,
     random: &Random,
     host: &H,
-) -> (Rc<str>, bool) {
+) -> (Rc<str>, bool, bool) {
     let mut lines = headers.get_all(request_id::HEADER);
     let first = lines.next();
     let count = usize::from(first.is_some()) + lines.count();
     match request_id::choose(profile.id_source, trusted, first, count) {
-        Choice::Keep(id) => (id.into(), false),
+        Choice::Keep(id) => (id.into(), false, false),
         Choice::New { invalid } => {
             if invalid {
                 host.increment(profile.counters.invalid_ids, 1);
@@ -124,6 +130,7 @@ fn id<H: Clock + Randomness + Metrics>(
             (
                 request_id::new(profile.id_format, random.bytes(host), now).into(),
                 true,
+                invalid,
             )
         }
     }

@@ -548,3 +548,31 @@ fn every_mistake_is_refused_with_its_path_and_advice() {
         assert!(error.starts_with(text), "{error}");
     }
 }
+
+#[test]
+fn malformed_ids_of_a_trusted_peer_are_told_of_and_others_are_not() {
+    use portcullis_kit::exchange::MalformedIds;
+    let trace = (
+        "traceparent",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    );
+    let cut = ("traceparent", "00-0af7651916cd43dd8448eb211c80319c");
+    let (id, broken) = (("x-request-id", "a"), ("x-request-id", "a b"));
+    let [request_id, trace_context, both] = MalformedIds::ALL.map(Some);
+    for (trust, lines, expected) in [
+        ("internal", vec![id, trace], None),
+        ("internal", vec![], None),
+        ("internal", vec![broken, trace], request_id),
+        ("internal", vec![id, cut], trace_context),
+        ("internal", vec![id, trace, trace], trace_context),
+        ("internal", vec![broken, cut], both),
+        ("edge", vec![broken, cut], None),
+    ] {
+        let settings = json!({"trust": trust, "request_id": {"source": "trusted"}});
+        let done = bench(settings).exchange(request(&lines), &OK);
+        assert_eq!(done.facts.malformed, expected, "{trust} {lines:?}");
+        let told = done.filter_state.get("portcullis.malformed_ids");
+        let name = expected.map(|malformed| malformed.name().as_bytes());
+        assert_eq!(told.map(Vec::as_slice), name);
+    }
+}

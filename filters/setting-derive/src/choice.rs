@@ -8,16 +8,15 @@ use crate::attributes::Attributes;
 
 pub fn expand(input: &DeriveInput, data: &DataEnum) -> syn::Result<TokenStream> {
     let choice = &input.ident;
-    let Some(case) = Attributes::read(&input.attrs)?.rename_all else {
-        return Err(Error::new_spanned(choice, "needs #[serde(rename_all = …)]"));
-    };
+    let case = Attributes::read(&input.attrs)?.rename_all;
 
     let mut names = Vec::new();
     let mut blanks = Vec::new();
     let mut places = Vec::new();
     for (at, variant) in data.variants.iter().enumerate() {
         let ident = &variant.ident;
-        names.push(case.of(&ident.to_string()));
+        let name = ident.to_string();
+        names.push(case.map_or_else(|| name.clone(), |case| case.of(&name)));
         blanks.push(match &variant.fields {
             Fields::Unit => quote!(#at => Self::#ident,),
             Fields::Unnamed(inner) if inner.unnamed.len() == 1 => {

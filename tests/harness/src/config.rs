@@ -155,6 +155,8 @@ pub struct Listener {
     pub(crate) name: String,
     filters: Vec<Filter>,
     access_loggers: Vec<Filter>,
+    line: Option<String>,
+    logs_access: bool,
     routes: Vec<Route>,
     transport_socket: Option<Value>,
     hcm: Value,
@@ -167,6 +169,8 @@ impl Listener {
             name: name.to_owned(),
             filters: Vec::new(),
             access_loggers: Vec::new(),
+            line: None,
+            logs_access: true,
             routes: Vec::new(),
             transport_socket: None,
             hcm: json!({}),
@@ -183,6 +187,18 @@ impl Listener {
     /// Adds a module of ours as an access logger, beside the file that every listener has.
     pub fn access_logger(mut self, filter: Filter) -> Self {
         self.access_loggers.push(filter);
+        self
+    }
+
+    /// Without the file that every listener has, to be quick.
+    pub fn without_access_log(mut self) -> Self {
+        self.logs_access = false;
+        self
+    }
+
+    /// Adds an access log of such lines, as Envoy formats them, in `lines-<listener>.log`; what is empty is not written.
+    pub fn access_log_line(mut self, format: &str) -> Self {
+        self.line = Some(format.to_owned());
         self
     }
 
@@ -216,7 +232,16 @@ impl Listener {
     }
 
     fn to_value(&self, folder: &Path) -> Value {
-        let mut access_logs = vec![access_log(folder, &self.name)];
+        let mut access_logs = Vec::new();
+        if self.logs_access {
+            access_logs.push(access_log(folder, &self.name));
+        }
+        access_logs.extend(self.line.iter().map(|format| {
+            file_log(
+                &folder.join(format!("lines-{}.log", self.name)),
+                &json!({"omit_empty_values": true, "text_format_source": {"inline_string": format}}),
+            )
+        }));
         access_logs.extend(self.access_loggers.iter().map(Filter::to_access_logger));
         let mut hcm = json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -280,20 +305,27 @@ impl Listener {
 
 /// A JSON line per request in `access-<listener>.log`, with what filters publish.
 fn access_log(folder: &Path, listener: &str) -> Value {
+    file_log(
+        &folder.join(format!("access-{listener}.log")),
+        &json!({"json_format": {
+            "case": "%REQ(X-CASE)%",
+            "path": "%REQ(:PATH)%",
+            "status": "%RESPONSE_CODE%",
+            "details": "%RESPONSE_CODE_DETAILS%",
+            "flags": "%RESPONSE_FLAGS%",
+            "request_id": "%FILTER_STATE(wasm.portcullis.request_id:PLAIN)%",
+            "stream_id": "%STREAM_ID%",
+        }}),
+    )
+}
+
+fn file_log(path: &Path, format: &Value) -> Value {
     json!({
         "name": "envoy.access_loggers.file",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-            "path": folder.join(format!("access-{listener}.log")),
-            "log_format": {"json_format": {
-                "case": "%REQ(X-CASE)%",
-                "path": "%REQ(:PATH)%",
-                "status": "%RESPONSE_CODE%",
-                "details": "%RESPONSE_CODE_DETAILS%",
-                "flags": "%RESPONSE_FLAGS%",
-                "request_id": "%FILTER_STATE(wasm.portcullis.request_id:PLAIN)%",
-                "stream_id": "%STREAM_ID%",
-            }},
+            "path": path,
+            "log_format": format,
         },
     })
 }

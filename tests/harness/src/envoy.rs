@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -13,6 +14,9 @@ use crate::artifacts::{self, Artifacts};
 use crate::config::Config;
 use crate::template::Template;
 use crate::wait;
+
+/// Five modules take a busy machine half a minute to compile.
+const START_DEADLINE: Duration = Duration::from_secs(120);
 
 /// A proxy that serves. It ends when this is dropped, or with the test process.
 #[derive(Debug)]
@@ -111,7 +115,7 @@ impl Envoy {
             version: 1,
             artifacts,
         };
-        let ready = wait::poll(wait::DEADLINE, || envoy.look());
+        let ready = wait::poll(START_DEADLINE, || envoy.look());
         match ready {
             Some(Ok(())) => Ok(envoy),
             Some(Err(status)) => Err(StartError::Refused {
@@ -179,6 +183,26 @@ impl Envoy {
         text.lines()
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect()
+    }
+
+    /// The lines that [`crate::Listener::access_log_line`] asked for so far.
+    pub fn access_log_lines(&self, listener: &str) -> Vec<String> {
+        let text = fs::read_to_string(self.artifacts.file(&format!("lines-{listener}.log")));
+        let text = text.unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Asks it to end as a supervisor does first (SIGTERM), and waits for that.
+    pub fn terminate(&mut self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.unwrap().success());
+        self.wait_for_the_end();
+    }
+
+    /// Waits until it ended by itself.
+    pub fn wait_for_the_end(&mut self) {
+        wait::until("the proxy's end", || self.child.try_wait().unwrap());
     }
 
     /// The access log's line of the request with this `x-case`, as soon as it is written.

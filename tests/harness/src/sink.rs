@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portcullis_upstream::{Answer, Break, End, Request, Upstream};
 use serde_json::Value;
@@ -37,6 +37,8 @@ pub struct Delivery {
     pub request: Request,
     /// Whether the sink took its records.
     pub taken: bool,
+    /// When its answer began, or is to begin.
+    pub answered_at: Instant,
 }
 
 /// A running sink.
@@ -52,7 +54,7 @@ struct State {
     deliveries: Vec<Delivery>,
 }
 
-/// The folder in which every body that any sink got is kept, where it is named: for judges of its form.
+/// The folder in which every body of spans that any sink got is kept, where it is named: for judges of its form.
 pub const KEEP: &str = "PORTCULLIS_OTLP_BODIES";
 
 impl Sink {
@@ -73,7 +75,7 @@ impl Sink {
         }));
         let shared = Arc::clone(&state);
         upstream.recorder().rule(move |request| {
-            keep(&request.body);
+            keep(request);
             Some(lock(&shared).answer(request))
         });
         Self { upstream, state }
@@ -99,6 +101,15 @@ impl Sink {
         let taken = state.deliveries.iter().filter(|delivery| delivery.taken);
         let body = |delivery: &Delivery| serde_json::from_slice(&delivery.request.body).unwrap();
         taken.map(body).collect()
+    }
+
+    /// All audit records that it took so far, as they were written: the bodies of OTLP's log records, or lines.
+    pub fn records(&self) -> Vec<String> {
+        let state = lock(&self.state);
+        let taken = state.deliveries.iter().filter(|delivery| delivery.taken);
+        taken
+            .flat_map(|delivery| records(&delivery.request))
+            .collect()
     }
 
     /// All spans that it took so far, in the order in which they came.
@@ -154,8 +165,12 @@ impl State {
             Mood::Refuses(text) if contains(text) => (false, Answer::default().status(400)),
             Mood::Refuses(_) => (true, accepted()),
             Mood::Partial(rejected) => {
+                let what = match request.target.as_slice() {
+                    LOGS => "rejectedLogRecords",
+                    _ => "rejectedSpans",
+                };
                 let told = serde_json::json!({"partialSuccess": {
-                    "rejectedSpans": rejected.to_string(), "errorMessage": "too many attributes",
+                    what: rejected.to_string(), "errorMessage": "too many attributes",
                 }});
                 (
                     true,
@@ -166,6 +181,7 @@ impl State {
         self.deliveries.push(Delivery {
             request: request.clone(),
             taken,
+            answered_at: Instant::now() + answer.delay,
         });
         answer
     }
@@ -176,13 +192,37 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn keep(body: &[u8]) {
+/// Where OTLP's log records go.
+const LOGS: &[u8] = b"/v1/logs";
+/// Where its spans go.
+const TRACES: &[u8] = b"/v1/traces";
+
+fn records(request: &Request) -> Vec<String> {
+    let body = String::from_utf8(request.body.clone()).unwrap();
+    if request.target != LOGS {
+        return body.lines().map(str::to_owned).collect();
+    }
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let scopes = list(&body["resourceLogs"]);
+    let scopes = scopes
+        .iter()
+        .flat_map(|resource| list(&resource["scopeLogs"]));
+    let logs = scopes.flat_map(|scope| list(&scope["logRecords"]));
+    let text = |log: Value| log["body"]["stringValue"].as_str().unwrap().to_owned();
+    logs.map(text).collect()
+}
+
+fn keep(request: &Request) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let Some(folder) = std::env::var_os(KEEP).map(PathBuf::from) else {
         return;
     };
+    if request.target != TRACES {
+        return;
+    }
     std::fs::create_dir_all(&folder).unwrap();
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("{}-{number}.json", std::process::id());
-    std::fs::write(folder.join(name), body).unwrap();
+    std::fs::write(folder.join(name), &request.body).unwrap();
 }

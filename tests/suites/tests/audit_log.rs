@@ -7,7 +7,7 @@
     reason = "tests"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use portcullis_harness::config::{cluster, http2_cluster};
@@ -24,6 +24,7 @@ const JWKS: &str =
 struct Shared {
     as_filter: Envoy,
     as_access_logger: Envoy,
+    into_access_log: Envoy,
     upstream: Upstream,
 }
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         cases![
             a_filter_records_every_end_once_as_the_proxy_itself_tells_it,
             an_access_logger_records_every_end_once_as_the_proxy_itself_tells_it,
+            the_proxys_access_log_gets_every_record_of_a_filter,
             a_sink_that_was_down_gets_every_record_once_it_is_back,
         ],
     )
@@ -49,6 +51,12 @@ fn settings() -> Value {
 fn start() -> Shared {
     let upstream = Upstream::start().unwrap();
     let audit = || Filter::wasm("audit_log", settings());
+    let mut into_access_log = settings();
+    into_access_log["sinks"] = json!([{"access_log": {}}]);
+    let line = "%FILTER_STATE(wasm.portcullis.audit:PLAIN)%\n";
+    let lines = Listener::new("all")
+        .filter(Filter::wasm("audit_log", into_access_log))
+        .access_log_line(line);
     let filters = |listener: Listener| {
         listener
             .filter(Filter::native(
@@ -106,6 +114,7 @@ fn start() -> Shared {
     Shared {
         as_filter: start("audit-filter", Listener::new("all").filter(audit())),
         as_access_logger: start("audit-logger", Listener::new("all").access_logger(audit())),
+        into_access_log: start("audit-lines", lines),
         upstream,
     }
 }
@@ -196,9 +205,17 @@ fn every_end(port: u16) {
     }
 }
 
-/// All records in the proxy's log.
-fn records(envoy: &Envoy) -> Vec<Value> {
-    let log = envoy.log();
+/// All records of requests in the proxy's log.
+fn logged(envoy: &Envoy) -> Vec<Value> {
+    records(&envoy.log())
+}
+
+/// Those in its access log.
+fn written(envoy: &Envoy) -> Vec<Value> {
+    records(&envoy.access_log_lines("all").join("\n"))
+}
+
+fn records(log: &str) -> Vec<Value> {
     log.lines()
         .filter_map(|line| line.find("{\"action\"").map(|at| &line[at..]))
         .map(|json| {
@@ -210,7 +227,7 @@ fn records(envoy: &Envoy) -> Vec<Value> {
         .collect()
 }
 
-fn check(envoy: &Envoy) {
+fn check(envoy: &Envoy, records: fn(&Envoy) -> Vec<Value>) {
     every_end(envoy.port("all"));
     let completed = || envoy.admin().stat("http.all.downstream_rq_completed");
     let active = || envoy.admin().stat("http.all.downstream_rq_active");
@@ -226,8 +243,20 @@ fn check(envoy: &Envoy) {
         let lines = envoy.access_log("all");
         (answered(&lines) == completed()).then_some(lines)
     });
-    let records = records(envoy);
+    let records = wait::until("all records", || {
+        let records = records(envoy);
+        (records.len() >= access_log.len()).then_some(records)
+    });
     assert!(records.len() >= 36, "{}", records.len());
+    // What the proxy counts as completed are the requests that got a response.
+    let has_response = |record: &&Value| record["response"]["status"].as_u64() > Some(0);
+    let responses = records.iter().filter(has_response).count() as u64;
+    assert_eq!(responses, completed());
+    assert!(
+        records
+            .iter()
+            .all(|record| record["stage"] == "ResponseComplete")
+    );
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let mut told: Vec<String> = access_log
         .iter()
@@ -261,6 +290,13 @@ fn check(envoy: &Envoy) {
     told.sort();
     recorded.sort();
     assert_eq!(recorded, told);
+    let kinds = |line: &String| line.split_once(' ').map(|(_, end)| end.to_owned());
+    let kinds: BTreeSet<Option<String>> = told.iter().map(kinds).collect();
+    assert!(
+        kinds.len() >= 20,
+        "{} kinds of ends: {kinds:#?}",
+        kinds.len()
+    );
     assert_eq!(envoy.admin().vm_reloads(), 0);
     let counted: u64 = envoy
         .admin()
@@ -272,11 +308,19 @@ fn check(envoy: &Envoy) {
 }
 
 fn a_filter_records_every_end_once_as_the_proxy_itself_tells_it(shared: &Shared) {
-    check(&shared.as_filter);
+    check(&shared.as_filter, logged);
 }
 
 fn an_access_logger_records_every_end_once_as_the_proxy_itself_tells_it(shared: &Shared) {
-    check(&shared.as_access_logger);
+    check(&shared.as_access_logger, logged);
+}
+
+fn the_proxys_access_log_gets_every_record_of_a_filter(shared: &Shared) {
+    check(&shared.into_access_log, written);
+    let lines = shared.into_access_log.access_log_lines("all");
+    assert!(lines[0].contains("bundle.start"), "{}", lines[0]);
+    assert!(!lines.join("").contains("hunter2"));
+    assert!(!shared.into_access_log.log().contains("\"chain\""));
 }
 
 /// Answers to batches, by the `x-case` that the settings give them.
@@ -287,7 +331,7 @@ fn a_sink_that_was_down_gets_every_record_once_it_is_back(shared: &Shared) {
     let server =
         json!({"cluster": "upstream", "path": "/sink", "headers": {"x-case": {"text": SINK}}});
     let settings = json!({
-        "sinks": [{"webhook": {"server": server}}],
+        "sinks": [{"webhook": server}],
         "delivery": {"batch": {"interval_ms": 100}, "retry": {"initial_ms": 50, "max_ms": 200}},
     });
     let config = Config::new(shared.upstream.port()).concurrency(2).listener(

@@ -232,7 +232,8 @@ pub fn unpack(text: &[u8], give: &mut dyn FnMut(Item)) {
     if carried.peek().is_none() {
         return give(Item::Object(value));
     }
-    for text in carried {
+    // A text may carry several, a line each.
+    for text in carried.flat_map(str::lines) {
         give(read(text.as_bytes()).map_or_else(|item| item, Item::Object));
     }
 }

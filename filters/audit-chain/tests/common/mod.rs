@@ -183,6 +183,9 @@ pub fn forms(chance: &mut Chance, lines: &[String]) -> Vec<(&'static str, String
             json!({"status": 200, "audit": line, "other": "{\"a\":1}"})
         )
     });
+    let several = lines
+        .chunks(3)
+        .map(|lines| format!("{}\n", json!({"audit": lines.join("\n")})));
     vec![
         ("ndjson", lines.join("\n")),
         ("ndjson, crlf", lines.join("\r\n") + "\r\n"),
@@ -198,6 +201,7 @@ pub fn forms(chance: &mut Chance, lines: &[String]) -> Vec<(&'static str, String
         ),
         ("otlp", exports),
         ("access log", carried.collect()),
+        ("access log, several at once", several.collect()),
     ]
 }
 

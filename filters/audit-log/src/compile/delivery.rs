@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
-use portcullis_kit::export::settings::Overflow;
+use portcullis_kit::config::Secret;
+use portcullis_kit::export::settings::{Http, Overflow};
 use portcullis_kit::export::{Plan, SinkSettings};
 use portcullis_kit::{Compiling, Path};
 
 use super::{Mistake, Result, key_id, refuse};
-use crate::emission::{Emission, Encoding};
+use crate::emission::{Emission, Encoding, RESTART, UNWRITTEN};
 use crate::redact::{MIN_KEY_BYTES, Signer};
 use crate::settings::{Delivery, HmacKey, Settings, Sink};
 
@@ -19,48 +20,43 @@ pub fn emission(settings: &Settings, compiling: &Compiling<'_>) -> Result<Emissi
         1 | 2 => {}
         _ => return refuse(here().index(2), Mistake::ManySinks),
     }
+    let servers: Vec<Option<Http>> = settings.sinks.iter().map(server).collect();
     let mut logs = false;
+    let mut access_log = None;
     let mut targets = Vec::new();
     let mut encodings = Vec::new();
-    for (at, sink) in settings.sinks.iter().enumerate() {
+    for (at, (sink, server)) in settings.sinks.iter().zip(&servers).enumerate() {
         let here = || here().index(at);
         let kind = std::mem::discriminant(sink);
         let mut before = settings.sinks.iter().take(at);
         if before.any(|other| std::mem::discriminant(other) == kind) {
             return refuse(here(), Mistake::SinkTwice);
         }
-        match sink {
-            Sink::Log(_) => logs = true,
-            Sink::Otlp(http) => {
-                targets.push(SinkSettings {
-                    name: "otlp",
-                    http,
-                    path: "/v1/logs",
-                    at: here().key("otlp"),
-                });
-                encodings.push(Encoding::Otlp);
+        let (name, encoding, path) = match sink {
+            Sink::Log(_) => {
+                logs = true;
+                continue;
             }
+            Sink::AccessLog(_) => {
+                let labels = [("reason", UNWRITTEN)];
+                access_log = Some(compiling.counter("records_dropped", &labels));
+                continue;
+            }
+            Sink::Otlp(_) => ("otlp", Encoding::Otlp, "/v1/logs"),
             Sink::Webhook(webhook) => {
-                let here = || here().key("webhook");
-                targets.push(SinkSettings {
-                    name: "webhook",
-                    http: &webhook.server,
-                    path: "/",
-                    at: here().key("server"),
-                });
-                let signer = match &webhook.sign_with {
-                    None => None,
-                    Some(secret) => {
-                        let here = || here().key("sign_with");
-                        let secret = secret.resolve(compiling.environment(), here())?;
-                        match Signer::new(secret.as_bytes()) {
-                            Some(signer) => Some(signer),
-                            None => return refuse(here(), Mistake::ShortKey(secret.len())),
-                        }
-                    }
-                };
-                encodings.push(Encoding::Webhook(webhook.body, signer));
+                let here = || here().key("webhook").key("sign_with");
+                let signer = signer(webhook.sign_with.as_ref(), compiling, here)?;
+                ("webhook", Encoding::Webhook(webhook.body, signer), "/")
             }
+        };
+        if let Some(http) = server {
+            targets.push(SinkSettings {
+                name,
+                http,
+                path,
+                at: here().key(name),
+            });
+            encodings.push(encoding);
         }
     }
     let plan = if targets.is_empty() {
@@ -70,6 +66,10 @@ pub fn emission(settings: &Settings, compiling: &Compiling<'_>) -> Result<Emissi
         None
     } else {
         let delivery = settings.delivery.clone().unwrap_or_default();
+        if (logs || access_log.is_some()) && delivery.queue.overflow == Overflow::Deny {
+            let path = Path::top().key("delivery").key("queue").key("overflow");
+            return refuse(path, Mistake::NothingToDeny);
+        }
         Some(Rc::new(plan(&delivery, &targets, compiling)?))
     };
     let chain = &settings.chain;
@@ -87,8 +87,10 @@ pub fn emission(settings: &Settings, compiling: &Compiling<'_>) -> Result<Emissi
     }
     Ok(Emission {
         logs,
+        access_log,
         plan,
         encodings,
+        lost: compiling.counter("records_dropped", &[("reason", RESTART)]),
         format: settings.format,
         sealed: chain.sealed,
         key,
@@ -99,16 +101,36 @@ pub fn emission(settings: &Settings, compiling: &Compiling<'_>) -> Result<Emissi
     })
 }
 
+/// The server that a sink is, if it is one.
+fn server(sink: &Sink) -> Option<Http> {
+    match sink {
+        Sink::Log(_) | Sink::AccessLog(_) => None,
+        Sink::Otlp(http) => Some(http.clone()),
+        Sink::Webhook(webhook) => Some(webhook.server()),
+    }
+}
+
+fn signer(
+    secret: Option<&Secret>,
+    compiling: &Compiling<'_>,
+    here: impl Fn() -> Path,
+) -> Result<Option<Signer>> {
+    let Some(secret) = secret else {
+        return Ok(None);
+    };
+    let secret = secret.resolve(compiling.environment(), here())?;
+    match Signer::new(secret.as_bytes()) {
+        Some(signer) => Ok(Some(signer)),
+        None => refuse(here(), Mistake::ShortKey(secret.len())),
+    }
+}
+
 fn plan(
     delivery: &Delivery,
     targets: &[SinkSettings<'_>],
     compiling: &Compiling<'_>,
 ) -> Result<Plan> {
     let here = || Path::top().key("delivery");
-    if delivery.queue.overflow == Overflow::Deny {
-        let path = here().key("queue").key("overflow");
-        return refuse(path, Mistake::NothingToDeny);
-    }
     Plan::compile(
         compiling,
         "records",

@@ -4,21 +4,23 @@ use portcullis_kit::Path;
 use portcullis_kit::headers::is_token;
 use portcullis_kit::routes::{PathMatch, Paths};
 
-use super::{Mistake, Result, refuse};
+use super::{Mistake, Result, refuse, stages};
 use crate::flags::Flags;
-use crate::policy::{self, Statuses};
+use crate::policy::{self, Stages, Statuses};
 use crate::settings::Rule;
 
-/// Paths of mistakes start at the list.
+/// Paths of mistakes start at the list. `waits`: whether requests wait for their records.
 #[inline(never)]
-pub fn compile(rules: &[Rule]) -> Result<Vec<policy::Rule>> {
+pub fn compile(rules: &[Rule], waits: bool) -> Result<Vec<policy::Rule>> {
     if rules.is_empty() {
         return refuse(Path::top(), Mistake::NoRules);
     }
     let mut compiled: Vec<policy::Rule> = Vec::with_capacity(rules.len());
     for (at, rule) in rules.iter().enumerate() {
         let here = || Path::top().index(at);
-        let own = one(rule).map_err(|error| error.below(here()))?;
+        let own = one(rule)
+            .and_then(|own| stages::compile(own, rule, waits))
+            .map_err(|error| error.below(here()))?;
         if matches_all(rule) && at + 1 < rules.len() {
             return refuse(here(), Mistake::CatchAll);
         }
@@ -75,6 +77,10 @@ fn one(rule: &Rule) -> Result<policy::Rule> {
         tiers: rule.tiers.clone(),
         flags: (!rule.flags.is_empty()).then_some(flags),
         headers: rule.headers.clone(),
+        stages: Stages {
+            received: true,
+            complete: true,
+        },
     })
 }
 

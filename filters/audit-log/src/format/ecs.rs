@@ -5,6 +5,7 @@ use crate::ending::Outcome;
 use crate::json::Object;
 use crate::notice::Notice;
 use crate::record::{PathShown, Record};
+use crate::settings::Stage;
 
 const VERSION: &[u8] = b"8.17.0";
 
@@ -30,7 +31,7 @@ pub fn write(record: &Record<'_>, out: &mut Vec<u8>) -> usize {
             match record.ending.outcome {
                 Outcome::Success => b"success",
                 Outcome::Denied | Outcome::Failure => b"failure",
-                Outcome::Aborted => b"unknown",
+                Outcome::Aborted | Outcome::Unknown => b"unknown",
             },
         );
         event.optional("reason", record.details.as_deref());
@@ -51,15 +52,17 @@ pub fn write(record: &Record<'_>, out: &mut Vec<u8>) -> usize {
             request.optional("id", record.request_id.as_deref().map(str::as_bytes));
             request.optional("method", record.method());
         });
-        http.object("response", |response| {
-            if let Some(bytes) = record.response_bytes {
-                response.object("body", |body| body.number("bytes", bytes));
-            }
-            values("headers", &record.response_headers, response);
-            if let Some(status) = record.status {
-                response.number("status_code", status.into());
-            }
-        });
+        if record.stage == Stage::ResponseComplete {
+            http.object("response", |response| {
+                if let Some(bytes) = record.response_bytes {
+                    response.object("body", |body| body.number("bytes", bytes));
+                }
+                values("headers", &record.response_headers, response);
+                if let Some(status) = record.status {
+                    response.number("status_code", status.into());
+                }
+            });
+        }
     });
     let chain = super::rest(record, "portcullis", &mut top);
     if let Some(upstream) = record.upstream.as_deref() {

@@ -4,6 +4,7 @@ use super::{time, values};
 use crate::json::Object;
 use crate::notice::Notice;
 use crate::record::{PathShown, Record};
+use crate::settings::Stage;
 
 /// The schema's name and version, in every record.
 pub const SCHEMA: &str = "portcullis.audit/v1";
@@ -48,28 +49,32 @@ pub fn write(record: &Record<'_>, out: &mut Vec<u8>) -> usize {
         top.texts("redacted", redacted);
     }
     top.object("request", |request| {
+        values("body", &record.request_body, request);
         if let Some(bytes) = record.request_bytes {
             request.number("bytes", bytes);
         }
         values("headers", &record.request_headers, request);
         request.optional("id", record.request_id.as_deref().map(str::as_bytes));
     });
-    top.object("response", |response| {
-        if let Some(bytes) = record.response_bytes {
-            response.number("bytes", bytes);
-        }
-        response.optional("details", record.details.as_deref());
-        if record.flags.0 != 0 {
-            response.texts("flags", record.flags.iter().map(str::as_bytes));
-        }
-        values("headers", &record.response_headers, response);
-        if let Some(status) = record.status {
-            response.number("status", status.into());
-        }
-    });
+    if record.stage == Stage::ResponseComplete {
+        top.object("response", |response| {
+            values("body", &record.response_body, response);
+            if let Some(bytes) = record.response_bytes {
+                response.number("bytes", bytes);
+            }
+            response.optional("details", record.details.as_deref());
+            if record.flags.0 != 0 {
+                response.texts("flags", record.flags.iter().map(str::as_bytes));
+            }
+            values("headers", &record.response_headers, response);
+            if let Some(status) = record.status {
+                response.number("status", status.into());
+            }
+        });
+    }
     top.optional("route", record.route.as_deref());
     top.text("schema", SCHEMA.as_bytes());
-    top.text("stage", b"ResponseComplete");
+    top.text("stage", record.stage.name().as_bytes());
     time::write_text(top.member("time"), record.time);
     top.optional("trace_id", record.trace_id.as_deref().map(str::as_bytes));
     top.text("type", b"request");
@@ -95,12 +100,18 @@ pub fn write_notice(notice: &Notice<'_>, time: u64, out: &mut Vec<u8>) -> usize 
 /// What a notice says beside its time, from `event` to `settings_sha256`.
 pub fn notice_members(notice: &Notice<'_>, object: &mut Object<'_>) {
     object.text("event", notice.event().as_bytes());
+    if let Notice::SettingsLoaded { before, .. } = notice {
+        object.optional("previous_settings_sha256", before.map(str::as_bytes));
+    }
     if let Notice::Dropped { records, reason } = notice {
         object.text("reason", reason.as_bytes());
         object.number("records", *records);
     }
+    if let Notice::Restart { records } = notice {
+        object.number("records", *records);
+    }
     object.text("schema", SCHEMA.as_bytes());
-    if let Notice::SettingsLoaded { fingerprint } = notice {
+    if let Notice::SettingsLoaded { fingerprint, .. } = notice {
         object.text("settings_sha256", fingerprint.as_bytes());
     }
 }

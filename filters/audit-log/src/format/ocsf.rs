@@ -88,6 +88,7 @@ pub fn write(record: &Record<'_>, out: &mut Vec<u8>) -> usize {
         Outcome::Success => ("Success", 1),
         Outcome::Denied | Outcome::Failure => ("Failure", 2),
         Outcome::Aborted => ("Aborted", OTHER),
+        Outcome::Unknown => ("Unknown", 0),
     };
     top.text("status", status.as_bytes());
     if let Some(code) = record.status {

@@ -3,11 +3,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::exchange::{CalloutAnswer, CalloutId, Worker};
+use crate::exchange::{self, CalloutAnswer, CalloutId, Worker};
 
 use super::metrics::Reason;
 use super::park::{self, Left};
 use super::plan::Plan;
+use super::settings::{Ack, Overflow};
 use super::state::State;
 use super::{Encode, Record};
 
@@ -84,9 +85,47 @@ impl<R: Record> Exporter<R> {
         self.state.borrow().has_room(&self.plan, size)
     }
 
+    /// Counts a record that was not pushed because there was no room, as the queue's policy names it.
+    pub fn turn_away(&self) {
+        let reason = match self.plan.overflow() {
+            Overflow::Deny => Reason::Denied,
+            Overflow::DropOldest | Overflow::DropNewest => Reason::Overflow,
+        };
+        self.state.borrow_mut().tally.dropped(reason, 1);
+    }
+
+    /// For how many nanoseconds no acknowledgement can come, because sinks that failed are not asked again before.
+    pub fn silent_for(&self, wall: u64) -> u64 {
+        let mut state = self.state.borrow_mut();
+        let now = state.clock.at(wall);
+        let waits = state.sinks.iter();
+        let waits = waits.map(|sink| sink.not_before.saturating_sub(now));
+        let wait = match self.plan.terms.ack {
+            Ack::Any => waits.min(),
+            Ack::All => waits.max(),
+        };
+        wait.unwrap_or(0)
+    }
+
     /// How many records wait or are on their way.
     pub fn held(&self) -> usize {
         self.state.borrow().held.records
+    }
+
+    /// How many records and bytes of ours the gauges hold.
+    pub fn shown(&self) -> (u64, u64) {
+        let guests = self.guests.borrow();
+        let of_guests = guests.iter().map(Self::shown);
+        let own = self.state.borrow().tally.shown();
+        of_guests.fold(own, |sum, more| (sum.0 + more.0, sum.1 + more.1))
+    }
+
+    /// Takes out of the gauges what an exporter that is gone had in them.
+    pub fn unshow<M: exchange::Metrics>(&self, shown: (u64, u64), host: &M) {
+        let signed = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
+        let [records, bytes] = self.plan.metrics.queued();
+        host.adjust(records, -signed(shown.0));
+        host.adjust(bytes, -signed(shown.1));
     }
 
     /// Whether no sink would take a record now.

@@ -98,6 +98,13 @@ impl Metrics {
     }
 }
 
+impl Metrics {
+    /// The gauges of what is queued: records and bytes.
+    pub fn queued(&self) -> [MetricId; 2] {
+        [self.queued, self.queued_bytes]
+    }
+}
+
 /// What happened and the host does not know yet.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -173,6 +180,12 @@ impl Tally {
                 worker.record(metrics.last_acknowledged, at);
             }
         }
+    }
+
+    /// What the gauges hold of this exporter.
+    pub fn shown(&self) -> (u64, u64) {
+        let size = |held: i64| u64::try_from(held).unwrap_or(0);
+        (size(self.gauges.0), size(self.gauges.1))
     }
 
     /// Whether the host knows it all, and its gauges hold nothing of this exporter.

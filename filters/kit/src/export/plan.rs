@@ -139,6 +139,11 @@ impl Plan {
         self.terms.queue.overflow
     }
 
+    /// Whose acknowledgement a record needs.
+    pub fn ack(&self) -> Ack {
+        self.terms.ack
+    }
+
     /// How often an exporter's tick is due, in milliseconds.
     pub fn tick_period_ms(&self) -> u32 {
         (self.terms.batch.interval_ms / 4).clamp(20, 250)

@@ -9,6 +9,7 @@ use super::Record;
 pub struct Queue<R> {
     records: VecDeque<(R, u64)>,
     bytes: usize,
+    urgent: usize,
 }
 
 impl<R> Default for Queue<R> {
@@ -16,6 +17,7 @@ impl<R> Default for Queue<R> {
         Self {
             records: VecDeque::new(),
             bytes: 0,
+            urgent: 0,
         }
     }
 }
@@ -29,14 +31,21 @@ impl<R: Record> Queue<R> {
         self.bytes
     }
 
+    /// Whether somebody waits for one of them.
+    pub fn is_urgent(&self) -> bool {
+        self.urgent > 0
+    }
+
     pub fn push(&mut self, record: R, now: u64) {
         self.bytes = self.bytes.saturating_add(record.size());
+        self.urgent = self.urgent.saturating_add(usize::from(record.is_urgent()));
         self.records.push_back((record, now));
     }
 
     pub fn pop(&mut self) -> Option<R> {
         let (record, _) = self.records.pop_front()?;
         self.bytes = self.bytes.saturating_sub(record.size());
+        self.urgent = self.urgent.saturating_sub(usize::from(record.is_urgent()));
         Some(record)
     }
 

@@ -60,13 +60,14 @@ impl<R: Record> State<R> {
         self.batches.len().checked_sub(1)
     }
 
-    /// Whether the queue holds a full batch, or one that waited long enough.
+    /// Whether the queue holds a full batch, one that waited long enough, or one that somebody waits for.
     fn is_due(&self, plan: &Plan, flush: bool, now: u64) -> bool {
         let batch = &plan.terms.batch;
         let Some(oldest) = self.queue.oldest() else {
             return false;
         };
         flush
+            || self.queue.is_urgent()
             || self.queue.len() >= batch.max_records as usize
             || self.queue.bytes() >= batch.max_bytes as usize
             || now.saturating_sub(oldest) >= u64::from(batch.interval_ms) * MILLISECOND

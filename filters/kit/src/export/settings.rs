@@ -24,7 +24,8 @@ pub struct Http {
     pub timeout_ms: u32,
 }
 
-fn timeout_ms() -> u32 {
+/// How many milliseconds an answer of a sink may take where nothing is said.
+pub fn timeout_ms() -> u32 {
     10_000
 }
 

@@ -71,6 +71,7 @@ impl Command {
             "response" => show_all(&exchange.response()),
             "request_header" => show(exchange.request_header(name).as_deref()),
             "response_header" => show(exchange.response_header(name).as_deref()),
+            "request_body" => show(Some(&exchange.request_body(self.number(0), self.number(1)))),
             "response_body" => show(Some(
                 &exchange.response_body(self.number(0), self.number(1)),
             )),

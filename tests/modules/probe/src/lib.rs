@@ -45,6 +45,7 @@ pub struct Metrics {
 impl Filter for Probe {
     const NAME: &'static str = "probe";
     const CALLBACKS: Callbacks = Callbacks::REQUEST_HEADERS
+        .and(Callbacks::REQUEST_BODY)
         .and(Callbacks::RESPONSE_HEADERS)
         .and(Callbacks::RESPONSE_BODY)
         .and(Callbacks::RESPONSE_TRAILERS)
@@ -82,6 +83,17 @@ impl Filter for Probe {
             .collect();
         drop(request);
         self.run("request_headers", commands, metrics, exchange)
+    }
+
+    fn request_body<X: Exchange>(
+        &self,
+        metrics: &Metrics,
+        commands: &mut Vec<Command>,
+        exchange: &mut X,
+        _: usize,
+        _: bool,
+    ) {
+        self.run("request_body", commands, metrics, exchange);
     }
 
     fn response_headers<X: Exchange>(
