@@ -22,7 +22,7 @@ pub static FILTERS: &[Entry] = &[
     Entry::of::<SecurityHeaders>(Place::Outer),
     Entry {
         waits: waits_for_records,
-        ..Entry::of::<AuditLog>(Place::Evidence),
+        ..Entry::of::<AuditLog>(Place::Evidence)
     },
     Entry {
         pauses: holds_errors,
