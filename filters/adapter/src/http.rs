@@ -105,7 +105,7 @@ impl<B: Bundle + 'static> HttpContext for Http<B> {
         let action = self.behind_headers();
         self.state.shown = match action {
             Action::Continue => 0,
-            Action::Pause => size,
+            _ => size,
         };
         action
     }
