@@ -15,6 +15,7 @@ use crate::docs::{self, Drift};
 use crate::document::Source;
 use crate::explain::{self, Malformed, Question};
 use crate::registry::Bundle;
+use crate::render;
 use crate::schema;
 
 const HELP: &str = "\
@@ -36,8 +37,14 @@ USAGE
       --claim PATH=VALUE  a verified claim, such as payload.sub=alice; of another filter's metadata NAMESPACE:PATH=VALUE
       --profile NAME    the profile that the route's metadata names
       --at SECONDS      the time, in seconds since 1970; without it, now
+  portcullis render BASE OVERLAY…
+      Prints BASE, an Envoy configuration, as JSON with the overlays laid over it: maps merge, `null` removes, lists whose
+      items have names merge by name (`$patch: add`, `$before: NAME` and `$patch: delete` add and remove items), all else is
+      replaced. Nothing is checked; `portcullis check` reads what comes out.
   portcullis schema FILTER
       Prints the JSON Schema (draft 2020-12) of a filter's settings.
+  portcullis schema audit-record
+      Prints that of audit-log's records (`format: native`).
   portcullis docs FILTER
       Prints the table of a filter's options in Markdown.
   portcullis docs --write FILE…
@@ -86,6 +93,7 @@ enum Refusal {
     File { file: String, error: std::io::Error },
     Docs { file: String, drift: Drift },
     Generate(generate::Refusal),
+    Render(render::Refusal),
     Audit(audit::Refusal),
 }
 
@@ -95,12 +103,12 @@ impl fmt::Display for Refusal {
         match self {
             Self::Usage(error) => write!(f, "{error}; see `portcullis --help`"),
             Self::NoCommand => {
-                f.write_str("say what to do: check, explain, schema, docs, generate, audit; see `portcullis --help`")
+                f.write_str("say what to do: check, explain, render, schema, docs, generate, audit; see `portcullis --help`")
             }
             Self::UnknownCommand(name) => {
                 write!(
                     f,
-                    "there is no command `{name}`; commands: check, explain, schema, docs, generate, audit"
+                    "there is no command `{name}`; commands: check, explain, render, schema, docs, generate, audit"
                 )
             }
             Self::UnknownFilter(name) => {
@@ -115,6 +123,7 @@ impl fmt::Display for Refusal {
             Self::File { file, error } => write!(f, "{file}: {error}"),
             Self::Docs { file, drift } => write!(f, "{file}: {drift}"),
             Self::Generate(refusal) => refusal.fmt(f),
+            Self::Render(refusal) => refusal.fmt(f),
             Self::Audit(refusal) => refusal.fmt(f),
         }
     }
@@ -151,6 +160,7 @@ fn run(mut arguments: Parser) -> Result<Outcome, Refusal> {
         Some(Arg::Value(command)) => match command.string()?.as_str() {
             "check" => check(arguments),
             "explain" => explain(arguments),
+            "render" => render(arguments),
             "schema" => schema(arguments),
             "docs" => docs(arguments),
             "generate" => generate::run(arguments),
@@ -243,18 +253,36 @@ fn explain(mut arguments: Parser) -> Result<Outcome, Refusal> {
     Ok(print(&text))
 }
 
+fn render(mut arguments: Parser) -> Result<Outcome, Refusal> {
+    let mut files: Vec<OsString> = Vec::new();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Arg::Long("help") | Arg::Short('h') => return Ok(print(HELP)),
+            Arg::Value(file) => files.push(file),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if files.is_empty() {
+        return Err(Refusal::NoFile);
+    }
+    let sources = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let result = render::render(&sources).map_err(Refusal::Render)?;
+    Ok(print(&format!("{result:#}\n")))
+}
+
 fn schema(mut arguments: Parser) -> Result<Outcome, Refusal> {
     let Some(argument) = arguments.next()? else {
         return Err(Refusal::NoFilter);
     };
     let schema = match argument {
-        Arg::Value(name) => schema::schema(filter(&name.string()?)?),
+        Arg::Value(name) if name == schema::AUDIT_RECORD => schema::AUDIT_RECORD_SCHEMA.to_owned(),
+        Arg::Value(name) => format!("{:#}\n", schema::schema(filter(&name.string()?)?)),
         Arg::Long("help") | Arg::Short('h') => return Ok(print(HELP)),
         other => return Err(other.unexpected().into()),
     };
     match arguments.next()? {
         Some(more) => Err(more.unexpected().into()),
-        None => Ok(print(&format!("{schema:#}\n"))),
+        None => Ok(print(&schema)),
     }
 }
 

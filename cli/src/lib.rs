@@ -1,4 +1,4 @@
-//! The `portcullis` command: check, explain, schema, docs, generate, audit. It runs the filters' own code, natively.
+//! The `portcullis` command: check, explain, schema, docs, render, generate, audit. It runs the filters' own code, natively.
 
 mod audit;
 pub mod check;
@@ -13,4 +13,5 @@ mod local_replies;
 mod mistakes;
 mod region;
 pub mod registry;
+pub mod render;
 pub mod schema;

@@ -2,9 +2,9 @@
 //!
 //! An **error** breaks, or does not do what is written: no FAIL_RELOAD where the host can be asked for it, a `root_id`
 //! that the module refuses, a profile that no plugin defines, a plugin that runs twice (as a filter and as an access
-//! logger, too) or stands behind one whose replies it should see, a filter that would do nothing as an access logger,
-//! credentials for every origin, a held message the host is not told of, records for an access log
-//! that an access logger cannot reach, a sink in a cluster that is not defined,
+//! logger, too) or stands behind one whose replies it should see, a filter that would do nothing as an access logger, or
+//! could not do there what it is to do, credentials for every origin, a held message the host is not told of, records for
+//! an access log that an access logger cannot reach, a sink in a cluster that is not defined,
 //! bodies that are to be recorded where none is seen. A
 //! **warning** works, and is most likely not what is wanted: metadata where no plugin reads it, a profile whose plugin is
 //! in none of the files, a native filter that answers before ours see it, a host that cannot be asked for FAIL_RELOAD, a tier or a resource that nothing

@@ -20,7 +20,10 @@ use serde_json::Value;
 pub static FILTERS: &[Entry] = &[
     Entry::of::<RequestTracing>(Place::Outer),
     Entry::of::<SecurityHeaders>(Place::Outer),
-    Entry::of::<AuditLog>(Place::Evidence),
+    Entry {
+        waits: waits_for_records,
+        ..Entry::of::<AuditLog>(Place::Evidence),
+    },
     Entry {
         pauses: holds_errors,
         ..Entry::of::<ProblemJson>(Place::Errors)
@@ -33,6 +36,17 @@ fn holds_errors(settings: &Value) -> bool {
     let holds = |settings: &Value| settings.get("body").and_then(Value::as_str) == Some("hold");
     let profiles = settings.get("profiles").and_then(Value::as_object);
     holds(settings) || profiles.is_some_and(|profiles| profiles.values().any(holds))
+}
+
+/// Whether audit-log waits for a sink, or refuses requests for whose records there is no room.
+fn waits_for_records(settings: &Value) -> bool {
+    let waits = |settings: &Value| {
+        let is_map = |value: Option<&Value>| value.is_some_and(Value::is_object);
+        is_map(settings.get("fail_closed"))
+            || settings.pointer("/delivery/queue/overflow").and_then(Value::as_str) == Some("deny")
+    };
+    let profiles = settings.get("profiles").and_then(Value::as_object);
+    waits(settings) || profiles.is_some_and(|profiles| profiles.values().any(waits))
 }
 
 /// The name of the plugin that runs them all.
@@ -60,6 +74,8 @@ pub struct Entry {
     /// Whether these settings (the top and every profile) make it hold a message at its headers, which a host must be
     /// told of.
     pub pauses: fn(&Value) -> bool,
+    /// Whether these settings (the top and every profile) make requests wait, or refuse them, for the sake of their records.
+    pub waits: fn(&Value) -> bool,
     /// Whether it does its work as an access logger, too.
     pub logs_access: bool,
     load: fn(&Value, &dyn Environment) -> Result<(), ConfigError>,
@@ -76,6 +92,7 @@ impl Entry {
             name: F::NAME,
             place,
             pauses: |_| false,
+            waits: |_| false,
             logs_access: F::LOGS_ACCESS,
             load: |settings, environment| {
                 Plugin::<F>::load(settings, environment, &RefCell::new(NoMetrics)).map(|_| ())
@@ -91,6 +108,7 @@ impl Entry {
             name,
             place: Place::Decider,
             pauses,
+            waits: |_| false,
             logs_access: false,
             load: |_, _| Ok(()),
             schema: |_| Schema::default(),

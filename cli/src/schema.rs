@@ -8,6 +8,12 @@ use serde_json::{Map, Value, json};
 
 use crate::registry::{Bundle, CHAIN, Entry, FILTERS};
 
+/// The name that asks for [`AUDIT_RECORD_SCHEMA`].
+pub const AUDIT_RECORD: &str = "audit-record";
+
+/// The schema of audit-log's own form of records. Written by hand: what writes records is no type that says it.
+pub const AUDIT_RECORD_SCHEMA: &str = include_str!("../../docs/audit-record.schema.json");
+
 /// Where definitions stand.
 const DEFS: &str = "#/$defs/";
 

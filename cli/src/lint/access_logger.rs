@@ -13,7 +13,9 @@ pub fn check(findings: &Findings) -> Vec<Diagnostic> {
                 .into_iter()
                 .filter(|entry| !entry.logs_access);
             let idle = idle.map(|entry| does_nothing(logger, entry));
-            idle.chain(twice(findings, logger)).collect::<Vec<_>>()
+            idle.chain(twice(findings, logger))
+                .chain(waits(logger))
+                .collect::<Vec<_>>()
         })
         .collect()
 }
@@ -36,6 +38,24 @@ fn does_nothing(logger: &Found, entry: &Entry) -> Diagnostic {
         message,
         "write it under `http_filters`; of these plugins, audit-log alone works here",
     )
+}
+
+/// At a request's end nothing can wait or be refused any more.
+fn waits(logger: &Found) -> Option<Diagnostic> {
+    let settings = logger.settings.value.as_ref()?;
+    let members = logger.bundle.members(settings);
+    let waiting = members
+        .iter()
+        .find(|member| (member.entry.waits)(member.settings))?;
+    let message = format!(
+        "`{}` is to refuse requests whose records nobody has, and an access logger is told of a request at its end only",
+        waiting.entry.name
+    );
+    Some(error(
+        logger,
+        message,
+        "write it under `http_filters`, or take `fail_closed` and `overflow: deny` out",
+    ))
 }
 
 /// The same filter in the same connection manager.

@@ -9,6 +9,7 @@ use portcullis_kit::exchange::{
 };
 use portcullis_kit::headers::{is_safe_value, serialize};
 use portcullis_kit::metrics::MetricId;
+use portcullis_kit::property::REQUEST_ID;
 
 use crate::callout::Caller;
 use crate::host::{self, Buffer, Map, Refused};
@@ -34,9 +35,13 @@ pub struct State {
     phase: Phase,
     request: Option<Rc<Headers>>,
     response: Option<Rc<Headers>>,
+    /// How much of the request's body that the host holds was shown before this piece.
+    pub shown: usize,
     /// A reply that takes the response's place when the callback ends; its headers are then `response`.
     replacement: Option<Reply>,
     facts: Facts,
+    /// Filter state that filters of this plugin set.
+    published: Headers,
 }
 
 impl State {
@@ -220,6 +225,11 @@ impl Randomness for HostExchange<'_> {
 
 impl Properties for HostExchange<'_> {
     fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        if let [key] = path
+            && let Some(value) = self.state.published.get(key)
+        {
+            return Some(value.to_vec());
+        }
         host::property(path).ok()
     }
 }
@@ -301,7 +311,8 @@ impl Exchange for HostExchange<'_> {
     }
 
     fn response_status(&mut self) -> Option<u16> {
-        let value = if self.shares_response {
+        // At the end hardly anyone reads the others.
+        let value = if self.shares_response && self.state.phase != Phase::Finished {
             self.response().get(":status")?.to_vec()
         } else {
             self.response_header(":status")?
@@ -330,6 +341,7 @@ impl Exchange for HostExchange<'_> {
     }
 
     fn request_body(&mut self, start: usize, len: usize) -> Vec<u8> {
+        let start = start.saturating_add(self.state.shown);
         host::buffer(Buffer::RequestBody, start, len).unwrap_or_default()
     }
 
@@ -360,7 +372,10 @@ impl Exchange for HostExchange<'_> {
 
     fn set_filter_state(&mut self, key: &str, value: &[u8]) {
         let done = host::set_property(key, value);
-        self.note(done);
+        // The filters of a chain read what the others published. The request id stands in the facts.
+        if self.note(done) && self.shares_response && key != REQUEST_ID {
+            self.state.published.set(key, value);
+        }
     }
 
     fn set_log_state(&mut self, key: &str, value: &[u8]) -> bool {

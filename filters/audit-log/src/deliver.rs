@@ -1,12 +1,12 @@
 //! The bodies in which batches go to sinks.
 
-use portcullis_kit::config::write_text;
 use portcullis_kit::exchange::CalloutAnswer;
 use portcullis_kit::export::{self, Encode};
 use portcullis_kit::otlp::{self, Signal};
 use portcullis_kit::span::Value;
 
 use crate::emission::Encoding;
+use crate::json;
 use crate::redact::Signer;
 use crate::settings::Body;
 use crate::waiting::Ticket;
@@ -91,8 +91,9 @@ impl Encode<Outgoing> for Webhook {
 struct Otlp;
 
 /// `SEVERITY_NUMBER_INFO` and `SEVERITY_NUMBER_WARN` of logs.proto.
-const INFO: &str = ",\"severityNumber\":9,\"severityText\":\"INFO\",\"body\":";
-const WARN: &str = ",\"severityNumber\":13,\"severityText\":\"WARN\",\"body\":";
+const INFO: &[u8] = b"\",\"severityNumber\":9,\"severityText\":\"INFO\",\"body\":{\"stringValue\":";
+const WARN: &[u8] =
+    b"\",\"severityNumber\":13,\"severityText\":\"WARN\",\"body\":{\"stringValue\":";
 
 impl Encode<Outgoing> for Otlp {
     fn content_type(&self) -> &'static str {
@@ -101,25 +102,32 @@ impl Encode<Outgoing> for Otlp {
 
     fn encode(&self, records: &[Outgoing], body: &mut Vec<u8>) {
         let bytes: usize = records.iter().map(|record| record.json.len() + 256).sum();
-        let mut text = String::with_capacity(bytes + bytes / 4);
+        body.reserve(bytes + bytes / 2);
+        let mut text = String::new();
         let resource = [("service.name", Value::Text("portcullis".to_owned()))];
         let scope = ("portcullis.audit-log", env!("CARGO_PKG_VERSION"));
         otlp::open(&mut text, Signal::Logs, &resource, scope);
+        body.extend_from_slice(text.as_bytes());
         for (at, record) in records.iter().enumerate() {
             if at > 0 {
-                text.push(',');
+                body.push(b',');
             }
-            text.push_str("{\"timeUnixNano\":");
-            otlp::u64_text(&mut text, record.time);
-            text.push_str(",\"observedTimeUnixNano\":");
-            otlp::u64_text(&mut text, record.time);
-            text.push_str(if record.is_event { WARN } else { INFO });
-            text.push_str("{\"stringValue\":");
-            // What is written is always UTF-8.
-            let json = std::str::from_utf8(&record.json).unwrap_or_default();
-            write_text(&mut text, json);
-            text.push_str("}}");
+            let mut time = itoa::Buffer::new();
+            let time = time.format(record.time).as_bytes();
+            let parts: [&[u8]; 5] = [
+                b"{\"timeUnixNano\":\"",
+                time,
+                b"\",\"observedTimeUnixNano\":\"",
+                time,
+                if record.is_event { WARN } else { INFO },
+            ];
+            for part in parts {
+                body.extend_from_slice(part);
+            }
+            json::quoted(body, &record.json);
+            body.extend_from_slice(b"}}");
         }
+        text.clear();
         otlp::close(&mut text);
         body.extend_from_slice(text.as_bytes());
     }

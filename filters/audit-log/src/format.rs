@@ -30,8 +30,8 @@ pub fn write_notice(format: Format, notice: &Notice<'_>, time: u64, out: &mut Ve
     }
 }
 
-/// What foreign schemas have no place for, under one member of theirs. Gives the place of `chain`.
-fn rest(record: &Record<'_>, name: &str, object: &mut Object<'_>) -> usize {
+/// What foreign schemas have no place for, under one member of theirs; `with_headers`: headers, too. Gives the place of `chain`.
+fn rest(record: &Record<'_>, name: &str, with_headers: bool, object: &mut Object<'_>) -> usize {
     let mut chain = 0;
     object.object(name, |rest| {
         rest.text("category", record.ending.category.as_bytes());
@@ -50,7 +50,13 @@ fn rest(record: &Record<'_>, name: &str, object: &mut Object<'_>) -> usize {
             rest.texts("redacted", redacted);
         }
         values("request_body", &record.request_body, rest);
+        if with_headers {
+            values("request_headers", &record.request_headers, rest);
+        }
         values("response_body", &record.response_body, rest);
+        if with_headers {
+            values("response_headers", &record.response_headers, rest);
+        }
         rest.optional("route", record.route.as_deref());
         rest.text("schema", native::SCHEMA.as_bytes());
         rest.text("stage", record.stage.name().as_bytes());

@@ -96,8 +96,8 @@ impl<'p> Record<'p> {
         };
         let status = seen.status();
         let flags = seen.flags();
-        let rate_limit = seen.of_end(&["portcullis.ratelimit"]);
-        let csrf = seen.of_end(&["portcullis.csrf"]);
+        let rate_limit = seen.rate_limit().map(<[u8]>::to_vec);
+        let csrf = seen.csrf();
         let malformed = malformed_ids(profile, &mut seen);
         let stage = seen.stage();
         let ending = Ending::of(Facts {
@@ -147,8 +147,7 @@ impl<'p> Record<'p> {
             }
         });
         let omit = profile.omit;
-        let unless = |omit: bool, path: &[&str]| (!omit).then(|| seen.of_end(path)).flatten();
-        let upstream = unless(omit.upstream, &["upstream", "address"]);
+        let upstream = if omit.upstream { None } else { seen.upstream() };
         let response_bytes = (!omit.response_bytes)
             .then(|| seen.number_of_end(&["response", "size"]))
             .flatten();
@@ -326,9 +325,28 @@ fn recorded(listed: &Listed, value: &[u8], key: Option<&Key>) -> Vec<u8> {
         (Some(field), Some(key)) => key.hash(field, value),
         // Not without a key: the settings are refused then.
         (Some(_), None) => Vec::new(),
-        (None, _) if listed.is_url => cut(path_only(value), MAX_VALUE).to_vec(),
+        (None, _) if listed.is_url => cut(&without_userinfo(path_only(value)), MAX_VALUE).to_vec(),
         (None, _) => cut(value, MAX_VALUE).to_vec(),
     }
+}
+
+/// An address, or several, without what stands before an `@` where a host is named.
+#[inline(never)]
+fn without_userinfo(value: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(at) = rest.windows(2).position(|pair| pair == b"//") {
+        let (before, after) = rest.split_at(at + 2);
+        kept.extend_from_slice(before);
+        let ends = |byte: &u8| matches!(byte, b'/' | b'\\' | b'>' | b',' | b' ');
+        let end = after.iter().position(ends).unwrap_or(after.len());
+        let (authority, path) = after.split_at(end);
+        let host = authority.rsplit(|byte| *byte == b'@').next();
+        kept.extend_from_slice(host.unwrap_or_default());
+        rest = path;
+    }
+    kept.extend_from_slice(rest);
+    kept
 }
 
 /// Subject and issuer of the token that jwt_authn verified.

@@ -8,8 +8,9 @@ use portcullis_kit::exchange::Exchange;
 use crate::flags::Flags;
 use crate::settings::Stage;
 
-/// What `%RESPONSE_CODE_DETAILS%` is where the upstream's response went through to its end.
+/// What `%RESPONSE_CODE_DETAILS%` is where the upstream's response went through to its end, and where the route's own did.
 const VIA_UPSTREAM: &[u8] = b"via_upstream";
+const DIRECT_RESPONSE: &[u8] = b"direct_response";
 
 /// A request at one of its stages.
 pub struct Seen<'x, X: Exchange> {
@@ -19,6 +20,7 @@ pub struct Seen<'x, X: Exchange> {
     status: Option<Option<u16>>,
     details: Option<Option<Vec<u8>>>,
     flags: Option<Flags>,
+    rate_limit: Option<Option<Vec<u8>>>,
     tier: Option<Option<Vec<u8>>>,
     route: Option<Option<Vec<u8>>>,
 }
@@ -35,6 +37,7 @@ impl<'x, X: Exchange> Seen<'x, X> {
             status: None,
             details: None,
             flags: None,
+            rate_limit: None,
             tier: None,
             route: None,
         }
@@ -48,6 +51,7 @@ impl<'x, X: Exchange> Seen<'x, X> {
             status: Some(None),
             details: Some(None),
             flags: Some(Flags::NONE),
+            rate_limit: Some(None),
             tier: Some(None),
             ..Self::new(exchange)
         }
@@ -76,13 +80,13 @@ impl<'x, X: Exchange> Seen<'x, X> {
             .as_deref()
     }
 
-    /// A response that came from the upstream and went through has no flags, and they are not asked for.
+    /// A response that went through has no flags, and they are not asked for.
     #[inline]
     pub fn flags(&mut self) -> Flags {
         if let Some(flags) = self.flags {
             return flags;
         }
-        let flags = if self.details() == Some(VIA_UPSTREAM) {
+        let flags = if matches!(self.details(), Some(VIA_UPSTREAM | DIRECT_RESPONSE)) {
             Flags::NONE
         } else {
             Flags(number(&*self.exchange, &["response", "flags"]).unwrap_or(0))
@@ -91,13 +95,42 @@ impl<'x, X: Exchange> Seen<'x, X> {
         flags
     }
 
-    /// The tier that rate-limit gave the client.
+    /// What rate-limit decided.
+    #[inline]
+    pub fn rate_limit(&mut self) -> Option<&[u8]> {
+        let exchange = &*self.exchange;
+        self.rate_limit
+            .get_or_insert_with(|| present(exchange, &["portcullis.ratelimit"]))
+            .as_deref()
+    }
+
+    /// The tier that rate-limit gave the client. Where it decided nothing, it gave none.
     #[inline]
     pub fn tier(&mut self) -> Option<&[u8]> {
-        let exchange = &*self.exchange;
-        self.tier
-            .get_or_insert_with(|| present(exchange, &["portcullis.tier"]))
-            .as_deref()
+        if self.tier.is_none() {
+            let has_decided = self.rate_limit().is_some();
+            let tier = || present(&*self.exchange, &["portcullis.tier"]);
+            self.tier = Some(has_decided.then(tier).flatten());
+        }
+        self.tier.as_ref().and_then(Option::as_deref)
+    }
+
+    /// What CSRF protection found. It looks at no request with a safe method.
+    #[inline]
+    pub fn csrf(&self) -> Option<Vec<u8>> {
+        match self.request.get(":method") {
+            Some(b"GET" | b"HEAD" | b"OPTIONS") => None,
+            _ => self.of_end(&["portcullis.csrf"]),
+        }
+    }
+
+    /// The upstream's address. A response of the route's own has none.
+    #[inline]
+    pub fn upstream(&mut self) -> Option<Vec<u8>> {
+        if self.details() == Some(DIRECT_RESPONSE) {
+            return None;
+        }
+        self.of_end(&["upstream", "address"])
     }
 
     /// The name of the route.

@@ -4,10 +4,21 @@
 
 mod common;
 
+use std::sync::LazyLock;
+
 use common::{answered, end, load, parsed};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
+
+/// What `portcullis schema audit-record` prints.
+fn judge() -> &'static jsonschema::Validator {
+    static JUDGE: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+        let schema = include_str!("../../../docs/audit-record.schema.json");
+        jsonschema::draft202012::new(&serde_json::from_str(schema).unwrap()).unwrap()
+    });
+    &JUDGE
+}
 
 proptest! {
     #[test]
@@ -37,7 +48,9 @@ proptest! {
         }
         let (_, line) = end(&audit, fake.with_property("response.code_details", details));
         let line = line.unwrap();
-        parsed(&line);
+        let record = parsed(&line);
+        let errors: Vec<String> = judge().iter_errors(&record).map(|error| error.to_string()).collect();
+        prop_assert!(errors.is_empty(), "{:?} {}", errors, line);
         prop_assert!(!line.contains("c4n4ry"), "{}", line);
         prop_assert!(!line.contains('\n'));
     }

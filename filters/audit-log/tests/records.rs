@@ -90,6 +90,8 @@ fn the_first_rule_that_matches_says_how_much_is_recorded() {
         fake
     };
     let of = |property: &str, value: &str| answered("/things", 200).with_property(property, value);
+    let in_tier =
+        |tier: &str| of("portcullis.ratelimit", "allowed").with_property("portcullis.tier", tier);
     for (what, fake, expected) in [
         ("an exempt path", answered("/healthz/live", 500), "none"),
         ("a path beside it", answered("/healthzz", 404), "metadata"),
@@ -99,8 +101,8 @@ fn the_first_rule_that_matches_says_how_much_is_recorded() {
         ("a listed code", answered("/things", 503), "metadata"),
         ("no answer", without_answer(), "metadata"),
         ("a route", of("xds.route_name", "admin"), "metadata"),
-        ("a tier", of("portcullis.tier", "enterprise"), "metadata"),
-        ("another tier", of("portcullis.tier", "free"), "none"),
+        ("a tier", in_tier("enterprise"), "metadata"),
+        ("another tier", in_tier("free"), "none"),
         ("a flag", client_left(), "metadata"),
         ("a header", with_header("x-audit"), "metadata"),
         ("another header", with_header("x-audits"), "none"),
@@ -128,6 +130,21 @@ fn what_other_filters_decided_is_recorded() {
     assert_eq!(record["trace_id"], "0af7651916cd43dd8448eb211c80319c");
     let ending = [&record["outcome"], &record["category"], &record["event"]];
     assert_eq!(ending, ["denied", "rate_limit", "rate_limit.denied"]);
+}
+
+#[test]
+fn what_csrf_protection_found_is_asked_for_where_it_looks() {
+    let of = |method: &str| {
+        let mut fake = answered("/things", 403).with_property("portcullis.csrf", "refused_origin");
+        fake.request.set(":method", method);
+        record(&json!({}), fake)
+    };
+    for method in ["POST", "PUT", "PATCH", "DELETE", "get", "PROPFIND"] {
+        assert_eq!(of(method)["category"], "csrf", "{method}");
+    }
+    for method in ["GET", "HEAD", "OPTIONS"] {
+        assert_eq!(of(method)["category"], "authorization", "{method}");
+    }
 }
 
 #[test]

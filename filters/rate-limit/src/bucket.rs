@@ -6,6 +6,9 @@
 //! counter: tag (u16), length (varint), state
 //! ```
 //!
+//! Zeros fill a value up to one of a few sizes: hosts allocate a value anew with each write, and where buckets grow by a slot at
+//! a time, what their allocator keeps of all the sizes in between is as much again as the values are.
+//!
 //! Fixed numbers are little-endian; times are seconds since [`crate::counter::EPOCH_MS`]. A counter is known by its
 //! tag, so limits may come and go while others keep their counts.
 
@@ -19,6 +22,17 @@ const NEWCOMER: usize = SLOTS / 2;
 const VERSION: u8 = 1;
 /// The length and the fingerprint of a slot.
 const HEAD: usize = 10;
+/// The sizes of small values, and the step between larger ones: what allocators have size classes for, less the byte that ends
+/// a string.
+const SIZES: [usize; 3] = [143, 287, 575];
+const STEP: usize = 128;
+
+/// The size that a value is filled up to.
+#[inline]
+fn filled(length: usize) -> usize {
+    let small = SIZES.into_iter().find(|size| length <= *size);
+    small.unwrap_or_else(|| (length + 1).next_multiple_of(STEP) - 1)
+}
 
 /// One identity's counters as they stand in the value, read no further than needed: most slots are passed over.
 #[derive(Clone, Copy, Debug)]
@@ -231,7 +245,7 @@ impl<'a> Bucket<'a> {
             .map(|(_, slot)| slot.bytes);
         let enters = if self.own.is_some() { 0 } else { NEWCOMER };
 
-        let mut value = Vec::with_capacity(self.slots.0.len() + counters.len() + 40);
+        let mut value = Vec::with_capacity(filled(self.slots.0.len() + counters.len() + 40));
         value.push(VERSION);
         let mut entered = false;
         for (at, bytes) in others.enumerate() {
@@ -244,6 +258,7 @@ impl<'a> Bucket<'a> {
         if !entered {
             put_slot(&mut value, fingerprint, counters, expires, full_until);
         }
+        value.resize(filled(value.len()), 0);
         (value, displaced)
     }
 }

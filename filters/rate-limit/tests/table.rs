@@ -187,3 +187,19 @@ fn a_client_of_the_standard_plan_weighs_little() {
     println!("bytes per client: {once} after one request, {busy} when busy");
     assert!(once <= 56 && busy <= 84, "{once}, {busy}");
 }
+
+#[test]
+fn a_bucket_that_fills_up_has_few_sizes_so_that_hosts_can_use_the_space_of_the_ones_before() {
+    let mut bucket = Bucket::default();
+    let mut sizes = std::collections::BTreeSet::new();
+    for identity in 0..SLOTS as u64 * 2 {
+        bucket.request(identity, &standard(), START);
+        sizes.insert(bucket.0.len());
+    }
+    // One for each slot would be sixteen. A string of the host's takes a byte more.
+    assert!(sizes.len() <= 6, "{sizes:?}");
+    assert!(
+        sizes.iter().all(|size| (size + 1).is_multiple_of(16)),
+        "{sizes:?}"
+    );
+}

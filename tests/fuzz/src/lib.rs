@@ -82,7 +82,7 @@ pub fn exchange<B: Bundle>(
 }
 
 /// Whether a status ends an exchange; a proxy's filters see no other.
-fn is_final(status: &[u8]) -> bool {
+pub fn is_final(status: &[u8]) -> bool {
     matches!(status, [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9'])
 }
 

@@ -2,6 +2,7 @@
 
 #![no_main]
 
+use audit_log::AuditLog;
 use libfuzzer_sys::fuzz_target;
 use portcullis::Portcullis;
 use portcullis_fuzz::{exchange, request};
@@ -20,6 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
             serve::<Plugin<SecurityHeaders>>(&settings);
             serve::<Plugin<RequestTracing>>(&settings);
             serve::<Plugin<RateLimit>>(&settings);
+            serve::<Plugin<AuditLog>>(&settings);
             serve::<Portcullis>(&settings);
         }
         Err(error) => assert!(!error.to_string().is_empty()),

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -13,6 +14,9 @@ use crate::artifacts::{self, Artifacts};
 use crate::config::Config;
 use crate::template::Template;
 use crate::wait;
+
+/// Five modules take a busy machine half a minute to compile.
+const START_DEADLINE: Duration = Duration::from_secs(120);
 
 /// A proxy that serves. It ends when this is dropped, or with the test process.
 #[derive(Debug)]
@@ -111,7 +115,7 @@ impl Envoy {
             version: 1,
             artifacts,
         };
-        let ready = wait::poll(wait::DEADLINE, || envoy.look());
+        let ready = wait::poll(START_DEADLINE, || envoy.look());
         match ready {
             Some(Ok(())) => Ok(envoy),
             Some(Err(status)) => Err(StartError::Refused {

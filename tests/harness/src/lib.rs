@@ -3,6 +3,7 @@
 //! * [`config`] writes an Envoy configuration from a few typed parts; [`template`] changes a configuration file.
 //! * [`envoy`] starts the proxy on free ports, asks its admin interface, updates its listeners and ends it.
 //! * [`raw`], [`http2`] and [`tls`] are clients that show every byte; [`load`] are many at once; [`compare`] tells two answers apart.
+//! * [`scenario`] reads the declarative files of `tests/scenarios`, [`expect`] compares what happened with what they say.
 //! * [`suite`] runs the cases of one theme against proxies that they share.
 //!
 //! Nothing waits for time to pass: [`wait`] polls with a deadline.
@@ -19,12 +20,15 @@ pub mod artifacts;
 pub mod compare;
 pub mod config;
 pub mod envoy;
+pub mod expect;
+pub mod exposition;
 pub mod http2;
 pub mod load;
 pub mod patch;
 pub mod raw;
 pub mod request;
 pub mod response;
+pub mod scenario;
 pub mod sink;
 pub mod suite;
 pub mod template;

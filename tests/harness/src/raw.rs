@@ -10,7 +10,7 @@ use crate::tls::Certificate;
 use portcullis_upstream::Line;
 
 /// Longer than any answer takes; a proxy that hangs must fail the test, not hold it.
-const READ_TIMEOUT: Duration = Duration::from_secs(20);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 trait Wire: Read + Write + Send {}
 impl<T: Read + Write + Send> Wire for T {}
@@ -46,26 +46,27 @@ impl Connection {
     /// Opens a TLS connection that trusts this certificate only. Panics if the handshake fails.
     #[track_caller]
     pub fn open_tls(port: u16, certificate: &Certificate) -> Self {
+        Self::try_open_tls(port, certificate).expect("the TLS handshake failed")
+    }
+
+    /// The same, where the handshake may fail.
+    pub fn try_open_tls(port: u16, certificate: &Certificate) -> io::Result<Self> {
         Self::over_tls(port, certificate.client())
     }
 
     /// The same, with this certificate for the client's own.
     #[track_caller]
     pub fn open_mutual_tls(port: u16, certificate: &Certificate) -> Self {
-        Self::over_tls(port, certificate.mutual_client())
+        Self::over_tls(port, certificate.mutual_client()).expect("the TLS handshake failed")
     }
 
-    #[track_caller]
-    fn over_tls(port: u16, client: rustls::ClientConnection) -> Self {
-        let mut stream = rustls::StreamOwned::new(client, tcp(port).expect("a listener"));
-        stream
-            .conn
-            .complete_io(&mut stream.sock)
-            .expect("the TLS handshake failed");
-        Self {
+    fn over_tls(port: u16, client: rustls::ClientConnection) -> io::Result<Self> {
+        let mut stream = rustls::StreamOwned::new(client, tcp(port)?);
+        stream.conn.complete_io(&mut stream.sock)?;
+        Ok(Self {
             wire: Box::new(stream),
             buffer: Vec::new(),
-        }
+        })
     }
 
     /// Sends bytes as they are. A peer that already hung up is noticed when reading.

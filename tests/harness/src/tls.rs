@@ -1,5 +1,6 @@
 //! A certificate of our own for the loopback.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ConfigBuilder;
@@ -34,6 +35,22 @@ impl Certificate {
             key_pem: made.signing_key.serialize_pem(),
             der: made.cert.into(),
         }
+    }
+
+    /// That of a proxy which somebody else runs, as PEM: to trust, not to serve with.
+    pub fn of(certificate_pem: &str) -> Self {
+        let der = CertificateDer::from_pem_slice(certificate_pem.as_bytes());
+        Self {
+            der: der.expect("a certificate"),
+            certificate_pem: certificate_pem.to_owned(),
+            key_pem: String::new(),
+        }
+    }
+
+    /// Writes the certificate and its key, as PEM.
+    pub fn write(&self, certificate: &Path, key: &Path) {
+        std::fs::write(certificate, &self.certificate_pem).expect("a writable folder");
+        std::fs::write(key, &self.key_pem).expect("a writable folder");
     }
 
     /// A listener's `transport_socket`.

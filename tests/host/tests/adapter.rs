@@ -216,6 +216,24 @@ fn a_body_can_be_read_and_replaced_chunk_by_chunk() {
 }
 
 #[test]
+fn a_requests_body_can_be_read_chunk_by_chunk_and_neither_changed_nor_answered() {
+    let commands = [
+        "request_body request_body 1 3",
+        "request_body request",
+        "request_body response",
+        "request_body set_request_header x-late 1",
+        "request_body reply 403 late",
+    ];
+    let script = script(&commands).chunk("abcdef").chunk("ghi");
+    let outcome = load().request(&script).unwrap();
+    let results = results(&outcome);
+    assert_eq!(results[..3], ["bcd", "", ""]);
+    assert_eq!(results[5..8], ["hi", "", ""]);
+    assert!(outcome.forwarded && outcome.reply.is_none());
+    assert_eq!(refusals(&outcome), 4);
+}
+
+#[test]
 fn a_body_outside_of_its_callback_is_empty_and_a_change_is_counted() {
     let outcome = run(&[
         "response_headers response_body 0 9",

@@ -52,6 +52,7 @@ fn a_module_exports_only_what_its_filters_need() {
             "portcullis",
             &[
                 headers[0],
+                "proxy_on_request_body",
                 headers[1],
                 "proxy_on_response_body",
                 "proxy_on_response_trailers",

@@ -1,7 +1,6 @@
 //! The suites on a real Envoy, and the scenarios wherever they run.
 //!
-//! [`scenario`] reads the declarative files of `tests/scenarios`, [`expect`] compares what happened with what they say, and
-//! [`traffic`] is what suites send that compare two proxies.
+//! [`traffic`] is what suites send that compare two proxies; the other modules are what they share about one filter each.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,14 +12,17 @@
 pub mod errors;
 pub mod everything;
 pub mod evidence;
-pub mod expect;
 pub mod hardened;
+pub mod hostile_client;
 pub mod mistakes;
 pub mod native;
 pub mod piecemeal;
 pub mod plans;
-pub mod scenario;
+pub mod records;
+pub mod shipped;
 pub mod standing;
 pub mod trace;
 pub mod traffic;
 pub mod w3c;
+
+pub use portcullis_harness::{expect, scenario};

@@ -8,15 +8,15 @@
 )]
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::process::ExitCode;
 
 use portcullis_harness::config::cluster;
+use portcullis_harness::tls::Certificate;
 use portcullis_harness::upstream::Upstream;
 use portcullis_harness::{
-    Config, Connection, Envoy, Listener, Request, Response, Route, Template, artifacts, cases,
-    http2, suite,
+    Config, Connection, Envoy, Listener, Request, Response, Route, cases, http2, suite,
 };
+use portcullis_suites::shipped::{self, CONNECTION_MANAGER};
 use serde_json::{Value, json};
 
 struct Shared {
@@ -52,29 +52,18 @@ fn main() -> ExitCode {
     )
 }
 
-const CONNECTION_MANAGER: &str =
-    "static_resources.listeners[0].filter_chains[0].filters[0].typed_config";
-
 fn start() -> Shared {
     let upstream = Upstream::start().unwrap();
-    let mut template = Template::read(artifacts::root().join("envoy/envoy.yaml"))
-        .set("admin.address.socket_address.port_value", 0)
-        .set(
-            "static_resources.listeners[0].address.socket_address",
-            json!({"address": "127.0.0.1", "port_value": 0}),
-        )
-        .set(
-            "static_resources.clusters[0].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.port_value",
-            upstream.port(),
+    // In cleartext, so that tests can send what is no HTTP.
+    let mut template = shipped::template("envoy.yaml", upstream.port(), &Certificate::new())
+        .merge(
+            "static_resources.listeners[0].filter_chains[0]",
+            &json!({"transport_socket": null}),
         )
         .set(
             &format!("{CONNECTION_MANAGER}.request_headers_timeout"),
             "0.2s",
-        )
-        .each("filename", |path| {
-            let name = Path::new(path.as_str().unwrap()).file_stem().unwrap().to_owned();
-            *path = artifacts::module(name.to_str().unwrap()).to_str().unwrap().into();
-        });
+        );
     let net = at(&mut template.0, CONNECTION_MANAGER)["local_reply_config"].clone();
     add_troubles(&mut template.0);
     let alone = Listener::new("alone")
@@ -125,15 +114,15 @@ fn add_troubles(bootstrap: &mut Value) {
         "disabled": true,
     }});
     for route in hosts[0]["routes"].as_array_mut().unwrap() {
-        route["typed_per_filter_config"] = off.clone();
+        portcullis_harness::patch::merge(&mut route["typed_per_filter_config"], &off);
     }
     hosts[0]["routes"].as_array_mut().unwrap().splice(
         0..0,
         [
             json!({"match": {"path": "/dead"}, "route": {"cluster": "dead"}}),
             json!({"match": {"path": "/empty"}, "route": {"cluster": "empty"}}),
-            json!({"match": {"prefix": "/delay/"}, "route": {"cluster": "upstream", "timeout": "0.1s"}}),
-            json!({"match": {"path": "/buffered"}, "route": {"cluster": "upstream"}}),
+            json!({"match": {"prefix": "/delay/"}, "route": {"cluster": "upstream-blue", "timeout": "0.1s"}}),
+            json!({"match": {"path": "/buffered"}, "route": {"cluster": "upstream-blue"}}),
         ],
     );
     hosts.push(json!({"name": "nobody", "domains": ["nobody.example"], "routes": []}));

@@ -1,4 +1,4 @@
-//! The configuration that we ship, as it is: only ports and the modules' folder are replaced.
+//! The configuration that we ship: what its filters do.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,18 +7,19 @@
     reason = "tests"
 )]
 
-use std::path::Path;
+use std::collections::HashSet;
 use std::process::ExitCode;
 
+use portcullis_harness::tls::Certificate;
 use portcullis_harness::upstream::Upstream;
-use portcullis_harness::{
-    Connection, Envoy, Request, Response, Template, artifacts, cases, suite, wait,
-};
+use portcullis_harness::{Request, Response, Sink, Template, artifacts, cases, http2, suite, wait};
+use portcullis_suites::shipped::{self, Edge};
 use serde_json::json;
 
 struct Shared {
     upstream: Upstream,
-    envoy: Envoy,
+    collector: Sink,
+    edge: Edge,
 }
 
 fn main() -> ExitCode {
@@ -32,46 +33,34 @@ fn main() -> ExitCode {
             an_allowed_origin_may_read_with_credentials_and_another_may_not,
             events_are_streamed,
             a_websocket_passes,
+            http_2_is_served_too,
             every_error_carries_the_security_headers,
-            one_id_stands_in_request_response_and_access_log,
+            one_id_stands_in_request_response_access_log_and_audit_record,
+            a_failed_request_leaves_a_span,
             metrics_carry_labels,
+            every_label_of_a_metric_is_a_tag,
             a_client_over_its_plan_is_told_so_with_all_headers,
-            every_example_starts_and_hardens_responses,
-            all_filters_as_one_plugin_make_documents_of_errors,
         ],
     )
 }
 
 fn start() -> Shared {
     let upstream = Upstream::start().unwrap();
-    let envoy = serve("envoy.yaml", &upstream);
-    Shared { upstream, envoy }
-}
-
-/// Starts Envoy with a file of `envoy/`.
-#[track_caller]
-fn serve(file: &str, upstream: &Upstream) -> Envoy {
-    let template = Template::read(artifacts::root().join("envoy").join(file))
-        .set("admin.address.socket_address.port_value", 0)
-        .set("static_resources.listeners[0].address.socket_address", json!({"address": "127.0.0.1", "port_value": 0}))
-        .set(
-            "static_resources.clusters[0].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.port_value",
-            upstream.port(),
-        )
-        .each("filename", |path| {
-            let name = Path::new(path.as_str().unwrap()).file_stem().unwrap().to_owned();
-            *path = artifacts::module(name.to_str().unwrap()).to_str().unwrap().into();
-        });
-    let name = file.replace(['/', '.'], "-");
-    Envoy::start_template(&name, &template, 2).unwrap_or_else(|error| panic!("{file}: {error}"))
+    let collector = Sink::start();
+    let certificate = Certificate::new();
+    let mut template = shipped::template("envoy.yaml", upstream.port(), &certificate);
+    shipped::behind(&mut template, "otel-collector", collector.port());
+    Shared {
+        edge: Edge::start("shipped", &template, certificate),
+        collector,
+        upstream,
+    }
 }
 
 impl Shared {
     #[track_caller]
     fn send(&self, request: &Request) -> Response {
-        let response = request.send(self.envoy.port("edge"));
-        assert_eq!(self.envoy.admin().vm_reloads(), 0);
-        response
+        self.edge.send(request)
     }
 }
 
@@ -89,8 +78,8 @@ fn assert_hardened(response: &Response) {
     );
     assert!(response.header("x-request-id").is_some(), "{response}");
     assert!(
-        response.header("strict-transport-security").is_none(),
-        "no TLS, no HSTS: {response}"
+        response.header("strict-transport-security").is_some(),
+        "{response}"
     );
 }
 
@@ -192,7 +181,7 @@ fn events_are_streamed(shared: &Shared) {
 }
 
 fn a_websocket_passes(shared: &Shared) {
-    let mut connection = Connection::open(shared.envoy.port("edge"));
+    let mut connection = shared.edge.open();
     let upgrade = Request::get("/chat")
         .header("connection", "upgrade")
         .header("upgrade", "websocket")
@@ -217,24 +206,73 @@ fn every_error_carries_the_security_headers(shared: &Shared) {
     }
 }
 
-fn one_id_stands_in_request_response_and_access_log(shared: &Shared) {
-    let response = shared.send(&Request::get("/one-id").case("shipped id"));
+fn every_label_of_a_metric_is_a_tag(shared: &Shared) {
+    let file = Template::read(artifacts::root().join("envoy/envoy.yaml")).0;
+    let tags = file["stats_config"]["stats_tags"]
+        .as_array()
+        .unwrap()
+        .iter();
+    let tags: HashSet<&str> = tags.map(|tag| tag["tag_name"].as_str().unwrap()).collect();
+    let stats = shared.edge.envoy.admin().stats("portcullis_");
+    let labels: HashSet<&str> = stats
+        .keys()
+        .flat_map(|name| name.split('.').filter_map(|part| part.split_once('=')))
+        .map(|(label, _)| label)
+        .collect();
+    assert!(labels.len() > 5, "{labels:?}");
+    let missing: Vec<&&str> = labels.difference(&tags).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+fn http_2_is_served_too(shared: &Shared) {
+    let port = shared.edge.envoy.port("edge");
+    let response = http2::send_tls(port, &shared.edge.certificate, &Request::get("/leaky"));
+    assert_eq!(response.status, 200);
+    assert_hardened(&response);
+}
+
+fn one_id_stands_in_request_response_access_log_and_audit_record(shared: &Shared) {
+    let request = Request::get("/one-id").header("x-api-key", "demo-professional");
+    let response = shared.send(&request.case("shipped id"));
     let id = response.header("x-request-id").unwrap();
     let received = shared.upstream.recorder().requests("shipped id").remove(0);
     assert_eq!(received.header_lines("x-request-id"), [id.as_bytes()]);
     let line = wait::until("the access log", || {
-        shared
-            .envoy
-            .output()
-            .into_iter()
-            .find(|line| line["path"] == "/one-id")
+        let mut lines = shared.edge.envoy.output().into_iter();
+        lines.find(|line| line["path"] == "/one-id")
     });
     assert_eq!(line["request_id"], id.as_str());
+    let traceparent = line["traceparent"].as_str().unwrap();
+    assert_eq!(traceparent.len(), 55, "{line}");
     assert_eq!(
-        line["traceparent"].as_str().map(str::len),
-        Some(55),
+        (&line["tier"], &line["ratelimit"], &line["upstream"]),
+        (
+            &json!("professional"),
+            &json!("allowed"),
+            &json!("upstream-blue")
+        ),
         "{line}"
     );
+    let record = wait::until("the audit record", || {
+        let bodies = shared.collector.taken().into_iter();
+        let mut texts = bodies.map(|body| body.to_string());
+        texts.find(|text| text.contains("resourceLogs") && text.contains(&id))
+    });
+    assert!(record.contains("hmac-sha256:h1:"), "{record}");
+    assert!(!record.contains("demo-professional"), "{record}");
+}
+
+fn a_failed_request_leaves_a_span(shared: &Shared) {
+    let response = shared.send(&Request::get("/status/500").case("shipped span"));
+    assert_eq!(response.status, 500);
+    let received = shared.upstream.recorder().requests("shipped span");
+    let parent = received[0].header("traceparent").unwrap().to_vec();
+    let trace = String::from_utf8(parent).unwrap()[3..35].to_owned();
+    let span = wait::until("the span", || {
+        let mut spans = shared.collector.spans().into_iter();
+        spans.find(|span| span["traceId"] == trace.as_str())
+    });
+    assert_eq!(span["status"]["code"], 2, "{span}");
 }
 
 fn a_client_over_its_plan_is_told_so_with_all_headers(shared: &Shared) {
@@ -258,7 +296,7 @@ fn a_client_over_its_plan_is_told_so_with_all_headers(shared: &Shared) {
     assert_eq!(refused.json()["upgrade"]["tier"], "starter", "{refused}");
     assert!(refused.header("retry-after").is_some(), "{refused}");
     let labels = ["tier=\"free\"", "limit=\"minute\"", "profile=\"default\""];
-    let page = shared.envoy.admin().prometheus();
+    let page = shared.edge.envoy.admin().prometheus();
     let counted = page.lines().find(|line| {
         line.starts_with("portcullis_rate_limit_denied_total{")
             && labels.iter().all(|label| line.contains(label))
@@ -268,7 +306,7 @@ fn a_client_over_its_plan_is_told_so_with_all_headers(shared: &Shared) {
         "{counted:?}"
     );
     let line = wait::until("the access log", || {
-        let mut lines = shared.envoy.output().into_iter();
+        let mut lines = shared.edge.envoy.output().into_iter();
         lines.find(|line| line["ratelimit"] == "denied:minute")
     });
     assert_eq!(line["tier"], "free", "{line}");
@@ -276,7 +314,7 @@ fn a_client_over_its_plan_is_told_so_with_all_headers(shared: &Shared) {
 
 fn metrics_carry_labels(shared: &Shared) {
     shared.send(&Request::post("/web/text", "x").header("sec-fetch-site", "cross-site"));
-    let page = shared.envoy.admin().prometheus();
+    let page = shared.edge.envoy.admin().prometheus();
     let labels = [
         "outcome=\"refused\"",
         "profile=\"web\"",
@@ -288,59 +326,4 @@ fn metrics_carry_labels(shared: &Shared) {
     });
     let count = counted.and_then(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok());
     assert!(count.is_some_and(|count| count > 0), "{page}");
-}
-
-fn every_example_starts_and_hardens_responses(shared: &Shared) {
-    let folder = artifacts::root().join("envoy/examples");
-    let mut seen = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        if !name.ends_with(".yaml") {
-            continue;
-        }
-        let envoy = serve(&format!("examples/{name}"), &shared.upstream);
-        let response = Request::get("/text").send(envoy.port("edge"));
-        assert_eq!(response.status, 200, "{name}");
-        assert_eq!(
-            response.header("x-content-type-options").as_deref(),
-            Some("nosniff"),
-            "{name}:\n{response}"
-        );
-        assert_eq!(envoy.admin().vm_reloads(), 0, "{name}");
-        seen += 1;
-    }
-    assert!(seen > 0);
-}
-
-fn all_filters_as_one_plugin_make_documents_of_errors(shared: &Shared) {
-    let envoy = serve("examples/one-plugin.yaml", &shared.upstream);
-    let port = envoy.port("edge");
-    // Of the upstream with a body and without, and of Envoy before any filter.
-    let with_body = Request::get("/status/404").send(port);
-    let without = Request::get("/text?status=404&body=").send(port);
-    let mut connection = Connection::open(port);
-    connection.send(b"GET / HTTP/1.1\r\n\r\n");
-    let malformed = connection.read_response("GET").unwrap();
-    for (response, status) in [(with_body, 404), (without, 404), (malformed, 400)] {
-        assert_eq!(response.status, status, "{response}");
-        let kind = response.header("content-type");
-        assert_eq!(
-            kind.as_deref(),
-            Some("application/problem+json"),
-            "{response}"
-        );
-        let document = response.json();
-        assert_eq!(document["status"], status, "{response}");
-        assert_eq!(
-            document["request_id"].as_str(),
-            response.header("x-request-id").as_deref()
-        );
-        assert_hardened(&response);
-    }
-    let page = Request::get("/web/page?status=404")
-        .header("accept", "text/html")
-        .header("sec-fetch-mode", "navigate")
-        .send(port);
-    let kind = page.header("content-type");
-    assert_eq!(kind.as_deref(), Some("text/html; charset=utf-8"), "{page}");
 }

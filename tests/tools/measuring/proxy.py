@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import pathlib
 import socket
 import subprocess
@@ -16,13 +17,14 @@ READY_SECONDS = 60
 
 
 class Proxy:
-    def __init__(self, variant, core, under=(), workers=1):
-        """Starts it pinned to a core (or several: `0,1`); `under` is what runs it (callgrind)."""
+    def __init__(self, variant, core, under=(), workers=1, sink=None):
+        """Starts it pinned to a core (or several: `0,1`); `under` is what runs it (callgrind), `sink` the port to which it
+        exports."""
         self.variant = variant
         self.port = _free_port()
         FOLDER.mkdir(parents=True, exist_ok=True)
         config = FOLDER / f"{variant.label}.json"
-        config.write_text(json.dumps(_bootstrap(variant, self.port, workers), indent=1))
+        config.write_text(json.dumps(_bootstrap(variant, self.port, workers, sink), indent=1))
         self.log = FOLDER / f"{variant.label}.log"
         command = ["taskset", "-c", str(core), *under, project.envoy(), "-c", config]
         command += ["--concurrency", str(workers), "--disable-hot-restart", "--log-level", "warning"]
@@ -69,6 +71,11 @@ class Proxy:
                 return int((task / "schedstat").read_text().split()[0])
         raise Failure(f"Envoy with '{self.variant.name}' has no worker")
 
+    def process_cpu_seconds(self):
+        """CPU time that all its threads have used so far."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self):
         if self.process.poll() is None:
             self.process.terminate()
@@ -85,7 +92,17 @@ def _free_port():
         return probe.getsockname()[1]
 
 
-def _bootstrap(variant, port, workers):
+def _cluster(port):
+    """The collector `sink`."""
+    address = {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}}
+    return {
+        "name": "sink",
+        "connect_timeout": "5s",
+        "load_assignment": {"cluster_name": "sink", "endpoints": [{"lb_endpoints": [address]}]},
+    }
+
+
+def _bootstrap(variant, port, workers, sink):
     manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "bench",
@@ -109,8 +126,10 @@ def _bootstrap(variant, port, workers):
     }
     # Else the kernel may give one worker most of the few connections.
     balance = {"connection_balance_config": {"exact_balance": {}}} if workers > 1 else {}
+    clusters = {"clusters": [_cluster(sink)]} if variant.exports else {}
     return {
         "static_resources": {
+            **clusters,
             "listeners": [{
                 **balance,
                 "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},

@@ -25,6 +25,8 @@ class Variant:
     answer: tuple = (200, '{"ok":true}\n')
     # More fields of the HTTP connection manager.
     manager: dict = dataclasses.field(default_factory=dict, hash=False)
+    # Whether it sends to the cluster `sink`.
+    exports: bool = False
 
     @property
     def label(self):
@@ -35,8 +37,8 @@ class Variant:
 NONE = Variant("none")
 
 
-def wasm(module, root_id, settings=None):
-    """A module of ours as an HTTP filter."""
+def plugin(module, root_id, settings=None):
+    """A plugin's configuration."""
     config = {
         "root_id": root_id,
         "failure_policy": "FAIL_RELOAD",
@@ -48,7 +50,12 @@ def wasm(module, root_id, settings=None):
     }
     if settings is not None:
         config["configuration"] = {"@type": "type.googleapis.com/google.protobuf.Struct", "value": settings}
-    return {"name": root_id, "typed_config": {"@type": TYPE + "wasm.v3.Wasm", "config": config}}
+    return config
+
+
+def wasm(module, root_id, settings=None):
+    """A module of ours as an HTTP filter."""
+    return {"name": root_id, "typed_config": {"@type": TYPE + "wasm.v3.Wasm", "config": plugin(module, root_id, settings)}}
 
 
 def header_mutation(headers):
@@ -151,7 +158,7 @@ WINDOWS = [("minute", "minute", None), ("hour", "hour", None), ("day", "day", No
 MANY = 1_000_000_000
 
 
-def rate_limit(count):
+def four_windows(count):
     """The standard plan's four windows, each with this count, for clients known by the hash of their key."""
     def limit(name, window, resource):
         written = {"name": name, "count": count, "window": window}
@@ -163,7 +170,7 @@ def rate_limit(count):
         tiers[tier] = {"limits": [limit(*window) for window in WINDOWS]}
         if following:
             tiers[tier]["upgrade_to"] = following
-    settings = {
+    return {
         "identity": [{"header": {"name": KEY_HEADER, "hash": True}}],
         "plans": "none",
         "tiers": tiers,
@@ -171,7 +178,10 @@ def rate_limit(count):
         "resource": "ai",
         "upgrade": {"url": "https://example.com/plans"},
     }
-    return wasm(project.DIST / "rate_limit.wasm", "rate-limit", settings)
+
+
+def rate_limit(count):
+    return wasm(project.DIST / "rate_limit.wasm", "rate-limit", four_windows(count))
 
 
 def local_ratelimit(count):

@@ -11,6 +11,7 @@ use std::thread;
 
 pub mod answer;
 mod connection;
+pub mod faults;
 mod http1;
 mod http2;
 pub mod percent;
@@ -19,6 +20,7 @@ pub mod request;
 pub mod script;
 
 pub use answer::{Answer, Break, End, Framing};
+pub use faults::Faults;
 pub use recorder::{CASE_HEADER, Recorder};
 pub use request::{Line, Protocol, Request};
 
@@ -38,10 +40,15 @@ impl Upstream {
 
     /// Serves on this address.
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::bind_with(address, Recorder::default())
+    }
+
+    /// Serves on this address with a recorder that was prepared.
+    pub fn bind_with(address: impl ToSocketAddrs, recorder: Recorder) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let upstream = Self {
             address: listener.local_addr()?,
-            recorder: Recorder::default(),
+            recorder,
             stopped: Arc::default(),
         };
         let (recorder, stopped) = (upstream.recorder.clone(), Arc::clone(&upstream.stopped));

@@ -26,6 +26,7 @@ struct State {
     answers: HashMap<Vec<u8>, Answer>,
     rule: Option<Rule>,
     connections: usize,
+    forgets: bool,
 }
 
 /// Decides what a request gets; `None` leaves it to its target.
@@ -41,6 +42,13 @@ impl std::fmt::Debug for State {
 }
 
 impl Recorder {
+    /// One that keeps no request, for a server that runs for long.
+    pub fn forgetting() -> Self {
+        let recorder = Self::default();
+        recorder.state().forgets = true;
+        recorder
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A test that failed with the lock held must not hide its own message.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -103,11 +111,28 @@ impl Recorder {
     pub(crate) fn record(&self, request: &Request) -> Option<Answer> {
         let mut state = self.state();
         let ruled = state.rule.as_mut().and_then(|rule| rule(request));
-        state.requests.push(request.clone());
+        if !state.forgets {
+            state.requests.push(request.clone());
+        }
         self.0.arrived.notify_all();
         if ruled.is_some() {
             return ruled;
         }
         state.answers.get(request.header(CASE_HEADER)?).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forgetting_recorder_answers_and_keeps_nothing() {
+        let request = Request::from_head(b"GET / HTTP/1.1\r\nx-case: 1\r\n\r\n".to_vec()).unwrap();
+        for (recorder, kept) in [(Recorder::default(), 1), (Recorder::forgetting(), 0)] {
+            recorder.answer("1", Answer::default());
+            assert_eq!(recorder.record(&request), Some(Answer::default()));
+            assert_eq!(recorder.all().len(), kept);
+        }
     }
 }

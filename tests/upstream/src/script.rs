@@ -11,6 +11,7 @@ pub const HELP: &str = "\
 demo-upstream: the request's target says what is answered.
 
   /                      this text
+  /healthz               200 with `ok`, without faults
   /text /json /html      200 with such a body
   /sse                   three server-sent events, chunked
   /chunked               chunked, in small pieces
@@ -70,6 +71,7 @@ fn by_path(path: &str, request: &Request) -> Answer {
     let number = second.and_then(|text| text.parse::<u64>().ok());
     match (first, number) {
         ("", _) => Answer::with_body("text/plain; charset=utf-8", HELP),
+        ("healthz", _) => Answer::with_body("text/plain; charset=utf-8", "ok\n"),
         ("text", _) => Answer::with_body("text/plain; charset=utf-8", "hello\n"),
         ("json", _) => Answer::with_body("application/json", "{\"hello\":\"world\"}\n"),
         ("html", _) => Answer::with_body("text/html; charset=utf-8", HTML),

@@ -1,6 +1,6 @@
 //! The Elastic Common Schema, version 8. What it has no field for stands under `portcullis`.
 
-use super::{time, values};
+use super::time;
 use crate::ending::Outcome;
 use crate::json::Object;
 use crate::notice::Notice;
@@ -20,7 +20,13 @@ pub fn write(record: &Record<'_>, out: &mut Vec<u8>) -> usize {
     top.object("ecs", |ecs| ecs.text("version", VERSION));
     top.object("event", |event| {
         event.optional("action", record.ending.event.map(str::as_bytes));
-        event.texts("category", [b"web".as_slice()]);
+        // `denied` is a type of the category `network`, and none of `web`.
+        let is_denied = record.ending.outcome == Outcome::Denied;
+        let categories = [b"network".as_slice(), b"web"];
+        event.texts(
+            "category",
+            categories.into_iter().skip(usize::from(!is_denied)),
+        );
         event.text("dataset", b"portcullis.audit");
         if let Some(duration) = record.duration {
             event.number("duration", duration);
@@ -35,20 +41,14 @@ pub fn write(record: &Record<'_>, out: &mut Vec<u8>) -> usize {
             },
         );
         event.optional("reason", record.details.as_deref());
-        event.texts(
-            "type",
-            [match record.ending.outcome {
-                Outcome::Denied => b"denied".as_slice(),
-                _ => b"access",
-            }],
-        );
+        let types = [b"access".as_slice(), b"denied"];
+        event.texts("type", types.into_iter().take(1 + usize::from(is_denied)));
     });
     top.object("http", |http| {
         http.object("request", |request| {
             if let Some(bytes) = record.request_bytes {
                 request.object("body", |body| body.number("bytes", bytes));
             }
-            values("headers", &record.request_headers, request);
             request.optional("id", record.request_id.as_deref().map(str::as_bytes));
             request.optional("method", record.method());
         });
@@ -57,14 +57,13 @@ pub fn write(record: &Record<'_>, out: &mut Vec<u8>) -> usize {
                 if let Some(bytes) = record.response_bytes {
                     response.object("body", |body| body.number("bytes", bytes));
                 }
-                values("headers", &record.response_headers, response);
                 if let Some(status) = record.status {
                     response.number("status_code", status.into());
                 }
             });
         }
     });
-    let chain = super::rest(record, "portcullis", &mut top);
+    let chain = super::rest(record, "portcullis", true, &mut top);
     if let Some(upstream) = record.upstream.as_deref() {
         top.object("server", |server| server.text("address", upstream));
     }

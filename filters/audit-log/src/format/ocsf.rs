@@ -99,7 +99,7 @@ pub fn write(record: &Record<'_>, out: &mut Vec<u8>) -> usize {
     top.number("status_id", status_id);
     top.number("time", record.time / 1_000_000);
     top.number("type_uid", class * 100 + activity);
-    let chain = super::rest(record, "unmapped", &mut top);
+    let chain = super::rest(record, "unmapped", false, &mut top);
     top.close();
     chain
 }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::artifacts;
 use crate::expect::Expectations;
-use portcullis_harness::artifacts;
-use portcullis_harness::template::yaml;
+use crate::template::yaml;
 
 /// Where a scenario can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -20,15 +20,19 @@ pub enum Place {
     Host,
     /// The compiled module in a real Envoy.
     Envoy,
+    /// The running harness of envoy/docker-compose.yaml, through its published ports.
+    Harness,
 }
 
+/// Where a filter's scenarios run. The harness runs only what is written for it.
 const EVERYWHERE: [Place; 3] = [Place::Native, Place::Host, Place::Envoy];
+const NO_NARROWER: [Place; 4] = [Place::Native, Place::Host, Place::Envoy, Place::Harness];
 
 /// One file: settings and the scenarios that share them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScenarioFile {
-    /// The `root_id`: `security-headers`, `request-tracing`, `rate-limit` or `portcullis`.
+    /// The `root_id`: `security-headers`, `request-tracing`, `rate-limit` or `portcullis`. `shipped` stands for envoy/envoy.yaml.
     pub filter: String,
     pub settings: Value,
     #[serde(default)]
@@ -51,6 +55,10 @@ fn everywhere() -> Vec<Place> {
     EVERYWHERE.to_vec()
 }
 
+fn no_narrower() -> Vec<Place> {
+    NO_NARROWER.to_vec()
+}
+
 /// One exchange and what must come of it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,7 +66,7 @@ pub struct Scenario {
     /// A sentence.
     pub name: String,
     /// Narrows the file's list.
-    #[serde(default = "everywhere")]
+    #[serde(default = "no_narrower")]
     pub on: Vec<Place>,
     #[serde(default)]
     pub route: RoutePart,

@@ -6,7 +6,7 @@ use regex_lite::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
-use portcullis_harness::response::latin1;
+use crate::response::latin1;
 
 /// The part `expect:` of a scenario. What is not named is not looked at.
 #[derive(Clone, Debug, Default, Deserialize)]
