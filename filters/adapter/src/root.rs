@@ -8,6 +8,7 @@ use portcullis_kit::config::{ConfigError, fingerprint, log_line, read};
 use portcullis_kit::exchange::{CalloutAnswer, CalloutId, Resume};
 use portcullis_kit::metrics::{Kind, MetricId, Registry};
 use proxy_wasm::types::Action;
+use serde_json::Value;
 
 use crate::callout::Caller;
 use crate::contexts::{HttpContext, RootContext};
@@ -62,20 +63,79 @@ impl Registry for HostRegistry {
     }
 }
 
-impl<B: Bundle> Root<B> {
-    fn load(configuration: &[u8], fingerprint: &str) -> Result<Loaded<B>, ConfigError> {
-        let settings = read(configuration)?;
-        let registry = RefCell::new(HostRegistry);
-        let environment = Variables {
-            configuration: fingerprint.to_owned(),
+/// What loading takes beside the bundle itself. Not generic: a module with many bundles has it once.
+struct Loading {
+    plugin: &'static str,
+    settings: Value,
+    environment: Variables,
+    registry: RefCell<HostRegistry>,
+}
+
+impl Loading {
+    /// Reads the configuration; says in the log why it cannot be one.
+    #[inline(never)]
+    fn begin(plugin: &'static str, size: usize) -> Option<Self> {
+        if !randomness::is_available() {
+            reject(plugin, "the host gives no random bytes (WASI random_get)");
+            return None;
+        }
+        let configuration = match size {
+            0 => Vec::new(),
+            size => match host::buffer(Buffer::PluginConfiguration, 0, size) {
+                Ok(bytes) => bytes,
+                Err(_) => {
+                    reject(plugin, "the host does not hand over the configuration");
+                    return None;
+                }
+            },
         };
-        let bundle = B::load(&settings, &environment, &registry)?;
-        let refused = format!(
-            "portcullis_{}_host_refusals_total",
-            B::NAME.replace('-', "_")
+        let environment = Variables {
+            configuration: fingerprint(&configuration),
+        };
+        match read(&configuration) {
+            Ok(settings) => Some(Self {
+                plugin,
+                settings,
+                environment,
+                registry: RefCell::new(HostRegistry),
+            }),
+            Err(error) => {
+                reject(plugin, &error.to_string());
+                None
+            }
+        }
+    }
+
+    /// The counter of calls that the host refuses.
+    #[inline(never)]
+    fn refused(&self) -> MetricId {
+        let plugin = self.plugin.replace('-', "_");
+        let name = format!("portcullis_{plugin}_host_refusals_total");
+        self.registry.borrow_mut().define(Kind::Counter, &name)
+    }
+
+    /// Says what became of it.
+    #[inline(never)]
+    fn end(self, loaded: Result<Option<u32>, ConfigError>) -> bool {
+        let tick_period = match loaded {
+            Ok(tick_period) => tick_period,
+            Err(error) => return reject(self.plugin, &error.to_string()),
+        };
+        let line = log_line(
+            "configuration_loaded",
+            &[
+                ("plugin", self.plugin.into()),
+                ("version", env!("CARGO_PKG_VERSION").into()),
+                ("sha256", self.environment.configuration.into()),
+            ],
         );
-        let refused = registry.borrow_mut().define(Kind::Counter, &refused);
-        Ok(Loaded { bundle, refused })
+        host::log(log::Level::Info, &line);
+        if let Some(period) = tick_period
+            && host::set_tick_period(period).is_err()
+        {
+            return reject(self.plugin, "the host refuses a tick period");
+        }
+        true
     }
 }
 
@@ -91,39 +151,26 @@ pub fn reject(plugin: &str, why: &str) -> bool {
 
 impl<B: Bundle + 'static> RootContext for Root<B> {
     fn configure(&mut self, size: usize) -> bool {
-        if !randomness::is_available() {
-            return reject(B::NAME, "the host gives no random bytes (WASI random_get)");
-        }
-        let configuration = match size {
-            0 => Vec::new(),
-            size => match host::buffer(Buffer::PluginConfiguration, 0, size) {
-                Ok(bytes) => bytes,
-                Err(_) => {
-                    return reject(B::NAME, "the host does not hand over the configuration");
-                }
-            },
+        let Some(loading) = Loading::begin(B::NAME, size) else {
+            return false;
         };
-        let fingerprint = fingerprint(&configuration);
-        match Self::load(&configuration, &fingerprint) {
-            Ok(loaded) => {
-                let line = log_line(
-                    "configuration_loaded",
-                    &[
-                        ("plugin", B::NAME.into()),
-                        ("version", env!("CARGO_PKG_VERSION").into()),
-                        ("sha256", fingerprint.into()),
-                    ],
-                );
-                host::log(log::Level::Info, &line);
-                if let Some(period) = loaded.bundle.tick_period_ms()
-                    && host::set_tick_period(period).is_err()
-                {
-                    return reject(B::NAME, "the host refuses a tick period");
+        let Loading {
+            settings,
+            environment,
+            registry,
+            ..
+        } = &loading;
+        match B::load(settings, environment, registry) {
+            Ok(bundle) => {
+                let tick_period = bundle.tick_period_ms();
+                let refused = loading.refused();
+                let accepted = loading.end(Ok(tick_period));
+                if accepted {
+                    self.loaded = Some(Rc::new(Loaded { bundle, refused }));
                 }
-                self.loaded = Some(Rc::new(loaded));
-                true
+                accepted
             }
-            Err(error) => reject(B::NAME, &error.to_string()),
+            Err(error) => loading.end(Err(error)),
         }
     }
 

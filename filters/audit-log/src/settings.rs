@@ -1,12 +1,12 @@
 //! What a user may write.
 
-use std::collections::BTreeMap;
+use portcullis_kit::table::Table;
 
 use portcullis_kit::config::Secret;
+use portcullis_kit::config::Setting as Deserialize;
 use portcullis_kit::export::settings::{Ack, Batch, HeaderValue, Http, Queue, Retry, timeout_ms};
 use portcullis_kit::identity::settings::Identity;
 use portcullis_kit::routes::PathMatch;
-use serde::Deserialize;
 
 /// One record of every request, without what must not be recorded.
 #[derive(Clone, Debug, Deserialize)]
@@ -383,7 +383,7 @@ pub struct Webhook {
     pub path: Option<String>,
     /// More header lines of each request, such as `authorization: {env: SINK_TOKEN}`.
     #[serde(default)]
-    pub headers: BTreeMap<String, HeaderValue>,
+    pub headers: Table<String, HeaderValue>,
     /// How many milliseconds an answer may take. Default: 10000.
     #[serde(default = "timeout_ms")]
     pub timeout_ms: u32,

@@ -3,23 +3,33 @@
 //! bytes (protobuf Struct or JSON text) → one [`serde_json::Value`] → profiles merged → typed settings, each step
 //! strict and each mistake with its path.
 
-mod de;
 mod error;
+mod kinds;
 mod log_line;
 mod merge;
+mod misread;
 mod path;
 mod protobuf;
 mod read;
 mod secret;
+mod setting;
 
-pub use de::from_value;
 pub use error::{ConfigError, Mistake, Rule, nearest};
-pub(crate) use log_line::number_text;
-pub use log_line::{json_text, log_line, write_json, write_text};
+pub use log_line::{json_text, log_line, number_text, write_json, write_text};
 pub use merge::merge;
+pub(crate) use merge::without;
+pub use misread::Misread;
 pub use path::{Path, Segment};
 pub use read::{fingerprint, parse, read};
 pub use secret::Secret;
+pub use setting::{Read, Setting, from_value};
+
+/// What `#[derive(Setting)]` writes uses.
+#[doc(hidden)]
+pub mod derived {
+    pub use super::misread::Misread;
+    pub use super::setting::{Choice, Keys, Read, Record, Setting, Value, choice, record};
+}
 
 /// The environment in which `{env: NAME}` is looked up.
 pub trait Environment {

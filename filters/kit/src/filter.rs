@@ -2,11 +2,9 @@
 
 use std::cell::RefCell;
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::config::{ConfigError, Environment, Mistake, Path, from_value};
+use crate::config::{ConfigError, Environment, Mistake, Path, Setting, from_value};
 use crate::exchange::{CalloutAnswer, CalloutId, Exchange, Worker};
 use crate::metrics::{Kind, MetricId, Registry};
 
@@ -23,7 +21,7 @@ pub enum Flow {
 }
 
 /// What a filter's profile does with its decisions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -159,9 +157,9 @@ pub trait Filter: Sized {
     /// Whether the plugin also works as an access logger: [`Filter::finished`] then runs with a stream of its own, for
     /// requests that no other callback saw.
     const LOGS_ACCESS: bool = false;
-    /// What a user may write (serde, `deny_unknown_fields`), without `mode`, `profiles` and `routes`, which the
+    /// What a user may write (`#[derive(Setting)]`), without `mode`, `profiles` and `routes`, which the
     /// [`crate::plugin`] reads for every filter.
-    type Settings: DeserializeOwned;
+    type Settings: Setting;
     /// What requests use.
     type Profile;
     /// What one request remembers between callbacks.

@@ -4,6 +4,9 @@
 //! host only through the small role traits of [`exchange`]; `portcullis-adapter` implements them once on
 //! proxy-wasm's host calls, and [`testing`] implements them in memory.
 
+// Derived code names the kit as a filter does.
+extern crate self as portcullis_kit;
+
 pub mod ascii;
 pub mod chain;
 pub mod cidr;
@@ -27,6 +30,7 @@ pub mod protect;
 pub mod random;
 pub mod routes;
 pub mod span;
+pub mod table;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

@@ -195,7 +195,7 @@ pub fn span(out: &mut String, span: &Span, max_bytes: usize) {
 #[inline(never)]
 pub fn rejected(signal: Signal, answer: &CalloutAnswer) -> u64 {
     let read = || {
-        let body: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+        let body = crate::config::parse(&answer.body)?;
         let count = body.get("partialSuccess")?.get(signal.rejected())?;
         count.as_u64().or_else(|| count.as_str()?.parse().ok())
     };

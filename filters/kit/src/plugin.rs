@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use serde_json::Value;
 
 use crate::chain::Bundle;
-use crate::config::{ConfigError, Environment, Mistake, Path, from_value, merge};
+use crate::config::{ConfigError, Environment, Mistake, Path, from_value, merge, without};
 use crate::exchange::{CalloutAnswer, CalloutId, Exchange, Worker};
 use crate::filter::{Callbacks, Compiling, Filter, Flow, Mode};
 use crate::gate::Gate;
@@ -72,26 +72,18 @@ impl<F: Filter> Plugin<F> {
         environment: &dyn Environment,
         registry: &RefCell<dyn Registry + '_>,
     ) -> Result<Self, ConfigError> {
-        let Written { profiles, routes } = Written::read(settings)?;
-        let mut compiled = Vec::with_capacity(profiles.len());
-        for profile in profiles {
-            let compiling =
-                Compiling::new(F::NAME, &profile.name, profile.mode, environment, registry);
-            let own: Result<F::Settings, _> = F::read(&profile.own).map_err(with_shared_keys);
-            let own = own
-                .and_then(|own| F::compile(own, &compiling))
-                .map_err(|error| profile.place(error))?;
-            compiled.push(Profile {
-                name: profile.name,
-                mode: profile.mode,
-                compiled: own,
-            });
-        }
-        let names: Vec<&str> = compiled
-            .iter()
-            .map(|profile| profile.name.as_str())
-            .collect();
-        let routes = RouteTable::compile(&routes, &names)?;
+        let written = Written::read(settings)?;
+        let mut compiled = Vec::with_capacity(written.profiles.len());
+        let routes =
+            written.compile(F::NAME, environment, registry, &mut |profile, compiling| {
+                let own = F::read(&profile.own).map_err(with_shared_keys)?;
+                compiled.push(Profile {
+                    name: profile.name.clone(),
+                    mode: profile.mode,
+                    compiled: F::compile(own, compiling)?,
+                });
+                Ok(())
+            })?;
         let all: Vec<(&str, &F::Profile)> = compiled
             .iter()
             .map(|profile| (profile.name.as_str(), &profile.compiled))
@@ -196,24 +188,22 @@ impl Written {
         let Value::Object(top) = settings else {
             return Err(wrong(settings, Path::top()));
         };
-        let mut base = top.clone();
-        let profiles = base.remove("profiles");
-        let routes = base.remove("routes");
+        let base = without(top, &|key| key == "profiles" || key == "routes");
         let base = Value::Object(base);
 
-        let mut written = vec![WrittenProfile::read(DEFAULT, base.clone())?];
-        match &profiles {
+        let mut written = vec![WrittenProfile::read(DEFAULT, &base)?];
+        match top.get("profiles") {
             None | Some(Value::Null) => {}
             Some(Value::Object(profiles)) => {
                 for (name, over) in profiles {
                     let here = Path::top().key("profiles").key(name.as_str());
                     check_profile(name, over, &here)?;
-                    written.push(WrittenProfile::read(name, merge(&base, over))?);
+                    written.push(WrittenProfile::read(name, &merge(&base, over))?);
                 }
             }
             Some(other) => return Err(wrong(other, Path::top().key("profiles"))),
         }
-        let routes = match &routes {
+        let routes = match top.get("routes") {
             None | Some(Value::Null) => Vec::new(),
             Some(routes) => {
                 from_value(routes).map_err(|error| error.below(Path::top().key("routes")))?
@@ -224,21 +214,41 @@ impl Written {
             routes,
         })
     }
+
+    /// Has every profile compiled, then the routes to them.
+    #[inline(never)]
+    fn compile(
+        &self,
+        filter: &'static str,
+        environment: &dyn Environment,
+        registry: &RefCell<dyn Registry + '_>,
+        one: &mut dyn FnMut(&WrittenProfile, &Compiling<'_>) -> Result<(), ConfigError>,
+    ) -> Result<RouteTable, ConfigError> {
+        for profile in &self.profiles {
+            let WrittenProfile { name, mode, .. } = profile;
+            let compiling = Compiling::new(filter, name, *mode, environment, registry);
+            one(profile, &compiling).map_err(|error| profile.place(error))?;
+        }
+        let names = self.profiles.iter().map(|profile| profile.name.as_str());
+        RouteTable::compile(&self.routes, &names.collect::<Vec<_>>())
+    }
 }
 
 impl WrittenProfile {
-    fn read(name: &str, mut own: Value) -> Result<Self, ConfigError> {
+    fn read(name: &str, written: &Value) -> Result<Self, ConfigError> {
         let mut profile = Self {
             name: name.to_owned(),
             mode: Mode::default(),
-            own: Value::Null,
+            own: match written {
+                Value::Object(map) => Value::Object(without(map, &|key| key == "mode")),
+                other => other.clone(),
+            },
         };
-        if let Some(mode) = own.as_object_mut().and_then(|map| map.remove("mode")) {
-            profile.mode = from_value(&mode).map_err(|error: ConfigError| {
+        if let Some(mode) = written.get("mode") {
+            profile.mode = from_value(mode).map_err(|error: ConfigError| {
                 profile.place(error.below(Path::top().key("mode")))
             })?;
         }
-        profile.own = own;
         Ok(profile)
     }
 
@@ -279,8 +289,8 @@ fn check_profile(name: &str, over: &Value, here: &Path) -> Result<(), ConfigErro
 /// The filter's own type does not know the keys that are read here.
 #[inline(never)]
 fn with_shared_keys(mut error: ConfigError) -> ConfigError {
-    if let Mistake::UnknownKey { allowed, .. } = &mut error.mistake
-        && error.path.segments().is_empty()
+    if error.path.segments().is_empty()
+        && let Mistake::UnknownKey { allowed, .. } = &mut error.mistake
     {
         allowed.extend(SHARED_KEYS.map(Into::into));
     }

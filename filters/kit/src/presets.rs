@@ -2,10 +2,10 @@
 //!
 //! The values are those that the OWASP Secure Headers Project proposes, stricter for `api`, whose responses are no pages.
 
-use serde::Deserialize;
+use crate::config::Setting;
 
 /// A set of headers to start from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {

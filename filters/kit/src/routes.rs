@@ -7,14 +7,14 @@
 //!
 //! A name that this plugin does not define is passed over: the same metadata serves several filters.
 
-use serde::Deserialize;
+use crate::config::Setting;
 
 use crate::config::{ConfigError, Mistake, Path};
 use crate::glob::{HostPattern, PathTemplate, path_only};
 use crate::headers::{Headers, is_token};
 
 /// One entry of `routes:`. Everything that is given must match; in a list, one of it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Route {
@@ -35,7 +35,7 @@ pub struct Route {
 }
 
 /// How a path is matched.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PathMatch {
@@ -48,7 +48,7 @@ pub enum PathMatch {
 }
 
 /// How a request header is matched.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HeaderMatch {

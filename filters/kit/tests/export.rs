@@ -54,7 +54,7 @@ impl Encode<Number> for Plain {
     }
 }
 
-fn part<T: serde::de::DeserializeOwned>(settings: &Value, key: &str) -> T {
+fn part<T: portcullis_kit::config::Setting>(settings: &Value, key: &str) -> T {
     from_value(settings.get(key).unwrap_or(&json!({}))).unwrap()
 }
 

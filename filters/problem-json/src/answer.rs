@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use portcullis_kit::config::json_text;
+use portcullis_kit::config::{json_text, parse};
 use portcullis_kit::{Exchange, Headers};
 use serde_json::{Map, Value};
 
@@ -111,9 +111,11 @@ impl Draft {
     }
 
     /// A problem document of the upstream's with the ids that it lacks, put before its last brace: nothing else of it changes.
-    /// `None` where it is no JSON object, or has them.
+    /// `None` where it is no JSON object, gives a name twice, or has them.
     pub fn enrich(&self, body: &[u8]) -> Option<Vec<u8>> {
-        let members: Map<String, Value> = serde_json::from_slice(body).ok()?;
+        let Some(Value::Object(members)) = parse(body) else {
+            return None;
+        };
         let open = body.trim_ascii_end().strip_suffix(b"}")?;
         let ids = [
             ("request_id", &self.ids.request_id),

@@ -1,9 +1,8 @@
 //! From the settings of one profile to what requests use. Every mistake is found here.
 
-use std::collections::BTreeMap;
-
 use portcullis_kit::filter::Compiling;
 use portcullis_kit::headers::is_token;
+use portcullis_kit::table::Table;
 use portcullis_kit::{ConfigError, Mistake, Path};
 
 use crate::mistake::SettingsMistake;
@@ -158,10 +157,10 @@ struct StatusKeys {
 impl StatusKeys {
     fn read<T, U>(
         &self,
-        written: &BTreeMap<String, T>,
+        written: &Table<String, T>,
         value: impl Fn(&T, Path) -> Result<U, ConfigError>,
-    ) -> Result<BTreeMap<u16, U>, ConfigError> {
-        let mut read = BTreeMap::new();
+    ) -> Result<Table<u16, U>, ConfigError> {
+        let mut read = Table::new();
         for (key, given) in written {
             let path = || self.path.clone().key(key.as_str());
             let status = error_status(key, path)?;
@@ -198,8 +197,8 @@ fn absolute(uri: &str, path: Path) -> Result<(), ConfigError> {
     Err(rule(path, SettingsMistake::Uri))
 }
 
-fn codes(settings: &Settings, hold: bool) -> Result<BTreeMap<String, Code>, ConfigError> {
-    let mut codes = BTreeMap::new();
+fn codes(settings: &Settings, hold: bool) -> Result<Table<String, Code>, ConfigError> {
+    let mut codes = Table::new();
     for (name, given) in &settings.codes {
         let path = |key: &str| Path::top().key("codes").key(name.as_str()).key(key);
         if name.is_empty() {
@@ -286,7 +285,7 @@ fn is_language_tag(tag: &str) -> bool {
         })
 }
 
-fn overrides(language: &str, texts: &BTreeMap<String, Text>) -> Result<Vec<Override>, ConfigError> {
+fn overrides(language: &str, texts: &Table<String, Text>) -> Result<Vec<Override>, ConfigError> {
     let mut overrides = Vec::with_capacity(texts.len());
     for (status, text) in texts {
         let path = || Path::top().key("texts").key(language).key(status.as_str());

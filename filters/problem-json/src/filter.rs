@@ -73,6 +73,8 @@ impl Filter for ProblemJson {
         Self
     }
 
+    // Not inlined into what is compiled for speed.
+    #[inline(never)]
     fn compile(settings: Settings, compiling: &Compiling<'_>) -> Result<Profile, ConfigError> {
         compile::compile(&settings, compiling)
     }

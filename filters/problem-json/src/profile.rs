@@ -1,9 +1,8 @@
 //! What requests use, computed at load.
 
-use std::collections::BTreeMap;
-
 use portcullis_kit::metrics::MetricId;
 use portcullis_kit::presets::Preset;
+use portcullis_kit::table::Table;
 
 use crate::negotiate::Offers;
 use crate::redact::Redaction;
@@ -48,14 +47,14 @@ pub struct Code {
 #[derive(Debug)]
 pub struct Profile {
     pub statuses: Statuses,
-    pub map_status: BTreeMap<u16, u16>,
-    pub types: BTreeMap<u16, String>,
-    pub codes: BTreeMap<String, Code>,
+    pub map_status: Table<u16, u16>,
+    pub types: Table<u16, String>,
+    pub codes: Table<String, Code>,
     /// The default first.
     pub languages: Vec<Language>,
     pub instance: Instance,
-    pub categories: BTreeMap<u16, Category>,
-    pub retryable: BTreeMap<u16, bool>,
+    pub categories: Table<u16, Category>,
+    pub retryable: Table<u16, bool>,
     pub timestamp: bool,
     pub problem: KeepOrEnrich,
     pub json: MergeOrDrop,

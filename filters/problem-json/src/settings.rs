@@ -1,14 +1,12 @@
 //! What a user may write.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
+use portcullis_kit::config::{Misread, Read, Setting};
 use portcullis_kit::presets::Preset;
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, Visitor};
+use portcullis_kit::table::Table;
+use serde_json::Value;
 
 /// Every error leaves as a problem document (RFC 9457), and nothing leaves with it that was not meant for clients.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -18,31 +16,31 @@ pub struct Settings {
     /// The status that is sent in place of another one, by the upstream's status code. The document keeps that one as
     /// `upstream_status`.
     #[serde(default)]
-    pub map_status: BTreeMap<String, u16>,
+    pub map_status: Table<String, u16>,
     /// `type` by status code: absolute URIs. Default: `about:blank`.
     #[serde(default)]
-    pub types: BTreeMap<String, String>,
+    pub types: Table<String, String>,
     /// What an error code in the upstream's body means, by that code.
     #[serde(default)]
-    pub codes: BTreeMap<String, Code>,
+    pub codes: Table<String, Code>,
     /// The languages of `title` and `detail`, the default first. `en` and `de` are there by themselves, others need `texts`.
     /// Default: `[en]`.
     #[serde(default)]
     pub languages: Option<Vec<String>>,
     /// Own titles and details, by language and then by status code.
     #[serde(default)]
-    pub texts: BTreeMap<String, BTreeMap<String, Text>>,
+    pub texts: Table<String, Table<String, Text>>,
     /// What `instance` names an occurrence by. Default: `request_id`.
     #[serde(default)]
     pub instance: Instance,
     /// `category` by status code, where it is not the default: `user` for 4xx; `external` for 502, 503, 504 and whatever the
     /// proxy says that the upstream failed at; else `system`.
     #[serde(default)]
-    pub categories: BTreeMap<String, Category>,
+    pub categories: Table<String, Category>,
     /// `retryable` by status code, where it is not the default: true for 408, 425, 429, 502, 503, 504. A response with
     /// `Retry-After` always is.
     #[serde(default)]
-    pub retryable: BTreeMap<String, bool>,
+    pub retryable: Table<String, bool>,
     /// Whether the document tells when it was made, as `timestamp`. Default: no.
     #[serde(default)]
     pub timestamp: bool,
@@ -76,25 +74,21 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct StatusSet(pub String);
 
-impl<'de> Deserialize<'de> for StatusSet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Written;
-        impl Visitor<'_> for Written {
-            type Value = StatusSet;
+impl Read for StatusSet {
+    fn read(&mut self, value: &Value) -> Result<(), Misread> {
+        let mut code = 0_u64;
+        self.0 = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(_) if code.read(value).is_ok() => code.to_string(),
+            other => return Err(Misread::wrong_type(other, "`4xx`, `5xx` or a status code")),
+        };
+        Ok(())
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`4xx`, `5xx` or a status code")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<StatusSet, E> {
-                Ok(StatusSet(text.to_owned()))
-            }
-
-            fn visit_u64<E: Error>(self, code: u64) -> Result<StatusSet, E> {
-                Ok(StatusSet(code.to_string()))
-            }
-        }
-        deserializer.deserialize_any(Written)
+impl Setting for StatusSet {
+    fn blank() -> Self {
+        Self(String::new())
     }
 }
 
@@ -120,7 +114,7 @@ fn off() -> Preset {
 }
 
 /// What an error code of the upstream means.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Code {
@@ -139,7 +133,7 @@ pub struct Code {
 }
 
 /// Texts for a status.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Text {
@@ -152,7 +146,7 @@ pub struct Text {
 }
 
 /// What `instance` names an occurrence by.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Instance {
@@ -166,7 +160,7 @@ pub enum Instance {
 }
 
 /// Whose fault an error is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Category {
@@ -180,7 +174,7 @@ pub enum Category {
 
 /// What becomes of the upstream's error bodies. HTML and plain text are always dropped; gRPC, gRPC-Web, Connect,
 /// server-sent events and WebSocket are never touched.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
@@ -218,7 +212,7 @@ fn max_bytes() -> u32 {
 }
 
 /// What is taken out of texts that pass. `[redacted]` stands in its place.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Redact {
@@ -234,7 +228,7 @@ pub struct Redact {
 }
 
 /// What the patterns of the settings mean.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RedactMode {
@@ -246,7 +240,7 @@ pub enum RedactMode {
 }
 
 /// What becomes of problem documents.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KeepOrEnrich {
@@ -258,7 +252,7 @@ pub enum KeepOrEnrich {
 }
 
 /// What becomes of JSON of known shapes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MergeOrDrop {
@@ -270,7 +264,7 @@ pub enum MergeOrDrop {
 }
 
 /// What becomes of errors of OAuth 2.0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KeepOrMerge {
@@ -282,7 +276,7 @@ pub enum KeepOrMerge {
 }
 
 /// A format of the document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
@@ -297,7 +291,7 @@ pub enum Format {
 }
 
 /// How a body gets its place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Body {
@@ -310,7 +304,7 @@ pub enum Body {
 }
 
 /// What becomes of errors without a body.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Empty {

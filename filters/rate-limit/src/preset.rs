@@ -1,8 +1,7 @@
 //! The plans that are there without being written.
 
-use std::collections::BTreeMap;
-
 use crate::settings::{Limit, LimitMode, Plans, Tier};
+use portcullis_kit::table::Table;
 
 /// Requests per minute, hour and day, AI calls per day, and the next tier.
 const STANDARD: [(&str, [u32; 4], Option<&str>); 4] = [
@@ -17,8 +16,8 @@ const STANDARD: [(&str, [u32; 4], Option<&str>); 4] = [
 ];
 
 /// The tiers of these plans, as a user would write them.
-pub fn tiers(plans: Plans) -> BTreeMap<String, Tier> {
-    let mut tiers = BTreeMap::new();
+pub fn tiers(plans: Plans) -> Table<String, Tier> {
+    let mut tiers = Table::new();
     if plans == Plans::None {
         return tiers;
     }

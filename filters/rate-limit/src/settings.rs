@@ -1,15 +1,14 @@
 //! What a user may write.
 
-use std::collections::BTreeMap;
-
+use portcullis_kit::config::Setting;
 pub use portcullis_kit::identity::settings::{
     Claim, ClientAddress, Identity, IdentityHeader, JWT_AUTHN,
 };
 use portcullis_kit::routes::PathMatch;
-use serde::Deserialize;
+use portcullis_kit::table::Table;
 
 /// Plans with exact quotas.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -21,10 +20,10 @@ pub struct Settings {
     /// and `enterprise`; `none`.
     pub plans: Plans,
     /// Tiers of one's own, by name. One with a standard plan's name takes its place.
-    pub tiers: BTreeMap<String, Tier>,
+    pub tiers: Table<String, Tier>,
     /// Tiers of single identities, by identity hash (64 hex digits, as `portcullis explain` prints it). They come before
     /// `tier.from`.
-    pub overrides: BTreeMap<String, Override>,
+    pub overrides: Table<String, Override>,
     /// What is not limited.
     pub exempt: Exempt,
     /// How much a request counts. Default: 1.
@@ -58,8 +57,8 @@ impl Default for Settings {
             identity: vec![Identity::ClientAddress(ClientAddress::default())],
             tier: TierChoice::default(),
             plans: Plans::default(),
-            tiers: BTreeMap::new(),
-            overrides: BTreeMap::new(),
+            tiers: Table::new(),
+            overrides: Table::new(),
             exempt: Exempt::default(),
             cost: 1,
             resource: "api".to_owned(),
@@ -76,7 +75,7 @@ impl Default for Settings {
 }
 
 /// Which tier a client gets.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct TierChoice {
@@ -103,7 +102,7 @@ impl Default for TierChoice {
 }
 
 /// A source of tier names.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TierSource {
@@ -116,7 +115,7 @@ pub enum TierSource {
 }
 
 /// A request header that names a tier.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TierHeader {
@@ -129,18 +128,18 @@ pub struct TierHeader {
 }
 
 /// API keys and their tiers.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeys {
     /// The header that carries the key.
     pub header: String,
     /// Tiers by the SHA-256 of the key (64 hex digits, as `printf %s KEY | sha256sum` prints it).
-    pub keys: BTreeMap<String, String>,
+    pub keys: Table<String, String>,
 }
 
 /// What becomes of a client of an unknown tier.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Unknown {
@@ -152,7 +151,7 @@ pub enum Unknown {
 }
 
 /// The plans that are there without being written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Plans {
@@ -164,7 +163,7 @@ pub enum Plans {
 }
 
 /// A tier.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Tier {
@@ -181,7 +180,7 @@ pub struct Tier {
 }
 
 /// A limit: so many in a window.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
@@ -221,7 +220,7 @@ fn all() -> u8 {
 }
 
 /// How a limit is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Algorithm {
@@ -236,7 +235,7 @@ pub enum Algorithm {
 }
 
 /// What a limit does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LimitMode {
@@ -248,7 +247,7 @@ pub enum LimitMode {
 }
 
 /// How many requests at the same time.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Concurrency {
@@ -264,7 +263,7 @@ fn lease() -> String {
 }
 
 /// How many requests in quick succession: `count` at once, and as many again per window at an even pace.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Burst {
@@ -275,7 +274,7 @@ pub struct Burst {
 }
 
 /// The tier of one identity.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Override {
@@ -284,7 +283,7 @@ pub struct Override {
 }
 
 /// What is not limited.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Exempt {
@@ -310,7 +309,7 @@ impl Default for Exempt {
 }
 
 /// Which headers tell clients where they stand, on every limited response.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Headers {
@@ -340,7 +339,7 @@ impl Default for Headers {
 }
 
 /// How a reset is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reset {
@@ -354,7 +353,7 @@ pub enum Reset {
 }
 
 /// What refusals say about more.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Upgrade {
@@ -365,7 +364,7 @@ pub struct Upgrade {
 }
 
 /// What happens to a request that cannot be counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnError {

@@ -16,6 +16,7 @@ pub struct B3 {
 
 /// Reads the one-field form, `{trace id}-{span id}-{0|1|d}-{parent span id}`, of which the last two may be missing,
 /// or the decision alone. `None` if the field is absent, doubled or not of that form.
+#[inline]
 pub fn extract_single(headers: &Headers) -> Option<B3> {
     let value = only_line(headers, "b3")?;
     if let Some((sampled, debug)) = decision(value) {
@@ -46,6 +47,7 @@ pub fn extract_single(headers: &Headers) -> Option<B3> {
 
 /// Reads the form of several fields. `x-b3-flags: 1` is the debug flag and implies sampling. `None` if neither ids nor
 /// a decision stand there.
+#[inline]
 pub fn extract_multi(headers: &Headers) -> Option<B3> {
     let debug = only_line(headers, "x-b3-flags") == Some(b"1");
     let sampled = match only_line(headers, "x-b3-sampled") {
@@ -60,6 +62,7 @@ pub fn extract_multi(headers: &Headers) -> Option<B3> {
     (context.is_some() || sampled.is_some()).then_some(B3 { context, sampled })
 }
 
+#[inline]
 fn only_line<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
     let mut lines = headers.get_all(name);
     let line = lines.next()?;
@@ -67,6 +70,7 @@ fn only_line<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
 }
 
 /// `(sampled, debug)`.
+#[inline]
 fn decision(text: &[u8]) -> Option<(bool, bool)> {
     match text {
         b"0" => Some((false, false)),
@@ -76,6 +80,7 @@ fn decision(text: &[u8]) -> Option<(bool, bool)> {
     }
 }
 
+#[inline]
 fn context(trace_id: &[u8], span_id: &[u8], debug: bool) -> Option<TraceContext> {
     let trace_id = match trace_id.len() {
         16 => left_padded(hex::decode_any_case(trace_id)?),
@@ -116,6 +121,7 @@ pub fn inject_single(
     }
 }
 
+#[inline]
 fn put_id(out: &mut [u8], at: usize, id: &[u8]) {
     if let Some(field) = out.get_mut(at..at + 2 * id.len()) {
         hex::encode(id, field);

@@ -74,6 +74,7 @@ pub fn filter<'a>(lines: impl Iterator<Item = &'a [u8]>, policy: &Policy) -> Dec
     }
 }
 
+#[inline]
 fn allowed(member: &[u8], policy: &Policy) -> bool {
     match policy {
         Policy::Drop => false,
@@ -87,6 +88,7 @@ fn allowed(member: &[u8], policy: &Policy) -> bool {
 }
 
 /// The part before `=`; a member without one has no key.
+#[inline]
 fn key(member: &[u8]) -> Option<&[u8]> {
     let end = member.iter().position(|byte| matches!(byte, b'=' | b';'))?;
     (member.get(end) == Some(&b'=')).then_some(trim_ows(member.get(..end)?))

@@ -49,6 +49,7 @@ pub struct Counters {
 }
 
 impl Counters {
+    #[inline]
     pub fn restart(&self, why: Restart) -> MetricId {
         self.restarts
             .iter()

@@ -28,11 +28,13 @@ pub(crate) fn non_zero<const N: usize>(id: [u8; N]) -> Option<[u8; N]> {
 }
 
 /// A 64-bit trace id in the right half of a 128-bit one.
+#[inline]
 pub(crate) fn left_padded(id: [u8; 8]) -> [u8; 16] {
     u128::from(u64::from_be_bytes(id)).to_be_bytes()
 }
 
 /// Without the optional whitespace around a field value (RFC 9110 §5.6.3).
+#[inline]
 pub(crate) fn trim_ows(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
         text = rest;

@@ -14,6 +14,7 @@ pub const TAGS: &str = "x-datadog-tags";
 const HIGH_HALF: &[u8] = b"_dd.p.tid=";
 
 /// The context and the decision (a priority above 0 means to keep the trace). The parent id is zero where none stands.
+#[inline]
 pub fn extract(headers: &Headers) -> Option<(TraceContext, Option<bool>)> {
     let low = decimal(only_line(headers, TRACE_ID)?).filter(|id| *id != 0)?;
     let parent = match headers.contains(PARENT_ID) {
@@ -30,12 +31,14 @@ pub fn extract(headers: &Headers) -> Option<(TraceContext, Option<bool>)> {
     Some((context, only_line(headers, PRIORITY).and_then(keep)))
 }
 
+#[inline]
 fn only_line<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
     let mut lines = headers.get_all(name);
     let line = lines.next()?;
     lines.next().is_none().then_some(trim_ows(line))
 }
 
+#[inline]
 fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;
@@ -47,6 +50,7 @@ fn decimal(text: &[u8]) -> Option<u64> {
 }
 
 /// `-1` and `0` drop, `1` and `2` keep.
+#[inline]
 fn keep(priority: &[u8]) -> Option<bool> {
     match priority.strip_prefix(b"-") {
         Some(digits) => decimal(digits).map(|_| false),
@@ -55,6 +59,7 @@ fn keep(priority: &[u8]) -> Option<bool> {
 }
 
 /// A priority that a user set (`2` keeps, `-1` drops), where the decision is its own.
+#[inline]
 pub fn users_priority(headers: &Headers, sampled: bool) -> Option<&'static [u8]> {
     match (only_line(headers, PRIORITY)?, sampled) {
         (b"2", true) => Some(b"2"),
@@ -63,6 +68,7 @@ pub fn users_priority(headers: &Headers, sampled: bool) -> Option<&'static [u8]>
     }
 }
 
+#[inline]
 fn high_half(tags: &[u8]) -> Option<u64> {
     tags.split(|byte| *byte == b',')
         .find_map(|tag| trim_ows(tag).strip_prefix(HIGH_HALF))
@@ -95,6 +101,7 @@ pub fn inject(
 }
 
 /// The tags a sender gave with the left half of this trace id in place of any other; `None` if nothing is left.
+#[inline]
 fn tags(given: Option<&[u8]>, trace_id: &[u8; 16]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let (high, _) = trace_id.split_at(8);
@@ -117,6 +124,7 @@ fn tags(given: Option<&[u8]>, trace_id: &[u8; 16]) -> Option<Vec<u8>> {
     (!out.is_empty()).then_some(out)
 }
 
+#[inline]
 fn write_decimal(mut number: u64, out: &mut [u8; 20]) -> &[u8] {
     let mut start = out.len();
     for (at, digit) in out.iter_mut().enumerate().rev() {

@@ -1,6 +1,7 @@
 //! Durations as text, without floating point.
 
 /// Appends milliseconds with three decimals: `12.345`. By hand, because it runs on every timed response.
+#[inline]
 pub fn write_milliseconds(nanoseconds: u64, out: &mut Vec<u8>) {
     // 2^64 nanoseconds have 17 digits of microseconds, and there is one point.
     let mut digits = [b'0'; 18];

@@ -65,6 +65,7 @@ impl Spans {
     }
 
     /// Whether one exporter serves both.
+    #[inline]
     pub fn agrees_with(&self, other: &Self) -> bool {
         self.service_name == other.service_name && self.plan.agrees_with(&other.plan)
     }
@@ -90,6 +91,7 @@ impl Sender {
         }
     }
 
+    #[inline]
     pub fn tick_period_ms(&self) -> u32 {
         self.exporter.plan().tick_period_ms()
     }
@@ -127,10 +129,12 @@ struct Traces {
 }
 
 impl Encode<Record> for Traces {
+    #[inline]
     fn content_type(&self) -> &'static str {
         "application/json"
     }
 
+    #[inline]
     fn encode(&self, records: &[Record], body: &mut Vec<u8>) {
         let node = self.node.get().map(String::as_str).unwrap_or_default();
         let mut resource = Vec::with_capacity(2);
@@ -160,10 +164,12 @@ impl Encode<Record> for Traces {
         body.extend_from_slice(text.as_bytes());
     }
 
+    #[inline]
     fn rejected(&self, answer: &CalloutAnswer) -> u64 {
         otlp::rejected(Signal::Spans, answer)
     }
 
+    #[inline]
     fn identity(&self) -> &[u8] {
         self.service_name.as_deref().unwrap_or_default().as_bytes()
     }

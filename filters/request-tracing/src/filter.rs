@@ -51,6 +51,7 @@ pub struct Traced {
 }
 
 /// Whether anything of this request needs the time: each reading is a host call.
+#[inline]
 fn needs_time(profile: &Profile, trusted: bool) -> bool {
     profile.slow != u64::MAX
         || profile.response_time
@@ -111,6 +112,7 @@ fn inject<X: Exchange>(
     }
 }
 
+#[inline]
 fn is_told(audience: Audience, trusted: bool) -> bool {
     match audience {
         Audience::All => true,
@@ -120,6 +122,7 @@ fn is_told(audience: Audience, trusted: bool) -> bool {
 }
 
 /// `trace;desc=00-…, app;dur=12.345, slow`
+#[inline]
 fn server_timing(profile: &Profile, traced: &Traced, elapsed: Option<u64>) -> Option<Vec<u8>> {
     let tells_trace = is_told(profile.trace_timing, traced.trusted);
     let elapsed = elapsed.filter(|_| is_told(profile.app_timing, traced.trusted));
@@ -164,14 +167,18 @@ impl Filter for RequestTracing {
         }
     }
 
+    // Not inlined into what is compiled for speed.
+    #[inline(never)]
     fn compile(settings: Settings, compiling: &Compiling<'_>) -> Result<Profile, ConfigError> {
         compile::compile(settings, compiling)
     }
 
+    #[inline(never)]
     fn check(profiles: &[(&str, &Profile)]) -> Result<(), ConfigError> {
         compile::check(profiles)
     }
 
+    #[inline(never)]
     fn ready(&mut self, profiles: &[(&str, &Profile)]) {
         let mut sending = profiles
             .iter()
@@ -349,7 +356,8 @@ mod tests {
             &environment,
             &registry,
         );
-        compile::compile(serde_json::from_value(settings).unwrap(), &compiling).unwrap()
+        let settings = portcullis_kit::config::from_value(&settings).unwrap();
+        compile::compile(settings, &compiling).unwrap()
     }
 
     #[test]

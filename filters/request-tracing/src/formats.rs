@@ -8,7 +8,7 @@ use crate::tracestate::{MIN_CARRIED_LEN, TraceState};
 use crate::{b3, datadog, xray};
 
 /// How trace context travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, portcullis_kit::config::Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
@@ -63,6 +63,7 @@ pub const CONTEXT_HEADERS: &[&str] = &[
 ];
 
 /// Whether a field carries trace context or baggage: one of [`CONTEXT_HEADERS`], or any `x-b3-…` or `x-datadog-…`.
+#[inline]
 pub fn is_context_header(name: &[u8]) -> bool {
     let begins = |prefix: &str| {
         name.get(..prefix.len())
@@ -77,6 +78,7 @@ pub fn is_context_header(name: &[u8]) -> bool {
 
 /// Tries the formats in their order; the first that yields a context wins. An invalid `traceparent` restarts the trace
 /// only if no other format yields one, and then counts more than a decision without ids.
+#[inline]
 pub fn extract(headers: &Headers, formats: &[Format]) -> Extracted {
     let mut restart = None;
     let mut decision = None;
@@ -111,6 +113,7 @@ pub fn extract(headers: &Headers, formats: &[Format]) -> Extracted {
 type Found = (Option<TraceContext>, Option<bool>);
 
 /// `Err(None)`: the format says nothing.
+#[inline]
 fn read(headers: &Headers, format: Format) -> Result<Found, Option<Restart>> {
     let whole = |(context, mut sampled): (TraceContext, Option<bool>)| {
         let mut context = context;
@@ -138,6 +141,7 @@ fn read(headers: &Headers, format: Format) -> Result<Found, Option<Restart>> {
 }
 
 /// The sampled flag follows the decision; undecided is not sampled.
+#[inline]
 fn mark(context: &mut TraceContext, sampled: &mut Option<bool>) {
     if *sampled == Some(true) {
         context.flags |= SAMPLED;
@@ -145,6 +149,7 @@ fn mark(context: &mut TraceContext, sampled: &mut Option<bool>) {
 }
 
 /// An invalid `tracestate` is dropped whole and leaves the `traceparent` valid.
+#[inline]
 fn w3c(headers: &Headers) -> Result<TraceContext, Restart> {
     let (trace_id, parent_id, flags) = traceparent::parse(headers.get_all("traceparent"))?;
     let tracestate = TraceState::parse(headers.get_all("tracestate")).unwrap_or_default();

@@ -3,6 +3,7 @@
 const DIGITS: [u8; 16] = *b"0123456789abcdef";
 
 /// Writes each byte as two lower-case digits; stops where `out` ends.
+#[inline]
 pub fn encode(bytes: &[u8], out: &mut [u8]) {
     for (byte, pair) in bytes.iter().zip(out.as_chunks_mut::<2>().0) {
         *pair = [digit(byte >> 4), digit(*byte)];
@@ -10,6 +11,7 @@ pub fn encode(bytes: &[u8], out: &mut [u8]) {
 }
 
 /// One lower-case digit, of the low four bits.
+#[inline]
 pub fn digit(nibble: u8) -> u8 {
     // The mask keeps the index below 16.
     DIGITS
@@ -42,6 +44,7 @@ pub fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
 }
 
 /// Eight lower-case digits at once, one in each byte of a word.
+#[inline]
 fn decode_word(digits: [u8; 8]) -> Option<[u8; 4]> {
     const fn each(byte: u8) -> u64 {
         u64::from_be_bytes([byte; 8])
@@ -86,6 +89,7 @@ pub fn decode_any_case<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
 const NO_DIGIT: u8 = 0x80;
 
 /// The value of a lower-case digit; [`NO_DIGIT`] of any other byte. Without branches: digits come in no order.
+#[inline]
 fn value(byte: u8) -> u8 {
     let decimal = byte.wrapping_sub(b'0');
     let letter = byte.wrapping_sub(b'a');

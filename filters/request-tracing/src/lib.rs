@@ -39,6 +39,3 @@ pub mod xray;
 
 pub use filter::{RequestTracing, Stream};
 pub use settings::Settings;
-
-#[cfg(all(target_os = "wasi", feature = "module"))]
-portcullis_adapter::export!(portcullis_kit::plugin::Plugin<RequestTracing>);

@@ -156,6 +156,7 @@ fn non_zero<const N: usize>(mut id: [u8; N]) -> [u8; N] {
 }
 
 /// What the caller's tracestate says, or else the trace id.
+#[inline]
 fn randomness(context: &TraceContext) -> u64 {
     let member = context.tracestate.get(opentelemetry::KEY);
     member
@@ -163,11 +164,13 @@ fn randomness(context: &TraceContext) -> u64 {
         .unwrap_or_else(|| last_56_bits(context.trace_id))
 }
 
+#[inline]
 fn last_56_bits(trace_id: [u8; 16]) -> u64 {
     u128::from_be_bytes(trace_id) as u64 & ((1 << 56) - 1)
 }
 
 /// Whether the member changed.
+#[inline]
 fn set_threshold(state: &mut TraceState, threshold: Threshold) -> bool {
     if threshold == Threshold::Keep {
         return false;
@@ -188,6 +191,7 @@ fn set_threshold(state: &mut TraceState, threshold: Threshold) -> bool {
 }
 
 /// Whether the caller's one line already says what we would write.
+#[inline]
 fn is_as_sent(headers: &Headers, state: &TraceState) -> bool {
     let mut lines = headers.get_all("tracestate");
     match (lines.next(), lines.next()) {
@@ -199,6 +203,7 @@ fn is_as_sent(headers: &Headers, state: &TraceState) -> bool {
 
 /// The context headers that must go before anything is written: every one of an untrusted peer, and those of formats
 /// that we read or write and that would else contradict what we write.
+#[inline]
 fn removals(profile: &Profile, headers: &Headers, trusted: bool) -> Vec<String> {
     let mut remove: Vec<String> = Vec::new();
     if trusted && profile.clears.is_empty() {
@@ -231,6 +236,7 @@ fn removals(profile: &Profile, headers: &Headers, trusted: bool) -> Vec<String> 
 
 /// Whether a name begins as a context header's does. Most do not, and this runs for each header of each request of a
 /// peer that is not trusted.
+#[inline]
 fn may_be_context(name: &[u8]) -> bool {
     match name {
         [b'x' | b'X', b'-', third, ..] => matches!(third, b'a' | b'b' | b'd' | b'A' | b'B' | b'D'),
@@ -242,6 +248,7 @@ fn may_be_context(name: &[u8]) -> bool {
 
 /// The fields that go from a trusted peer's request: those of formats that are read or written, save what has a decision
 /// of its own or is written anyway.
+#[inline]
 pub fn clears(extract: &[Format], inject: &[Format]) -> Vec<&'static str> {
     let all = extract.iter().chain(inject);
     all.flat_map(|format| fields(*format))
@@ -252,6 +259,7 @@ pub fn clears(extract: &[Format], inject: &[Format]) -> Vec<&'static str> {
 }
 
 /// Whether writing a format always sets this header, so that removing it first would be a call for nothing.
+#[inline]
 fn is_replaced(inject: &[Format], name: &[u8]) -> bool {
     inject.iter().any(|format| {
         let always: &[u8] = match format {
@@ -264,6 +272,7 @@ fn is_replaced(inject: &[Format], name: &[u8]) -> bool {
     })
 }
 
+#[inline]
 fn written_by_w3c(profile: &Profile) -> bool {
     profile.inject.contains(&Format::W3c)
 }

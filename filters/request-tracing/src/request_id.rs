@@ -41,6 +41,7 @@ pub enum Choice<'a> {
 }
 
 /// Decides. `line` is the header's first line, `lines` how many there are.
+#[inline]
 pub fn choose(source: Source, trusted: bool, line: Option<&[u8]>, lines: usize) -> Choice<'_> {
     let believed = match source {
         Source::Peer => trusted,
@@ -57,6 +58,7 @@ pub fn choose(source: Source, trusted: bool, line: Option<&[u8]>, lines: usize) 
 }
 
 /// `[A-Za-z0-9._-]{1,128}`
+#[inline]
 fn valid(line: &[u8]) -> Option<&str> {
     if line.is_empty() || line.len() > MAX_LEN || !LEGAL.has_all(line) {
         return None;
@@ -66,6 +68,7 @@ fn valid(line: &[u8]) -> Option<&str> {
 }
 
 /// A new id (RFC 9562 §5.4, §5.7) of random bytes; `now` in nanoseconds since the epoch.
+#[inline]
 pub fn new(format: Format, random: [u8; 16], now: u64) -> String {
     let random = u128::from_be_bytes(random);
     let (number, version) = match format {

@@ -51,6 +51,7 @@ pub struct Decision {
 
 impl Decision {
     /// Whether it is the caller's.
+    #[inline]
     pub fn is_followed(&self) -> bool {
         self.threshold == Threshold::Keep
     }
@@ -92,6 +93,7 @@ impl Sampler {
 }
 
 /// The threshold of a ratio from 2^-56 to 1: the part of the randomness that is rejected, to four significant digits.
+#[inline]
 pub fn threshold(ratio: f64) -> Option<u64> {
     if !(1.0 / SPACE..=1.0).contains(&ratio) {
         return None;
@@ -113,6 +115,7 @@ pub struct Cap {
 }
 
 impl Cap {
+    #[inline]
     pub fn new(per_second: NonZeroU32) -> Self {
         Self {
             per_second,
@@ -122,6 +125,7 @@ impl Cap {
     }
 
     /// Takes one of this second's places, if one is left.
+    #[inline]
     pub fn admit(&self, now: u64) -> bool {
         let second = now / NANOS_PER_SECOND;
         if self.second.replace(second) != second {

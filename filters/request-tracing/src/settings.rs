@@ -2,13 +2,13 @@
 
 use std::num::NonZeroU32;
 
+use portcullis_kit::config::Setting;
 use portcullis_kit::export::settings::{Batch, Http, Queue, Retry};
-use serde::Deserialize;
 
 use crate::formats::Format;
 
 /// Request ids, trace context, response times and slow requests.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -52,7 +52,7 @@ impl Default for Settings {
 }
 
 /// Whose trace context is continued.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Trust {
@@ -67,7 +67,7 @@ pub enum Trust {
 }
 
 /// The request id.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RequestId {
@@ -91,7 +91,7 @@ impl Default for RequestId {
 }
 
 /// Whose `x-request-id` is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum IdSource {
@@ -106,7 +106,7 @@ pub enum IdSource {
 }
 
 /// What a new request id looks like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum IdFormat {
@@ -118,7 +118,7 @@ pub enum IdFormat {
 }
 
 /// In which formats trace context is read and written.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Propagation {
@@ -138,7 +138,7 @@ impl Default for Propagation {
 }
 
 /// Which baggage of trusted peers goes on.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Baggage {
@@ -151,7 +151,7 @@ pub enum Baggage {
 }
 
 /// Which requests are sampled.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Sampling {
@@ -175,7 +175,7 @@ impl Default for Sampling {
 }
 
 /// The rule for traces that start here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SamplingRule {
@@ -189,7 +189,7 @@ pub enum SamplingRule {
 }
 
 /// The response header `Server-Timing` (W3C Server Timing).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerTiming {
@@ -213,7 +213,7 @@ impl Default for ServerTiming {
 }
 
 /// Who is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
@@ -228,7 +228,7 @@ pub enum Audience {
 
 /// Sending spans: one for each sampled request, and for those that `slow` and `server_errors` add. All profiles that send
 /// spans send them to the same place, in the same way; `slow`, `server_errors` and `max_attribute_bytes` may differ.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Spans {

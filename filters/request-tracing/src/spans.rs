@@ -86,6 +86,7 @@ pub fn record<X: Exchange>(traced: &Traced, end: u64, exchange: &mut X) -> Span 
 }
 
 /// Host and port of an authority, apart; the brackets of an IPv6 address are the authority's, not the address's.
+#[inline]
 fn server(authority: &[u8]) -> (Option<String>, Option<u16>) {
     let host = without_port(authority);
     let port = authority

@@ -63,11 +63,13 @@ pub fn parse<'a>(mut lines: impl Iterator<Item = &'a [u8]>) -> Result<Fields, Re
     ))
 }
 
+#[inline]
 fn version(value: &[u8]) -> Option<u8> {
     let [version] = hex::decode(value.get(..2)?)?;
     (value.get(2) == Some(&b'-')).then_some(version)
 }
 
+#[inline]
 fn fields(value: &[u8; LEN]) -> Option<Fields> {
     let trace_id = hex::decode(value.get(3..35)?)?;
     let parent_id = hex::decode(value.get(36..52)?)?;
@@ -77,6 +79,7 @@ fn fields(value: &[u8; LEN]) -> Option<Fields> {
 }
 
 /// The version 00 value; flags other than sampled and random are written as zero.
+#[inline]
 pub fn write(trace_id: &[u8; 16], parent_id: &[u8; 8], flags: u8) -> [u8; LEN] {
     let mut out = [b'-'; LEN];
     let parts: [(usize, &[u8]); 4] = [

@@ -52,24 +52,29 @@ impl TraceState {
         Some(state)
     }
 
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
+    #[inline]
     pub fn len(&self) -> usize {
         self.members().count()
     }
 
     /// All members as one field value.
+    #[inline]
     pub fn text(&self) -> &[u8] {
         self.text.as_bytes()
     }
 
     /// The members as `(key, value)`, leftmost first.
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.members().filter_map(|member| member.split_once('='))
     }
 
+    #[inline]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.iter()
             .find_map(|(name, value)| (name == key).then_some(value))
@@ -77,6 +82,7 @@ impl TraceState {
 
     /// Puts the member at the left, in place of those with that key. When that makes one too many,
     /// the rightmost of those over 128 bytes goes, or else the rightmost. A key or value outside the grammar changes nothing.
+    #[inline]
     pub fn set_leftmost(&mut self, key: &str, value: &str) {
         if !is_key(key.as_bytes()) || !is_value(value.as_bytes()) {
             return;
@@ -96,6 +102,7 @@ impl TraceState {
         self.text = text;
     }
 
+    #[inline]
     pub fn remove(&mut self, key: &str) {
         if self.get(key).is_none() {
             return;
@@ -110,6 +117,7 @@ impl TraceState {
     /// The field value in at most `max_len` bytes (never less than [`MIN_CARRIED_LEN`]), or `None` where there is
     /// nothing to send. What does not fit goes as whole members: first those over 128 bytes, then the others, both
     /// from the right.
+    #[inline]
     pub fn to_header(&self, max_len: usize) -> Option<String> {
         let max_len = max_len.max(MIN_CARRIED_LEN);
         if self.is_empty() {
@@ -125,11 +133,13 @@ impl TraceState {
         (!members.is_empty()).then(|| members.join(","))
     }
 
+    #[inline]
     fn members(&self) -> impl Iterator<Item = &str> {
         self.text.split(',').filter(|member| !member.is_empty())
     }
 }
 
+#[inline]
 fn drop_from_right(members: &mut Vec<&str>, len: &mut usize, max_len: usize, longer_than: usize) {
     while *len > max_len {
         let Some(at) = members
@@ -142,6 +152,7 @@ fn drop_from_right(members: &mut Vec<&str>, len: &mut usize, max_len: usize, lon
     }
 }
 
+#[inline]
 fn push(text: &mut String, key: &str, value: &str) {
     if !text.is_empty() {
         text.push(',');
@@ -152,6 +163,7 @@ fn push(text: &mut String, key: &str, value: &str) {
 }
 
 /// The member if both its parts are of the grammar.
+#[inline]
 fn valid(member: &[u8]) -> Option<&str> {
     let equals = member.iter().position(|byte| *byte == b'=')?;
     let (key, value) = member.split_at_checked(equals)?;
@@ -173,6 +185,7 @@ const VALUE: AsciiSet = AsciiSet::of(b"")
 
 /// `( lcalpha / DIGIT ) 0*255 ( keychar )`. Level 2's grammar gives `@` no meaning of its own; its conformance suite, at
 /// its strictest, still asks for Level 1's `tenant@system`, so a key with `@` must be both.
+#[inline]
 fn is_key(key: &[u8]) -> bool {
     let begins = matches!(key, [b'a'..=b'z' | b'0'..=b'9', ..]);
     // Whatever is not legal in both parts must be the one `@`.
@@ -190,6 +203,7 @@ fn is_key(key: &[u8]) -> bool {
 }
 
 /// `0*255(chr) nblk-chr`: a value may begin with spaces, not end with one.
+#[inline]
 fn is_value(value: &[u8]) -> bool {
     value.last().is_some_and(|byte| *byte != b' ')
         && value.len() <= MAX_PART_LEN

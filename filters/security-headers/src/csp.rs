@@ -274,6 +274,7 @@ pub struct Template(Vec<Vec<u8>>);
 
 impl Template {
     /// The value with that nonce; without a place for one, no copy is made.
+    #[inline]
     pub fn render(&self, nonce: Option<&Nonce>) -> Cow<'_, [u8]> {
         match self.0.as_slice() {
             [] => Cow::Borrowed(b""),

@@ -121,10 +121,12 @@ fn without_metadata(trusted: &[Origin], request: &mut impl Request) -> Decision 
     }
 }
 
+#[inline]
 fn parse(origin: &[u8]) -> Option<Origin> {
     Origin::from_header(origin.trim_ascii())
 }
 
+#[inline]
 fn by_trust(trusted: &[Origin], origin: Option<&Origin>, reason: Reason) -> Decision {
     match origin {
         Some(origin) if trusted.contains(origin) => Decision::Trusted,

@@ -43,6 +43,8 @@ impl Filter for SecurityHeaders {
         Self::default()
     }
 
+    // Not inlined into what is compiled for speed.
+    #[inline(never)]
     fn compile(settings: Settings, compiling: &Compiling<'_>) -> Result<Profile, ConfigError> {
         compile::compile(&settings, compiling)
     }

@@ -39,6 +39,3 @@ pub use filter::{SecurityHeaders, Stream};
 pub use portcullis_kit::{leaks, presets};
 pub use profile::Profile;
 pub use settings::Settings;
-
-#[cfg(all(target_os = "wasi", feature = "module"))]
-portcullis_adapter::export!(portcullis_kit::plugin::Plugin<SecurityHeaders>);

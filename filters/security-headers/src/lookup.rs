@@ -40,6 +40,7 @@ impl Lookup {
         }
     }
 
+    #[inline]
     pub fn find(&self, name: &[u8]) -> Option<Role> {
         self.by_length
             .get(name.len())?

@@ -15,6 +15,7 @@ const LEN: usize = RANDOM_BYTES / 3 * 4;
 pub struct Nonce([u8; LEN]);
 
 impl Nonce {
+    #[inline]
     pub fn new(random: [u8; RANDOM_BYTES]) -> Self {
         const ALPHABET: &[u8; 64] =
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -30,6 +31,7 @@ impl Nonce {
         Self(text)
     }
 
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -37,6 +39,7 @@ impl Nonce {
 
 /// A nonce is worth nothing once it stands in a log.
 impl fmt::Debug for Nonce {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Nonce(…)")
     }

@@ -49,6 +49,7 @@ impl Origin {
     ///
     /// # Errors
     /// What keeps the text from being one.
+    #[inline]
     pub fn parse(text: &str) -> Result<Self, OriginMistake> {
         if text.contains('*') {
             return Err(OriginMistake::Wildcard);
@@ -72,16 +73,19 @@ impl Origin {
     }
 
     /// Reads the value of an `Origin` or `Access-Control-Allow-Origin` header; `None` if it is not exactly one origin.
+    #[inline]
     pub fn from_header(value: &[u8]) -> Option<Self> {
         Self::parse(std::str::from_utf8(value).ok()?).ok()
     }
 
+    #[inline]
     pub fn scheme(&self) -> &str {
         &self.scheme
     }
 
     /// Whether a `Host` or `:authority` value names this origin's host and port; a port that is not written is the
     /// origin's scheme's own.
+    #[inline]
     pub fn is_at(&self, host: &[u8]) -> bool {
         std::str::from_utf8(host)
             .ok()
@@ -97,6 +101,7 @@ impl fmt::Display for Origin {
 }
 
 /// RFC 3986 §3.1.
+#[inline]
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text
@@ -104,6 +109,7 @@ fn is_scheme(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
+#[inline]
 fn default_port(scheme: &str) -> Option<u16> {
     match scheme {
         "http" | "ws" => Some(80),
@@ -113,6 +119,7 @@ fn default_port(scheme: &str) -> Option<u16> {
 }
 
 /// `host[:port]` in lower case, without the port where it is the default one.
+#[inline]
 fn authority(text: &str, default_port: Option<u16>) -> Result<String, OriginMistake> {
     let (host, port) = match text.rfind(']') {
         Some(end) => {
@@ -146,6 +153,7 @@ fn authority(text: &str, default_port: Option<u16>) -> Result<String, OriginMist
     Ok(normal)
 }
 
+#[inline]
 fn is_host(host: &str) -> bool {
     match host
         .strip_prefix('[')

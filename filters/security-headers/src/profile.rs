@@ -35,6 +35,7 @@ pub struct Profile {
 
 impl Profile {
     /// Whether no response can be changed, so that none need be read.
+    #[inline]
     pub fn leaves_responses_alone(&self) -> bool {
         self.removed.is_empty()
             && self.rules.is_empty()

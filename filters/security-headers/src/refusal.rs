@@ -6,6 +6,7 @@ use portcullis_kit::problem::Problem;
 use crate::csrf::Reason;
 
 /// 403 with a problem document (RFC 9457). It depends on the request headers that it names in `Vary`, and is not stored.
+#[inline]
 pub fn refusal(reason: Reason, request_id: Option<&str>) -> Reply {
     let mut reply = Problem::new(403, "Forbidden")
         .detail(reason.explanation())

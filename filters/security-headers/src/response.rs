@@ -57,6 +57,7 @@ enum Presence {
 }
 
 impl Presence {
+    #[inline]
     fn and(self, line: &[u8], ours: &[u8]) -> Self {
         match self {
             Self::Absent if line == ours => Self::Same,
@@ -65,6 +66,7 @@ impl Presence {
         }
     }
 
+    #[inline]
     fn is_silent(self) -> bool {
         matches!(self, Self::Absent | Self::Blank)
     }
@@ -96,6 +98,7 @@ pub struct Seen<'r> {
 }
 
 impl<'r> Seen<'r> {
+    #[inline]
     pub fn new(profile: &Profile, response: &'r Headers) -> Self {
         let mut seen = Self {
             status: 0,
@@ -118,6 +121,7 @@ impl<'r> Seen<'r> {
         seen
     }
 
+    #[inline]
     fn note(&mut self, profile: &Profile, role: Role, value: &'r [u8]) {
         match role {
             Role::Ruled(at) => {
@@ -143,6 +147,7 @@ impl<'r> Seen<'r> {
     }
 
     /// Whether the plan depends on the client's connection being TLS.
+    #[inline]
     pub fn asks_tls(&self, profile: &Profile) -> bool {
         let hsts = profile.hsts.as_ref().is_some_and(|hsts| {
             !hsts.always && !self.is_informational() && (hsts.replaces || self.hsts.is_silent())
@@ -151,6 +156,7 @@ impl<'r> Seen<'r> {
     }
 
     /// Whether the plan needs a nonce.
+    #[inline]
     pub fn asks_nonce(&self, profile: &Profile) -> bool {
         matches!(
             profile.csp,
@@ -162,21 +168,25 @@ impl<'r> Seen<'r> {
     }
 
     /// Whether the upstream clears all of this already.
+    #[inline]
     fn clears(&self, ours: &[u8]) -> bool {
         let theirs = || self.clear_site_data.iter().flat_map(|line| members(line));
         members(ours).all(|wanted| theirs().any(|there| there == wanted || there == b"\"*\""))
     }
 
     /// 101 included: it ends the HTTP exchange, and nothing follows that a browser would protect.
+    #[inline]
     fn is_informational(&self) -> bool {
         (100..200).contains(&self.status)
     }
 
+    #[inline]
     fn is_not_modified(&self) -> bool {
         self.status == 304
     }
 
     /// What is to be done.
+    #[inline]
     pub fn plan<'p>(&self, profile: &'p Profile, situation: Situation<'_>) -> Plan<'p> {
         let mut plan = Plan {
             edits: Vec::with_capacity(profile.rules.len() + self.removed.len() + 4),
@@ -208,6 +218,7 @@ impl<'r> Seen<'r> {
     }
 
     /// Whether a policy that only reports is sent.
+    #[inline]
     fn rules<'p>(&self, profile: &'p Profile, edits: &mut Vec<Edit<'p>>) -> bool {
         let mut reports = false;
         for (rule, found) in profile.rules.iter().zip(&self.rules) {
@@ -224,6 +235,7 @@ impl<'r> Seen<'r> {
     }
 
     /// Whether a policy that only reports is sent.
+    #[inline]
     fn csp<'p>(
         &self,
         profile: &'p Profile,
@@ -272,6 +284,7 @@ impl<'r> Seen<'r> {
         report_only
     }
 
+    #[inline]
     fn hsts<'p>(&self, profile: &'p Profile, situation: Situation<'_>, plan: &mut Plan<'p>) {
         let Some(hsts) = &profile.hsts else { return };
         if !(hsts.always || situation.tls) {
@@ -286,6 +299,7 @@ impl<'r> Seen<'r> {
         }
     }
 
+    #[inline]
     fn cookies<'p>(&self, profile: &'p Profile, situation: Situation<'_>, plan: &mut Plan<'p>) {
         let Some(rules) = &profile.cookies else {
             return;
@@ -311,6 +325,7 @@ impl<'r> Seen<'r> {
         }
     }
 
+    #[inline]
     fn cors<'p>(&self, profile: &'p Profile, plan: &mut Plan<'p>) {
         let mut repair = cors::Repair::default();
         if let Some(rules) = &profile.cors {
@@ -336,23 +351,27 @@ impl<'r> Seen<'r> {
         plan.cors = repair;
     }
 
+    #[inline]
     fn vary(&self) -> impl Iterator<Item = &'r [u8]> {
         self.vary.iter().copied()
     }
 }
 
 impl<'p> Plan<'p> {
+    #[inline]
     fn add(&mut self, name: &'static str, value: &'p [u8]) {
         self.edits.push(Edit::Add(name, Cow::Borrowed(value)));
     }
 }
 
 impl Action {
+    #[inline]
     fn looks_inside(self) -> bool {
         matches!(self, Self::Append | Self::Uncacheable)
     }
 }
 
+#[inline]
 fn edit<'p>(rule: &'p Rule, found: Found) -> Option<Edit<'p>> {
     let value = || Cow::Borrowed(rule.value.as_slice());
     let name = rule.name.as_str();
@@ -368,6 +387,7 @@ fn edit<'p>(rule: &'p Rule, found: Found) -> Option<Edit<'p>> {
 }
 
 /// Whether a line says what the rule wants: its value, or for an uncacheable response, `no-store`.
+#[inline]
 fn contains(line: &[u8], rule: &Rule) -> bool {
     let wanted: &[u8] = match rule.action {
         Action::Uncacheable => b"no-store",
@@ -377,11 +397,13 @@ fn contains(line: &[u8], rule: &Rule) -> bool {
 }
 
 /// The members of a list (RFC 9110 §5.6.1).
+#[inline]
 fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
 /// Three digits; anything else is no status.
+#[inline]
 fn status(value: &[u8]) -> u16 {
     std::str::from_utf8(value)
         .ok()

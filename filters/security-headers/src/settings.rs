@@ -1,14 +1,13 @@
 //! What a user may write.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
+use portcullis_kit::config::Setting;
+use portcullis_kit::table::Table;
 
 use crate::hsts;
 pub use crate::presets::Preset;
 
 /// Response headers that protect the client, cookie hardening, CSRF protection.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -18,7 +17,7 @@ pub struct Settings {
     /// What is done with single response headers, by name; overrides the preset's rule for that header. Headers with
     /// settings of their own (`csp`, `hsts`, …) are refused here.
     #[serde(default)]
-    pub headers: BTreeMap<String, HeaderRule>,
+    pub headers: Table<String, HeaderRule>,
     /// What is done with `Content-Security-Policy`. Default: the preset's policy, where the upstream sends none.
     #[serde(default)]
     pub csp: Option<CspRule>,
@@ -53,7 +52,7 @@ pub struct Settings {
 }
 
 /// What is done with a response header.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HeaderRule {
@@ -70,7 +69,7 @@ pub enum HeaderRule {
 }
 
 /// What is done with `Content-Security-Policy`. A policy never gets mixed with another one's text.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CspRule {
@@ -87,7 +86,7 @@ pub enum CspRule {
 }
 
 /// `Strict-Transport-Security` (RFC 6797).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Hsts {
@@ -131,7 +130,7 @@ impl Default for Hsts {
 }
 
 /// On which responses HSTS is sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HstsWhen {
@@ -145,7 +144,7 @@ pub enum HstsWhen {
 }
 
 /// What is done with the upstream's own header.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Upstream {
@@ -157,7 +156,7 @@ pub enum Upstream {
 }
 
 /// How the filter knows that the client used TLS.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Tls {
@@ -169,7 +168,7 @@ pub enum Tls {
 }
 
 /// A rollout that reports and does not block.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReportOnly {
@@ -189,7 +188,7 @@ fn endpoint_name() -> String {
 }
 
 /// A policy that has a `-Report-Only` form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reportable {
@@ -208,7 +207,7 @@ impl Reportable {
 }
 
 /// Headers that tell what the servers are made of.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Leaks {
@@ -224,7 +223,7 @@ pub struct Leaks {
 }
 
 /// A list of leaking headers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LeakList {
@@ -235,7 +234,7 @@ pub enum LeakList {
 }
 
 /// Attributes that cookies get where they lack them.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cookies {
@@ -252,7 +251,7 @@ pub struct Cookies {
 }
 
 /// Which cookies a rule covers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CookieRule {
@@ -268,7 +267,7 @@ pub enum CookieRule {
 }
 
 /// What a client can be told to forget (W3C Clear Site Data).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SiteData {
@@ -287,7 +286,7 @@ pub enum SiteData {
 }
 
 /// Refusal of requests that pages of other origins make.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Csrf {
@@ -301,7 +300,7 @@ pub struct Csrf {
 }
 
 /// What becomes of a request that may be a forged one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CsrfMode {
@@ -315,7 +314,7 @@ pub enum CsrfMode {
 }
 
 /// Repairs of CORS responses; the protocol itself is the business of Envoy's own `cors` filter.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cors {
@@ -329,7 +328,7 @@ pub struct Cors {
 }
 
 /// On or off.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Switch {

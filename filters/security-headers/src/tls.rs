@@ -15,6 +15,7 @@ pub enum TlsReading {
 }
 
 /// What the request phase has to read for the response.
+#[inline]
 pub fn tls_reading(profile: &Profile) -> TlsReading {
     let hsts = profile.hsts.as_ref().is_some_and(|hsts| !hsts.always);
     match profile.tls {

@@ -235,14 +235,14 @@ def floor(request, response, finished=()):
     return wasm(project.DIST / "test" / "floor.wasm", "floor", calls)
 
 
-NOW, READ_ALL = {"now": {}}, {"request_headers": {}}
+NOW, READ_ALL = "now", "request_headers"
 # What each of these filters asks of the host for one of the requests measured: what it costs without any logic.
 LIMITED_FLOOR = floor(
-    [READ_ALL, NOW, {"share": ["bucket", 100]}, {"filter_state": "floor.a"}, {"filter_state": "floor.b"}, {"increment": {}}],
+    [READ_ALL, NOW, {"share": {"key": "bucket", "size": 100}}, {"filter_state": "floor.a"}, {"filter_state": "floor.b"}, "increment"],
     [{"set_response_header": "ratelimit"}, {"set_response_header": "ratelimit-policy"}],
 )
 REFUSED_FLOOR = floor(
-    [READ_ALL, NOW, {"shared": "bucket"}, {"filter_state": "floor.a"}, {"filter_state": "floor.b"}, {"increment": {}}, {"reply": [429, 400]}],
+    [READ_ALL, NOW, {"shared": "bucket"}, {"filter_state": "floor.a"}, {"filter_state": "floor.b"}, "increment", {"reply": {"status": 429, "size": 400}}],
     [],
 )
 TRACED_FLOOR = floor(

@@ -2,20 +2,40 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 use super::path::Path;
 
 /// One mistake in the settings. Its text never holds a secret's value.
-pub struct ConfigError {
+///
+/// Boxed: all that reads and compiles settings passes results of this type on, and a thin one is cheap to pass.
+pub struct ConfigError(Box<Misplaced>);
+
+/// What is wrong, and where.
+pub struct Misplaced {
     pub path: Path,
     pub mistake: Mistake,
+}
+
+impl Deref for ConfigError {
+    type Target = Misplaced;
+
+    fn deref(&self) -> &Misplaced {
+        &self.0
+    }
+}
+
+impl DerefMut for ConfigError {
+    fn deref_mut(&mut self) -> &mut Misplaced {
+        &mut self.0
+    }
 }
 
 impl ConfigError {
     #[cold]
     #[inline(never)]
     pub fn new(path: Path, mistake: Mistake) -> Self {
-        Self { path, mistake }
+        Self(Box::new(Misplaced { path, mistake }))
     }
 
     /// A rule of a filter's own; `rule` is an enum whose text says what is wrong and what to do.
@@ -29,11 +49,9 @@ impl ConfigError {
     #[must_use]
     #[cold]
     #[inline(never)]
-    pub fn below(self, parent: Path) -> Self {
-        Self {
-            path: self.path.below(parent),
-            mistake: self.mistake,
-        }
+    pub fn below(mut self, parent: Path) -> Self {
+        self.path = std::mem::take(&mut self.path).below(parent);
+        self
     }
 }
 

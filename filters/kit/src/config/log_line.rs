@@ -56,7 +56,7 @@ pub fn log_line(event: &str, fields: &[(&str, Value)]) -> String {
 
 /// A number in decimal. A fraction keeps six digits: the table for shortest floats is 10 kB of each module, and no
 /// number written here is finer.
-pub(crate) fn number_text(number: &serde_json::Number) -> String {
+pub fn number_text(number: &serde_json::Number) -> String {
     if let Some(whole) = number.as_u64() {
         return whole.to_string();
     }

@@ -18,12 +18,19 @@ impl Path {
     }
 
     #[must_use]
-    pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.0.push(Segment::Key(key.into()));
+    pub fn key(self, key: impl AsRef<str>) -> Self {
+        self.with_key(key.as_ref())
+    }
+
+    // Not inlined, as all here: paths are written all over the settings, and rarely.
+    #[inline(never)]
+    fn with_key(mut self, key: &str) -> Self {
+        self.push(Segment::Key(key.to_owned()));
         self
     }
 
     #[must_use]
+    #[inline(never)]
     pub fn index(mut self, index: usize) -> Self {
         self.0.push(Segment::Index(index));
         self
@@ -31,6 +38,7 @@ impl Path {
 
     /// This path below another one.
     #[must_use]
+    #[inline(never)]
     pub fn below(self, mut parent: Self) -> Self {
         parent.0.extend(self.0);
         parent
@@ -44,8 +52,14 @@ impl Path {
         self.0.pop();
     }
 
+    #[inline(never)]
     pub fn push(&mut self, segment: Segment) {
         self.0.push(segment);
+    }
+
+    /// For a path that was written from the inside out.
+    pub(super) fn reverse(&mut self) {
+        self.0.reverse();
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use super::Setting;
 
 use super::{ConfigError, Environment, Mistake, Path};
 
 /// A secret given as `{env: NAME}`: the value of an environment variable of the plugin's VM
 /// (`vm_config.environment_variables`).
-#[derive(Clone, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Setting, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Secret {

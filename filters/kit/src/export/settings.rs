@@ -1,11 +1,10 @@
 //! What a user may write about delivery.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
+use crate::config::Setting;
+use crate::table::Table;
 
 /// An HTTP sink.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Http {
@@ -19,7 +18,7 @@ pub struct Http {
     pub path: Option<String>,
     /// More header lines of each request, such as `authorization: {env: SINK_TOKEN}`.
     #[serde(default)]
-    pub headers: BTreeMap<String, HeaderValue>,
+    pub headers: Table<String, HeaderValue>,
     /// How many milliseconds an answer may take. Default: 10000.
     #[serde(default = "timeout_ms")]
     pub timeout_ms: u32,
@@ -31,7 +30,7 @@ pub fn timeout_ms() -> u32 {
 }
 
 /// A header's value.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Setting, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HeaderValue {
@@ -42,7 +41,7 @@ pub enum HeaderValue {
 }
 
 /// When a batch is sent. Whichever limit is reached first counts.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Batch {
@@ -68,7 +67,7 @@ impl Default for Batch {
 }
 
 /// What each worker holds until it is acknowledged, batches on their way included.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Queue {
@@ -91,7 +90,7 @@ impl Default for Queue {
 }
 
 /// What happens to a record for which there is no room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Overflow {
@@ -105,7 +104,7 @@ pub enum Overflow {
 }
 
 /// How soon a failed batch is sent again. Each failure in a row doubles the time, of which a random half is taken off.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Retry {
@@ -125,7 +124,7 @@ impl Default for Retry {
 }
 
 /// Whose acknowledgement a record needs where there are two sinks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Ack {

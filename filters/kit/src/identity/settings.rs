@@ -1,9 +1,9 @@
 //! What a user writes of identities.
 
-use serde::Deserialize;
+use crate::config::Setting;
 
 /// A source of identities.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Identity {
@@ -16,7 +16,7 @@ pub enum Identity {
 }
 
 /// A claim of a verified token, or any other dynamic metadata of an earlier filter.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
@@ -35,7 +35,7 @@ fn jwt_authn() -> String {
 }
 
 /// A request header that says who asks.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct IdentityHeader {
@@ -54,7 +54,7 @@ pub struct IdentityHeader {
 }
 
 /// The client's address, cut to a network.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Setting)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ClientAddress {

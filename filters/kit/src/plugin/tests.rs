@@ -1,6 +1,6 @@
 //! Profiles, modes and chains, by a filter small enough to see through.
 
-use serde::Deserialize;
+use crate::config::Setting;
 use serde_json::{Value, json};
 
 use super::*;
@@ -70,7 +70,7 @@ macro_rules! marker {
     };
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Setting)]
 #[serde(default, deny_unknown_fields)]
 struct Words {
     word: String,

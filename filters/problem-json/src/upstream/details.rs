@@ -1,5 +1,6 @@
 //! Mistakes in single fields, in the ways frameworks list them: lists of objects, lists of texts, maps of fields.
 
+use portcullis_kit::config::number_text;
 use serde_json::{Map, Value};
 
 use super::{Detail, Place, Said, code, text};
@@ -220,7 +221,7 @@ fn pointer_of(path: &[Value]) -> String {
     for segment in path {
         match segment {
             Value::String(name) => push_segment(&mut out, name),
-            Value::Number(index) => push_segment(&mut out, &index.to_string()),
+            Value::Number(index) => push_segment(&mut out, &number_text(index)),
             _ => {}
         }
     }

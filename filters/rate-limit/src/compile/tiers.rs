@@ -1,8 +1,7 @@
 //! Tiers and their limits.
 
-use std::collections::BTreeMap;
-
 use portcullis_kit::identity::claim_path;
+use portcullis_kit::table::Table;
 use portcullis_kit::{Compiling, Path};
 
 use super::declared::{agree_within, declare};
@@ -108,7 +107,7 @@ pub fn render(tiers: &mut [Tier], upgrade: &Upgrade) {
 }
 
 /// Tiers by their names as written, and whether a user wrote them.
-type Written = BTreeMap<String, (bool, settings::Tier)>;
+type Written = Table<String, (bool, settings::Tier)>;
 
 fn written(settings: &Settings) -> Result<Written> {
     // One by one: collecting them would bring a whole sort into the module.

@@ -3,17 +3,17 @@
 
 #![cfg(target_arch = "wasm32")]
 
+use portcullis_kit::config::Setting;
 use portcullis_kit::exchange::{Reply, Version};
 use portcullis_kit::metrics::MetricId;
 use portcullis_kit::plugin::Plugin;
 use portcullis_kit::{Callbacks, Compiling, ConfigError, Exchange, Filter, Flow, Headers};
-use serde::Deserialize;
 
 /// The filter.
 pub struct Floor;
 
 /// The calls of each callback, in their order.
-#[derive(Deserialize)]
+#[derive(Setting)]
 #[serde(default, deny_unknown_fields)]
 #[derive(Default)]
 pub struct Settings {
@@ -23,11 +23,11 @@ pub struct Settings {
 }
 
 /// One host call.
-#[derive(Deserialize)]
+#[derive(Setting)]
 #[serde(rename_all = "snake_case")]
 enum Call {
     /// All request headers.
-    RequestHeaders {},
+    RequestHeaders,
     RequestHeader(String),
     ResponseHeader(String),
     SetRequestHeader(String),
@@ -35,14 +35,30 @@ enum Call {
     RemoveResponseHeader(String),
     Property(Vec<String>),
     FilterState(String),
-    Now {},
-    Increment {},
+    Now,
+    Increment,
     /// Reads a shared value.
     Shared(String),
     /// Reads it, and writes so many bytes over it.
-    Share(String, usize),
+    Share(Share),
     /// Answers with this status and so many bytes; the last call of a request.
-    Reply(u16, usize),
+    Reply(Answer),
+}
+
+/// A shared value.
+#[derive(Setting)]
+#[serde(deny_unknown_fields)]
+struct Share {
+    key: String,
+    size: usize,
+}
+
+/// An answer.
+#[derive(Setting)]
+#[serde(deny_unknown_fields)]
+struct Answer {
+    status: u16,
+    size: usize,
 }
 
 /// What is written into headers and filter state: as long as a `RateLimit` of four windows.
@@ -51,7 +67,7 @@ const VALUE: &[u8] = b"\"minute\";r=999;t=60, \"hour\";r=9999;t=3600, \"day\";r=
 impl Call {
     fn run<X: Exchange>(&self, metric: MetricId, exchange: &mut X) -> Flow {
         match self {
-            Self::RequestHeaders {} => drop(exchange.request()),
+            Self::RequestHeaders => drop(exchange.request()),
             Self::RequestHeader(name) => drop(exchange.request_header(name)),
             Self::ResponseHeader(name) => drop(exchange.response_header(name)),
             Self::SetRequestHeader(name) => exchange.set_request_header(name, VALUE),
@@ -62,10 +78,10 @@ impl Call {
                 drop(exchange.property(&path));
             }
             Self::FilterState(key) => exchange.set_filter_state(key, VALUE),
-            Self::Now {} => drop(exchange.now()),
-            Self::Increment {} => exchange.increment(metric, 1),
+            Self::Now => drop(exchange.now()),
+            Self::Increment => exchange.increment(metric, 1),
             Self::Shared(key) => drop(exchange.shared(key.as_bytes())),
-            Self::Share(key, size) => {
+            Self::Share(Share { key, size }) => {
                 let (mut value, version) = match exchange.shared(key.as_bytes()) {
                     Ok(Some(found)) => found,
                     _ => (Vec::new(), Version::ABSENT),
@@ -73,7 +89,7 @@ impl Call {
                 value.resize(*size, 0);
                 let _ = exchange.share(key.as_bytes(), &value, version);
             }
-            Self::Reply(status, size) => {
+            Self::Reply(Answer { status, size }) => {
                 let headers = [
                     "content-type",
                     "ratelimit",

@@ -9,7 +9,7 @@ use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter};
 pub struct Noop;
 
 /// It has no settings.
-#[derive(serde::Deserialize)]
+#[derive(portcullis_kit::config::Setting)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {}
 

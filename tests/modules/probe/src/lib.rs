@@ -31,7 +31,7 @@ pub struct Probe {
 }
 
 /// It has no settings.
-#[derive(serde::Deserialize)]
+#[derive(portcullis_kit::config::Setting)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {}
 
