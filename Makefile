@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 TOOL := python3 tests/tools
 
 # Variables of the commands below.
-export ENVOY PORT PLAIN_PORT METRICS_PORT ADMIN_PORT BLUE_PORT GREEN_PORT CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS SERIES_REQUESTS
+export ENVOY PORT PLAIN_PORT METRICS_PORT ADMIN_PORT BLUE_PORT GREEN_PORT EXAMPLE CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS SERIES_REQUESTS
 
 .PHONY: help setup build run test test-rate-limit-full test-series-full check check-monitoring images compose-up compose-test compose-down bench bench-instructions fuzz fmt clean python3
 
@@ -22,7 +22,7 @@ setup: python3 ## fetch what is missing: the Rust toolchain, crates, Envoy (or E
 build: python3 ## dist/*.wasm and dist/bin/portcullis
 	@$(TOOL)/build.py
 
-run: python3 ## Envoy with envoy/envoy.yaml before two demo upstreams (PORT=10443 ADMIN_PORT=9901 …)
+run: python3 ## Envoy with envoy/envoy.yaml before two demo upstreams (PORT=10443 …), or EXAMPLE=jwt-tiers
 	@$(TOOL)/demo.py
 
 test: python3 ## everything: formatting, lints, tests natively, in Node, in a host in-process, on a real Envoy, fuzzing

@@ -1,6 +1,7 @@
 """`make run`: a demo upstream and Envoy with envoy/envoy.yaml, until Ctrl-C."""
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -118,7 +119,7 @@ def _certificate(folder):
 class Server:
     """A program of ours that is running, with its log."""
 
-    def __init__(self, name, command, show=False):
+    def __init__(self, name, command, show=False, cwd=RUN):
         self.name = name
         RUN.mkdir(parents=True, exist_ok=True)
         self.log = RUN / f"{name}.log"
@@ -127,7 +128,7 @@ class Server:
             # In a session of its own: a Ctrl-C at the terminal comes to us alone, and we stop it in order.
             self.process = subprocess.Popen(
                 [str(part) for part in command],
-                cwd=RUN,
+                cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if show else out,
                 stderr=log,
@@ -288,8 +289,32 @@ SHOWN = [
 ]
 
 
+@contextlib.contextmanager
+def example(name, folder):
+    """The same for a file of envoy/examples, with its own ports and the upstream that all of them name."""
+    file = project.ROOT / "envoy" / "examples" / f"{name}.yaml"
+    if not file.exists():
+        known = ", ".join(sorted(path.stem for path in file.parent.glob("*.yaml")))
+        raise Failure(f"EXAMPLE={name}: there is no such example; there are {known}")
+    servers = []
+    try:
+        servers.append(Server("upstream", [folder / "demo-upstream", "--port", PORTS["BLUE_PORT"]]))
+        wait_for(f"http://127.0.0.1:{PORTS['BLUE_PORT']}/", lambda status: True, *servers)
+        arguments = ["-c", file, "--disable-hot-restart", "--log-level", "warning", "--component-log-level", "wasm:info"]
+        servers.append(Server("envoy", [project.envoy(), *arguments], show=True, cwd=project.ROOT))
+        wait_for(f"http://127.0.0.1:{PORTS['ADMIN_PORT']}/ready", lambda status: status == 200, *servers)
+        about = itertools.takewhile(lambda line: line.startswith("#"), file.read_text().splitlines())
+        say("\n" + "\n".join(line[2:] for line in about))
+        say(f"It serves http://localhost:{PORTS['PLAIN_PORT']}. Ctrl-C stops everything.\n")
+        yield servers
+    finally:
+        for server in reversed(servers):
+            server.stop()
+
+
 def main(command):
-    chosen = ports()
+    name = os.environ.get("EXAMPLE")
+    chosen = None if name else ports()
     with command.stage("set-up"):
         setup.for_envoy()
     folder = build.programs(command)
@@ -298,8 +323,9 @@ def main(command):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
     say("==> start")
-    with running(chosen, folder, show=True) as servers:
-        invitation(chosen)
+    with example(name, folder) if name else running(chosen, folder, show=True) as servers:
+        if not name:
+            invitation(chosen)
         while not stopping.wait(0.2):
             for server in servers:
                 server.must_live()

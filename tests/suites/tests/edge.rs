@@ -31,6 +31,7 @@ fn main() -> ExitCode {
             one_spelling_of_a_path_reaches_the_upstream,
             heads_that_nobody_should_send_are_refused,
             a_scraper_sees_two_pages_of_the_admin_interface_and_no_other,
+            what_protects_upstreams_and_envoy_is_on,
             latencies_are_counted_in_the_buckets_that_alerts_ask_for,
             reading_is_repeated_and_writing_is_not,
             a_short_retry_after_is_kept_and_a_long_one_is_left_to_the_client,
@@ -157,6 +158,37 @@ fn a_scraper_sees_two_pages_of_the_admin_interface_and_no_other(shared: &Shared)
     }
     let post = Request::new("POST", "/ready").header("content-length", "0");
     assert_eq!(post.send(port).status, 404);
+}
+
+fn what_protects_upstreams_and_envoy_is_on(shared: &Shared) {
+    let admin = shared.edge.envoy.admin();
+    for colour in ["blue", "green"] {
+        let cluster = format!("cluster.upstream-{colour}");
+        let count = |name: &str| admin.stat(&format!("{cluster}.{name}"));
+        wait::until("a health check", || {
+            (count("health_check.success") > 0).then_some(())
+        });
+        // Changes are put together for a second.
+        wait::until("a healthy host", || {
+            (count("membership_healthy") == 1).then_some(())
+        });
+        for (name, limit) in [
+            ("remaining_cx", 1024),
+            ("remaining_pending", 256),
+            ("remaining_rq", 2048),
+        ] {
+            let left = count(&format!("circuit_breakers.default.{name}"));
+            assert!(
+                left > limit - 20 && left <= limit,
+                "{colour} {name}: {left}"
+            );
+        }
+        let ejections = format!("{cluster}.outlier_detection.ejections_active");
+        assert!(admin.stats(&ejections).contains_key(&ejections), "{colour}");
+    }
+    let heap = "overload.envoy.resource_monitors.fixed_heap.pressure";
+    let pressure = admin.stat(heap);
+    assert!((1..50).contains(&pressure), "{pressure} %");
 }
 
 fn latencies_are_counted_in_the_buckets_that_alerts_ask_for(shared: &Shared) {

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         },
         cases![
             settings_as_json_text_are_settings,
-            all_filters_as_one_plugin_make_documents_of_errors,
+            all_filters_as_one_plugin_make_documents_of_errors_and_records,
             a_route_has_settings_of_its_own_in_each_of_the_ways,
             a_verified_claim_is_the_tier,
             an_api_key_is_the_tier,
@@ -109,7 +109,7 @@ fn settings_as_json_text_are_settings(shared: &Shared) {
     );
 }
 
-fn all_filters_as_one_plugin_make_documents_of_errors(shared: &Shared) {
+fn all_filters_as_one_plugin_make_documents_of_errors_and_records(shared: &Shared) {
     let example = shared.example("one-plugin.yaml");
     // Of the upstream with a body and without, and of Envoy before any filter.
     let with_body = example.get("/status/404");
@@ -139,6 +139,13 @@ fn all_filters_as_one_plugin_make_documents_of_errors(shared: &Shared) {
     let page = example.send(&page);
     let kind = page.header("content-type");
     assert_eq!(kind.as_deref(), Some("text/html; charset=utf-8"), "{page}");
+    let id = page.header("x-request-id").unwrap();
+    wait::until("the record in Envoy's log", || {
+        let log = example.0.log();
+        let mut lines = log.lines();
+        let found = lines.find(|line| line.contains("\"chain\":") && line.contains(&id));
+        found.map(|_| ())
+    });
 }
 
 fn a_route_has_settings_of_its_own_in_each_of_the_ways(shared: &Shared) {

@@ -30,6 +30,8 @@ fn main() -> ExitCode {
             a_slow_colour_loses_its_share,
             a_retry_hides_no_failure_from_the_rollout,
             an_interrupted_rollout_goes_back,
+            a_file_that_is_no_good_changes_nothing,
+            a_prometheus_that_falls_silent_ends_a_rollout,
             a_colour_that_nobody_knows_to_be_healthy_gets_nothing,
         ],
     )
@@ -349,6 +351,45 @@ fn an_interrupted_rollout_goes_back(shared: &Shared) {
     let output = child.wait_with_output().unwrap();
     let said = assert_ended(&output, 1);
     assert!(said.contains("interrupted"), "{said}");
+    assert_eq!(shared.share(), 0);
+}
+
+fn a_file_that_is_no_good_changes_nothing(shared: &Shared) {
+    let good = std::fs::read(shared.folder.file("weights.yaml")).unwrap();
+    let put = |text: &[u8]| {
+        std::fs::write(shared.folder.file("new.yaml"), text).unwrap();
+        let (new, old) = ("new.yaml", "weights.yaml");
+        std::fs::rename(shared.folder.file(new), shared.folder.file(old)).unwrap();
+    };
+    let admin = shared.edge.envoy.admin();
+    let refused = || {
+        admin
+            .stats(r"^runtime\..*update_failure$")
+            .values()
+            .sum::<u64>()
+    };
+    let before = refused();
+    put(b"resources: [{rollout.upstream-green: 100");
+    wait::until("the refusal", || (refused() > before).then_some(()));
+    shared.settled("blue");
+    put(&good);
+}
+
+fn a_prometheus_that_falls_silent_ends_a_rollout(shared: &Shared) {
+    let prometheus = Upstream::start().unwrap();
+    let asked = AtomicU64::new(0);
+    prometheus.recorder().rule(move |_| {
+        // Who is healthy, and four counters; then the first step is begun.
+        let answer = r#"{"data": {"result": [{"metric": {"le": "+Inf"}, "value": [0, "1"]}]}}"#;
+        Some(match asked.fetch_add(1, Ordering::Relaxed) {
+            0..5 => Answer::with_body("application/json", answer),
+            _ => Answer::default().status(503),
+        })
+    });
+    let url = format!("http://127.0.0.1:{}", prometheus.port());
+    let said = assert_ended(&shared.roll(&["--to", "green", "--prometheus", &url]), 1);
+    assert!(said.contains("green gets 5 %"), "{said}");
+    assert!(said.contains("does not answer"), "{said}");
     assert_eq!(shared.share(), 0);
 }
 

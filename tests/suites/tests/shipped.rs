@@ -7,11 +7,12 @@
     reason = "tests"
 )]
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 
 use portcullis_harness::tls::Certificate;
 use portcullis_harness::upstream::Upstream;
-use portcullis_harness::{Request, Response, Sink, cases, http2, suite, wait};
+use portcullis_harness::{Request, Response, Sink, Template, artifacts, cases, http2, suite, wait};
 use portcullis_suites::shipped::{self, Edge};
 use serde_json::json;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
             one_id_stands_in_request_response_access_log_and_audit_record,
             a_failed_request_leaves_a_span,
             metrics_carry_labels,
+            every_label_of_a_metric_is_a_tag,
             a_client_over_its_plan_is_told_so_with_all_headers,
         ],
     )
@@ -202,6 +204,24 @@ fn every_error_carries_the_security_headers(shared: &Shared) {
         assert!(response.status >= 400);
         assert_hardened(&response);
     }
+}
+
+fn every_label_of_a_metric_is_a_tag(shared: &Shared) {
+    let file = Template::read(artifacts::root().join("envoy/envoy.yaml")).0;
+    let tags = file["stats_config"]["stats_tags"]
+        .as_array()
+        .unwrap()
+        .iter();
+    let tags: HashSet<&str> = tags.map(|tag| tag["tag_name"].as_str().unwrap()).collect();
+    let stats = shared.edge.envoy.admin().stats("portcullis_");
+    let labels: HashSet<&str> = stats
+        .keys()
+        .flat_map(|name| name.split('.').filter_map(|part| part.split_once('=')))
+        .map(|(label, _)| label)
+        .collect();
+    assert!(labels.len() > 5, "{labels:?}");
+    let missing: Vec<&&str> = labels.difference(&tags).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 fn http_2_is_served_too(shared: &Shared) {
