@@ -207,7 +207,7 @@ Below is the access log. Ctrl-C stops everything.
 
 def records():
     """The command that takes the audit records out of Envoy's log."""
-    return f"sed -n 's/^.*wasm log audit-log: //p' {project.relative(RUN / 'envoy.log')}"
+    return f"sed -n 's/^.*wasm log audit-log[^{{]*: //p' {project.relative(RUN / 'envoy.log')}"
 
 
 @contextlib.contextmanager

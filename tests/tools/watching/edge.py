@@ -19,15 +19,18 @@ FILTER = "security-headers"
 
 
 class Sink:
-    """Takes whatever is posted."""
+    """Takes whatever is posted, or says 503 to it while it is `down`."""
 
     def __init__(self):
+        self.down = False
+        sink = self
+
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
                 self.rfile.read(int(self.headers["Content-Length"]))
-                self.send_response(200)
+                self.send_response(503 if sink.down else 200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", "2")
                 self.end_headers()

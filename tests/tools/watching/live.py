@@ -128,17 +128,24 @@ def _arrives(receiver, prometheus, name, status, how_many=1):
 
 
 def failures_are_told(edge, clients, prometheus, receiver):
-    """A tenth of the requests fails: the alert comes to its receiver, with its texts, and says so when it is over."""
-    if early := receiver.alerts("HighErrorRatio", "firing"):
-        raise Failure(f"HighErrorRatio fired before anything failed: {early}")
+    """A tenth of the requests fails, and no sink takes records: the alerts come to their receivers, with their texts, and say
+    so when it is over."""
+    for name in ("HighErrorRatio", "AuditSinkDown"):
+        if early := receiver.alerts(name, "firing"):
+            raise Failure(f"{name} fired before anything failed: {early}")
     clients.failing = 10
+    edge.sink.down = True
     to, _, labels, annotations = _arrives(receiver, prometheus, "HighErrorRatio", "firing")[0]
     if to != "critical" or labels["severity"] != "critical" or not re.fullmatch(r"\d+(\.\d+)?% of requests to envoy fail", annotations["summary"]):
         raise Failure(f"HighErrorRatio came to `{to}` as {labels} {annotations}")
     say(f"    told to `{to}`: {annotations['summary']}")
     panels_have_data(edge, prometheus, alerts=True)
+    # One for each of the two sinks.
+    _arrives(receiver, prometheus, "AuditSinkDown", "firing", 2)
     clients.failing = 0
+    edge.sink.down = False
     _arrives(receiver, prometheus, "HighErrorRatio", "resolved")
+    _arrives(receiver, prometheus, "AuditSinkDown", "resolved", 2)
 
 
 def mistakes_are_told(edge, prometheus, receiver):
