@@ -35,7 +35,8 @@ def port(name):
 
 def build():
     """Builds what runs the scenarios; gives its path."""
-    run(["cargo", "build", *project.LOCKED, "-p", "portcullis-harness", "--bin", "harness-scenarios"], cwd=project.ROOT)
+    # With the whole workspace's features, so that what `make test` built is not built again.
+    run(["cargo", "build", *project.LOCKED, "--workspace", "--bin", "harness-scenarios"], cwd=project.ROOT)
     return project.TARGET / "debug" / "harness-scenarios"
 
 
