@@ -38,6 +38,7 @@ mod tests {
         findings.plugins.push(Found {
             file: 0,
             bundle: Bundle::One(&HOLDER),
+            module: None,
             place: Span::default(),
             settings: Settings {
                 value: Some(settings),
