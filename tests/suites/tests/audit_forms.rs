@@ -87,8 +87,8 @@ fn routed(listener: Listener) -> Listener {
         .hcm(&json!({"max_request_headers_kb": 8}))
 }
 
-/// Requests of every class, each to its end. How many a filter sees, and how many the proxy has.
-fn traffic(port: u16, name: &str) -> (usize, usize) {
+/// Requests of every class, each to its end, and how many they are.
+fn traffic(port: u16, name: &str) -> usize {
     let key = format!("key-of-{name}");
     let get = |target: &str| Request::get(target);
     let mut requests: Vec<Request> = [
@@ -141,7 +141,6 @@ fn traffic(port: u16, name: &str) -> (usize, usize) {
         // There is none where the upstream breaks off.
         let _ = connection.read_response(&request.method);
     }
-    let mut seen = requests.len();
     http2::send(port, &get("/text"));
     let mut tunnel = Connection::open(port);
     tunnel.exchange(&Request::new("CONNECT", "example.com:443"));
@@ -149,8 +148,7 @@ fn traffic(port: u16, name: &str) -> (usize, usize) {
     let mut gone = Connection::open(port);
     gone.send(&get("/text?delay=300").to_bytes());
     drop(gone);
-    seen += 3;
-    // What no filter sees.
+    // What no filter is asked about.
     let large = [
         b"GET /text HTTP/1.1\r\nhost: a\r\nx-large: ".as_slice(),
         &[b'x'; 20_000],
@@ -166,7 +164,7 @@ fn traffic(port: u16, name: &str) -> (usize, usize) {
         connection.send(&bytes);
         connection.read_to_end();
     }
-    (seen, seen + 3)
+    requests.len() + 6
 }
 
 fn every_class_of_traffic_is_recorded_in_every_form(upstream: &Upstream) {
@@ -185,8 +183,8 @@ fn every_class_of_traffic_is_recorded_in_every_form(upstream: &Upstream) {
     let envoy = Envoy::start("audit-forms", &config).unwrap_or_else(|error| panic!("{error}"));
     let mut expected = 0;
     for format in FORMATS {
-        expected += traffic(envoy.port(&format!("chain-{format}")), format).0;
-        expected += traffic(envoy.port(&format!("logger-{format}")), format).1;
+        expected += traffic(envoy.port(&format!("chain-{format}")), format);
+        expected += traffic(envoy.port(&format!("logger-{format}")), format);
     }
     let records = wait::until("all records", || {
         let records = records::in_log(&envoy.log());
@@ -252,34 +250,32 @@ fn an_outage_is_told_in_every_form(upstream: &Upstream) {
             config.listener(listener.route(Route::prefix("/direct").direct(200, "by the proxy")));
     }
     let envoy = Envoy::start("audit-outage", &config).unwrap_or_else(|error| panic!("{error}"));
-    for format in FORMATS {
-        for _ in 0..60 {
-            Request::get("/direct").send(envoy.port(format));
-        }
-    }
-    let down = || {
-        envoy
-            .admin()
-            .stats("records_sink_down")
-            .values()
-            .sum::<u64>()
-    };
-    wait::until("sinks that are down", || (down() >= 3).then_some(()));
-    for format in FORMATS {
-        recorder.answer(&case(format), Answer::with_body("text/plain", ""));
-    }
-    for format in FORMATS {
-        let records = wait::until("what the bundle tells", || {
+    let told = |format: &str, event: &str| {
+        wait::until(event, || {
             let records = records::in_batches(&recorder.requests(&case(format)));
-            let told: BTreeSet<&str> = records
+            let is_told = records
                 .iter()
-                .filter_map(|record| records::own(record)["event"].as_str())
-                .collect();
-            let all = ["bundle.dropped", "bundle.sink_down", "bundle.sink_up"];
-            let is_all = all.iter().all(|event| told.contains(event));
-            is_all.then(|| records.clone())
-        });
-        records::keep(&records);
+                .any(|record| records::own(record)["event"] == event);
+            is_told.then_some(records)
+        })
+    };
+    let up = || Answer::with_body("text/plain", "");
+    for format in FORMATS {
+        let ask = |times: usize| {
+            for _ in 0..times {
+                Request::get("/direct").send(envoy.port(format));
+            }
+        };
+        // An outage with room in the queue: what is told of it comes with the other records.
+        ask(2);
+        told(format, "bundle.sink_down");
+        recorder.answer(&case(format), up());
+        told(format, "bundle.sink_up");
+        // And one without.
+        recorder.answer(&case(format), Answer::default().status(503));
+        ask(60);
+        recorder.answer(&case(format), up());
+        records::keep(&told(format, "bundle.dropped"));
     }
 }
 
