@@ -10,7 +10,7 @@ use portcullis_kit::{Callbacks, Compiling, ConfigError, Exchange, Filter, Flow};
 pub struct Trap;
 
 /// It has no settings.
-#[derive(serde::Deserialize)]
+#[derive(portcullis_kit::config::Setting)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {}
 
