@@ -22,7 +22,7 @@ pub static FILTERS: &[Entry] = &[
     Entry::of::<SecurityHeaders>(Place::Outer),
     Entry {
         waits: waits_for_records,
-        ..Entry::of::<AuditLog>(Place::Evidence),
+        ..Entry::of::<AuditLog>(Place::Evidence)
     },
     Entry {
         pauses: holds_errors,
@@ -43,7 +43,10 @@ fn waits_for_records(settings: &Value) -> bool {
     let waits = |settings: &Value| {
         let is_map = |value: Option<&Value>| value.is_some_and(Value::is_object);
         is_map(settings.get("fail_closed"))
-            || settings.pointer("/delivery/queue/overflow").and_then(Value::as_str) == Some("deny")
+            || settings
+                .pointer("/delivery/queue/overflow")
+                .and_then(Value::as_str)
+                == Some("deny")
     };
     let profiles = settings.get("profiles").and_then(Value::as_object);
     waits(settings) || profiles.is_some_and(|profiles| profiles.values().any(waits))
