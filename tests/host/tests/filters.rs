@@ -38,7 +38,17 @@ fn a_module_exports_only_what_its_filters_need() {
             ],
         ),
         ("rate_limit", &[headers[0], headers[1], "proxy_on_log"]),
-        ("audit_log", &["proxy_on_log", delivery[0], delivery[1]]),
+        (
+            "audit_log",
+            &[
+                headers[0],
+                "proxy_on_request_body",
+                "proxy_on_request_trailers",
+                "proxy_on_log",
+                delivery[0],
+                delivery[1],
+            ],
+        ),
         (
             "problem_json",
             &[
@@ -54,6 +64,8 @@ fn a_module_exports_only_what_its_filters_need() {
                 headers[0],
                 "proxy_on_request_body",
                 headers[1],
+                "proxy_on_request_body",
+                "proxy_on_request_trailers",
                 "proxy_on_response_body",
                 "proxy_on_response_trailers",
                 "proxy_on_log",
