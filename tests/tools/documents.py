@@ -21,6 +21,7 @@ from console import Failure, say
 # Commands that only somebody else's machine can run, by their first word.
 ELSEWHERE = {
     "sudo": "installs packages: .ci/run installs the same ones",
+    "envoy/drain.py": "stops an Envoy: the suite audit_ends runs it",
     "curl": "asks an example's server; the suites ask a real Envoy",
 }
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.S | re.M)
