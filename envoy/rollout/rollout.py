@@ -106,6 +106,14 @@ class Prometheus:
         }
         return {name: {json.dumps(labels, sort_keys=True): value for labels, value in found} for name, found in series.items()}
 
+    def scraped_since(self, when):
+        """Whether every series is of a scrape after this time of Prometheus' own clock; one that is not there yet is, too."""
+        found = self.query(f"timestamp(envoy_cluster_upstream_rq_total{{{self.selector}}})")
+        return all(scraped > when for _, scraped in found)
+
+    def now(self):
+        return float(self.query("vector(time())")[0][1])
+
     def healthy(self):
         return sum(value for _, value in self.query(f"envoy_cluster_membership_healthy{{{self.selector}}}"))
 
@@ -169,13 +177,25 @@ def watch(prometheus, options, before):
         if requests >= ENOUGH_TO_FAIL and p95 > options.max_p95_ms:
             raise Failed(f"{told}: slower than {options.max_p95_ms:.0f} ms")
         held = time.monotonic() - began
-        if held >= options.hold and requests >= options.min_requests:
+        if held >= options.hold + options.flush and requests >= options.min_requests:
             return told
         if held >= options.hold * PATIENCE:
             raise Failed(f"{told}: fewer than {options.min_requests} requests in {held:.0f} s, too few to judge by")
 
 
+def settle(prometheus, options):
+    """Waits until Prometheus has what was before: it is not to be held against this rollout."""
+    time.sleep(options.flush)
+    begun = asked(prometheus, prometheus.now)
+    until = time.monotonic() + options.hold * PATIENCE
+    while not asked(prometheus, lambda: prometheus.scraped_since(begun)):
+        if time.monotonic() > until:
+            raise Failed("Prometheus has scraped nothing since the rollout began: is Envoy among its targets?")
+        time.sleep(options.interval)
+
+
 def roll(weights, prometheus, options):
+    settle(prometheus, options)
     for step in options.steps:
         before = asked(prometheus, prometheus.counters)
         weights.put(options.to, step)
@@ -225,6 +245,7 @@ def read_options():
     parser.add_argument("--now", action="store_true", help="all at once, without Prometheus")
     parser.add_argument("--hold", type=float, default=60, metavar="SECONDS", help="how long each step lasts (60)")
     parser.add_argument("--interval", type=float, default=5, metavar="SECONDS", help="between two looks (5)")
+    parser.add_argument("--flush", type=float, default=5, metavar="SECONDS", help="Envoy's stats_flush_interval: its histograms are that late (5)")
     parser.add_argument("--min-requests", type=int, default=50, help="that a step has to see (50)")
     parser.add_argument("--max-error-ratio", type=float, default=0.02, help="(0.02)")
     parser.add_argument("--max-p95-ms", type=float, default=1000, help="(1000)")

@@ -128,6 +128,12 @@ ROWS = [
             "{{sink}}: batches": rate(AUDIT + "records_batches_total", "sink"),
             "{{sink}}: repeated": rate(AUDIT + "records_retries_total", "sink"),
             "{{sink}}: workers without answer": total(AUDIT + "records_sink_down", "sink")}),
+        ("Requests that wait for their records", "ops", "Where fail_closed is set. Each refused request is an alert.", {
+            "waited": rate(AUDIT + "fail_closed_waits_total", "job"),
+            "refused: {{reason}}": rate(AUDIT + "fail_closed_denials_total", "reason"),
+            "wait now": total(AUDIT + "fail_closed_waiting", "job"),
+            "in shadow, would have waited": rate(AUDIT + "fail_closed_shadow_waits_total", "job"),
+            "in shadow, would have been refused: {{reason}}": rate(AUDIT + "fail_closed_shadow_denials_total", "reason")}),
         ("Ages", "s", "Since a sink's last acknowledgement and the chain's last checkpoint. Alerts at five and ten minutes.", {
             "{{sink}}": age(AUDIT + "records_last_acknowledged_seconds", "sink"),
             "checkpoint of {{instance}}": age(AUDIT + "last_checkpoint_seconds", "instance")}),

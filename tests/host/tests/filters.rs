@@ -62,7 +62,6 @@ fn a_module_exports_only_what_its_filters_need() {
             "portcullis",
             &[
                 headers[0],
-                "proxy_on_request_body",
                 headers[1],
                 "proxy_on_request_body",
                 "proxy_on_request_trailers",

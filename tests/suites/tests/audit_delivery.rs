@@ -191,6 +191,8 @@ fn new_settings_under_load_go_on_with_the_chain_and_lose_nothing(_: &()) {
                 port,
                 4,
                 |out| {
+                    // Fewer than the queue has room for while the sink is down.
+                    std::thread::sleep(Duration::from_millis(1));
                     out.extend(&request);
                     (!stop.load(Ordering::Relaxed)).then_some(())
                 },

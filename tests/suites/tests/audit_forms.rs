@@ -174,7 +174,10 @@ fn every_class_of_traffic_is_recorded_in_every_form(upstream: &Upstream) {
     for format in FORMATS {
         config = config
             .listener(routed(
-                Listener::new(&format!("chain-{format}")).filter(chain(format)),
+                Listener::new(&format!("chain-{format}"))
+                    // Or Envoy replaces a client's malformed one before any filter sees it.
+                    .hcm(&json!({"preserve_external_request_id": true}))
+                    .filter(chain(format)),
             ))
             .listener(routed(
                 Listener::new(&format!("logger-{format}")).access_logger(logger(format)),

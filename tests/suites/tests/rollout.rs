@@ -93,6 +93,7 @@ fn start() -> Shared {
     let mut template = shipped::template("envoy.yaml", blue.port(), &certificate);
     shipped::without_modules(&mut template);
     shipped::behind(&mut template, "upstream-green", green.port());
+    let template = template.merge("stats_flush_interval", &json!("1s"));
     let template = template.merge(
         "layered_runtime.layers[1].rtds_layer.rtds_config.path_config_source",
         &json!({"path": folder.file("weights.yaml"), "watched_directory": {"path": folder.path()}}),
@@ -205,7 +206,7 @@ impl Shared {
                 "--prometheus",
                 &format!("http://127.0.0.1:{}", self.prometheus.port),
             ])
-            .args(["--hold", "3", "--interval", "0.5"])
+            .args(["--hold", "3", "--interval", "0.5", "--flush", "1"])
             .args(arguments);
         command
     }
@@ -379,10 +380,14 @@ fn a_prometheus_that_falls_silent_ends_a_rollout(shared: &Shared) {
     let prometheus = Upstream::start().unwrap();
     let asked = AtomicU64::new(0);
     prometheus.recorder().rule(move |_| {
-        // Who is healthy, and four counters; then the first step is begun.
-        let answer = r#"{"data": {"result": [{"metric": {"le": "+Inf"}, "value": [0, "1"]}]}}"#;
+        // Who is healthy, its time, a later scrape, and four counters; then the first step is begun.
         Some(match asked.fetch_add(1, Ordering::Relaxed) {
-            0..5 => Answer::with_body("application/json", answer),
+            number @ 0..7 => {
+                let sample =
+                    json!({"metric": {"le": "+Inf"}, "value": [0, (number + 1).to_string()]});
+                let answer = json!({"data": {"result": [sample]}});
+                Answer::with_body("application/json", answer.to_string())
+            }
             _ => Answer::default().status(503),
         })
     });

@@ -125,7 +125,10 @@ class Edge:
         filters = manager["http_filters"]
         # Two sinks, so that one can miss what the other has.
         audit = named(filters, "audit-log")["typed_config"]["config"]["configuration"]["value"]
-        audit["sinks"].append({"webhook": {"server": {"cluster": "otel-collector"}}})
+        audit["sinks"].append({"webhook": {"cluster": "otel-collector"}})
+        # What only those see who use it.
+        audit["profiles"] = {"strict": {"fail_closed": {"timeout_ms": 500}}, "trial": {"mode": "shadow", "fail_closed": {}}}
+        audit["routes"] = [{"profile": "strict", "paths": [{"prefix": "/strict"}]}, {"profile": "trial", "paths": [{"prefix": "/trial"}]}]
         # All our clients have one address.
         plans = named(filters, "rate-limit")["typed_config"]["config"]["configuration"]["value"]["tiers"]["anonymous"]["limits"]
         for limit in plans:
