@@ -6,6 +6,7 @@ its reason, so that nothing gets in that nobody tried."""
 
 import contextlib
 import hashlib
+import hmac
 import json
 import os
 import pathlib
@@ -24,6 +25,7 @@ ELSEWHERE = {
     "envoy/drain.py": "stops an Envoy: the suite audit_ends runs it",
     "curl": "asks an example's server; the suites ask a real Envoy",
 }
+KEY = "0123456789abcdef0123456789abcdef"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.S | re.M)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^()\s]+)\)")
 
@@ -106,7 +108,7 @@ def run_commands():
 
 def _run(where, command, folder):
     path = f"{project.DIST / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "AUDIT_KEY": "0123456789abcdef0123456789abcdef"}
+    environment = {**os.environ, "PATH": path, "AUDIT_KEY": KEY}
     done = subprocess.run(["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise Failure(f"{where} exited with {done.returncode}: {(done.stdout + done.stderr).strip()[:800]}")
@@ -120,8 +122,8 @@ def workplace():
         shutil.copytree(project.ROOT / "envoy", folder / "envoy")
         (folder / "dist").symlink_to(project.DIST)
         (folder / "envoy.yaml").write_text(_own_configuration())
-        for name in ("audit.ndjson", "records.ndjson"):
-            (folder / name).write_text("".join(_records()))
+        (folder / "audit.ndjson").write_text("".join(_records()))
+        (folder / "keyed.ndjson").write_text("".join(_records(KEY)))
         yield folder
 
 
@@ -175,14 +177,16 @@ def settings(name):
     return found[1]
 
 
-def _records():
-    """A chain of two records without a key, made as docs/audit-evidence.md says."""
+def _records(key=None):
+    """A chain of two records, made as docs/audit-evidence.md says."""
     before = "0" * 64
     for number in (1, 2):
-        chain = {"alg": "sha256", "emitter": "edge-1/00c0ffee00c0ffee/0", "prev": before, "seq": number}
+        chain = {"alg": "hmac-sha256", "key_id": "c1"} if key else {"alg": "sha256"}
+        chain |= {"emitter": "edge-1/00c0ffee00c0ffee/0", "prev": before, "seq": number}
         record = {"action": {"method": "GET", "path": "/v1/orders"}, "chain": chain, "status": 200}
         text = json.dumps(record, separators=(",", ":"), sort_keys=True).encode()
-        before = hashlib.sha256(b"portcullis/audit-chain/v1\n" + text).hexdigest()
+        text = b"portcullis/audit-chain/v1\n" + text
+        before = hmac.new(key.encode(), text, "sha256").hexdigest() if key else hashlib.sha256(text).hexdigest()
         chain["hash"] = before
         yield json.dumps(record, separators=(",", ":"), sort_keys=True) + "\n"
 

@@ -35,6 +35,9 @@ def version():
     changes = (project.ROOT / "CHANGELOG.md").read_text()
     if not re.search(rf"^## \[?{re.escape(found)}\b", changes, re.M):
         raise Failure(f"CHANGELOG.md has no section `## {found}`; write one, or set the version in Cargo.toml")
+    tag = os.environ.get("GITHUB_REF_NAME") if os.environ.get("GITHUB_REF_TYPE") == "tag" else None
+    if tag and tag != f"v{found}":
+        raise Failure(f"the tag {tag} is not v{found}, the version of Cargo.toml")
     return found
 
 
@@ -183,8 +186,8 @@ def main(command):
     bills(command)
     made = images(command, modules, release, commit)
     signing(made, registry or "REGISTRY")
-    sums(command)
     (FOLDER / "release.json").write_text(json.dumps({"version": release, "commit": commit, "images": {r: d for _, r, d in made}}, indent=2) + "\n")
+    sums(command)
     if registry:
         push(command, made, registry)
         return f"{release} is in {registry}; sign it with dist/release/sign.sh"

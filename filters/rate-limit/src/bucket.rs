@@ -6,8 +6,8 @@
 //! counter: tag (u16), length (varint), state
 //! ```
 //!
-//! Zeros fill a value up to one of a few sizes: hosts allocate a value anew with each write, and where buckets grow by a slot at
-//! a time, what their allocator keeps of all the sizes in between is as much again as the values are.
+//! Zeros fill a value up to one of a few sizes: hosts allocate a value anew with each write, and an allocator keeps what it once
+//! used for each of its size classes. Full buckets that lie now in one class and now in the next cost the sum of both.
 //!
 //! Fixed numbers are little-endian; times are seconds since [`crate::counter::EPOCH_MS`]. A counter is known by its
 //! tag, so limits may come and go while others keep their counts.
@@ -22,16 +22,26 @@ const NEWCOMER: usize = SLOTS / 2;
 const VERSION: u8 = 1;
 /// The length and the fingerprint of a slot.
 const HEAD: usize = 10;
-/// The sizes of small values, and the step between larger ones: what allocators have size classes for, less the byte that ends
-/// a string.
-const SIZES: [usize; 3] = [143, 287, 575];
-const STEP: usize = 128;
+/// The sizes of values, and the step between larger ones: size classes of allocators, less the byte that ends a string. Wide
+/// apart, so that buckets with as many clients are of one size.
+const SIZES: [usize; 9] = [143, 287, 447, 639, 895, 1279, 1791, 2559, 3583];
+const STEP: usize = 1024;
 
 /// The size that a value is filled up to.
 #[inline]
 fn filled(length: usize) -> usize {
     let small = SIZES.into_iter().find(|size| length <= *size);
     small.unwrap_or_else(|| (length + 1).next_multiple_of(STEP) - 1)
+}
+
+/// The same where there was a value: it does not go back by one size, or it would go to and fro.
+#[inline]
+fn refilled(length: usize, before: usize) -> usize {
+    let size = filled(length);
+    if size < before && filled(size + 1) >= before {
+        return before;
+    }
+    size
 }
 
 /// One identity's counters as they stand in the value, read no further than needed: most slots are passed over.
@@ -258,7 +268,7 @@ impl<'a> Bucket<'a> {
         if !entered {
             put_slot(&mut value, fingerprint, counters, expires, full_until);
         }
-        value.resize(filled(value.len()), 0);
+        value.resize(refilled(value.len(), self.slots.0.len() + 1), 0);
         (value, displaced)
     }
 }

@@ -1,6 +1,6 @@
 //! What clients send makes no new series: labels are known once settings are loaded. The shipped configuration, without TLS.
 //!
-//! `SERIES_REQUESTS` says how many hostile requests come; `make test` sends a part of what `make check-series` does.
+//! `SERIES_REQUESTS` says how many hostile requests come; `make test` sends a part of what `make test-series-full` does.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

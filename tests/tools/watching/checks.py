@@ -40,7 +40,7 @@ def syntax():
 
 def cases():
     """promtool runs every case, and every alert has one that fires and one that is silent about the same metrics."""
-    # Each file by itself, so that what it says is its own; two at once, for there are two cores.
+    # Each file by itself, so that what it says is its own; two at once.
     running = []
     for file in catalogue.CASES:
         command = [program("promtool"), "test", "rules", file]
