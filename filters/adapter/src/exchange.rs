@@ -35,8 +35,6 @@ pub struct State {
     phase: Phase,
     request: Option<Rc<Headers>>,
     response: Option<Rc<Headers>>,
-    /// How much of the request's body that the host holds was shown before this piece.
-    pub shown: usize,
     /// A reply that takes the response's place when the callback ends; its headers are then `response`.
     replacement: Option<Reply>,
     facts: Facts,
@@ -341,7 +339,6 @@ impl Exchange for HostExchange<'_> {
     }
 
     fn request_body(&mut self, start: usize, len: usize) -> Vec<u8> {
-        let start = start.saturating_add(self.state.shown);
         host::buffer(Buffer::RequestBody, start, len).unwrap_or_default()
     }
 

@@ -97,17 +97,11 @@ impl<B: Bundle + 'static> HttpContext for Http<B> {
         if !B::CALLBACKS.contains(Callbacks::REQUEST_BODY) {
             return Action::Continue;
         }
-        // While the request waits, a host shows with each piece those of before, too.
-        let piece = size.saturating_sub(self.state.shown);
+        // Held back as it is here, each piece is shown once: a host buffers none of it for the filter.
         self.run(Phase::RequestBody, |bundle, stream, exchange| {
-            bundle.request_body(stream, exchange, piece, end_of_stream);
+            bundle.request_body(stream, exchange, size, end_of_stream);
         });
-        let action = self.behind_headers();
-        self.state.shown = match action {
-            Action::Continue => 0,
-            _ => size,
-        };
-        action
+        self.behind_headers()
     }
 
     fn request_trailers(&mut self) -> Action {
@@ -119,7 +113,6 @@ impl<B: Bundle + 'static> HttpContext for Http<B> {
         if !B::CALLBACKS.contains(Callbacks::CALLOUT) || !std::mem::take(&mut self.waits) {
             return;
         }
-        self.state.shown = 0;
         let flow = self.run(Phase::Request, |bundle, stream, exchange| match how {
             Resume::Continue => bundle.resume(stream, exchange),
             Resume::Reply(reply) => {

@@ -133,7 +133,10 @@ impl Emit {
             return Admission::Passes;
         };
         let is_local = self.has_at_once();
-        if let Some(reason) = self.hopeless(wait, silence).filter(|_| !is_local) {
+        if let Some(reason) = self
+            .hopeless(wait, guard.acts, silence)
+            .filter(|_| !is_local)
+        {
             return Admission::Refused(reason, silence);
         }
         let record = Record::of(profile, level, seen, None);
@@ -175,8 +178,8 @@ impl Emit {
     }
 
     /// Why waiting would be in vain.
-    fn hopeless(&self, wait: Wait, silence: u64) -> Option<Reason> {
-        if self.admissions.waiting.borrow().len() >= wait.max_waiting {
+    fn hopeless(&self, wait: Wait, acts: bool, silence: u64) -> Option<Reason> {
+        if self.admissions.waiting.borrow().like(acts) >= wait.max_waiting {
             Some(Reason::Limit)
         } else if silence >= wait.timeout {
             Some(Reason::SinkDown)

@@ -98,6 +98,9 @@ impl Emit {
         node: impl FnOnce() -> String,
         host: &H,
     ) -> bool {
+        if self.is_lost(time, host) {
+            self.leave_chain();
+        }
         if !self.began.get() {
             self.begin(node, host);
         }
@@ -172,6 +175,23 @@ impl Emit {
             };
             self.notice(notice, Mark::None, host);
         }
+    }
+
+    /// Whether another VM goes on with the chain, because this one was silent for too long. Asked only after a silence.
+    #[inline]
+    fn is_lost<H: Host>(&self, now: u64, host: &H) -> bool {
+        match &*self.ledger.borrow() {
+            Some(ledger) => ledger.borrow().is_lost(now, host),
+            None => false,
+        }
+    }
+
+    /// This one begins another chain with its next record.
+    #[inline(never)]
+    fn leave_chain(&self) {
+        ledger::leave(&self.emission);
+        *self.ledger.borrow_mut() = None;
+        self.began.set(false);
     }
 
     fn notice<H: Host>(&self, notice: Notice<'_>, mark: Mark, host: &H) {
@@ -266,6 +286,11 @@ impl Emit {
 
     /// Sends what is due, and tells of what happened.
     pub fn tick<W: Worker>(&self, worker: &mut W) {
+        if self.emission.sealed && self.ledger.borrow().is_none() {
+            // After new settings, and before their first request: what older ones sealed is settled, and the chain is
+            // not taken for one whose VM is gone.
+            *self.ledger.borrow_mut() = ledger::known(&self.emission);
+        }
         if let Some(exporter) = &self.exporter {
             exporter.tick(worker);
         }
@@ -273,21 +298,15 @@ impl Emit {
         self.release(fates, worker);
         self.expire(worker);
         let now = worker.now();
-        let lost = match &*self.ledger.borrow() {
-            Some(ledger) => ledger.borrow().is_lost(now, worker),
-            None => false,
-        };
-        if lost {
-            // Another VM goes on with the chain: this one begins another with its next request.
-            ledger::leave(&self.emission);
-            *self.ledger.borrow_mut() = None;
-            self.began.set(false);
+        if self.is_lost(now, worker) {
+            self.leave_chain();
             return;
         }
-        if !self.began.get() {
+        let began = self.began.get();
+        if !began && self.ledger.borrow().is_none() {
             return;
         }
-        if self.emission.access_log.is_none() {
+        if began && self.emission.access_log.is_none() {
             self.tell(worker);
             self.checkpoint(now, worker);
         }

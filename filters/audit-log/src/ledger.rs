@@ -42,6 +42,16 @@ thread_local! {
     static LEDGERS: RefCell<Vec<(String, Shared)>> = const { RefCell::new(Vec::new()) };
 }
 
+/// The emitter of that stream, if this VM has one.
+#[inline(never)]
+pub fn known(emission: &Emission) -> Option<Shared> {
+    let stream = emission.stream();
+    LEDGERS.with_borrow(|all| {
+        let found = all.iter().find(|(name, _)| *name == stream);
+        found.map(|(_, ledger)| Rc::clone(ledger))
+    })
+}
+
 /// The emitter of that stream, and whether it is new to this VM.
 #[inline(never)]
 pub fn of_stream<H: Clock + Randomness + SharedData>(
@@ -49,15 +59,15 @@ pub fn of_stream<H: Clock + Randomness + SharedData>(
     node: impl FnOnce() -> String,
     host: &H,
 ) -> (Shared, bool) {
-    let stream = emission.stream();
-    let known = LEDGERS.with_borrow(|all| {
-        let found = all.iter().find(|(name, _)| *name == stream);
-        found.map(|(_, ledger)| Rc::clone(ledger))
-    });
-    if let Some(ledger) = known {
-        ledger.borrow_mut().take_key(emission);
-        return (ledger, false);
+    if let Some(ledger) = known(emission) {
+        let is_lost = ledger.borrow().is_lost(host.now(), host);
+        if !is_lost {
+            ledger.borrow_mut().take_key(emission);
+            return (ledger, false);
+        }
+        leave(emission);
     }
+    let stream = emission.stream();
     let ledger = Rc::new(RefCell::new(Ledger::open(emission, &stream, node(), host)));
     LEDGERS.with_borrow_mut(|all| all.push((stream, Rc::clone(&ledger))));
     (ledger, true)

@@ -29,6 +29,8 @@ pub struct Waiter {
 pub struct Waiting {
     slots: Vec<Option<Waiter>>,
     free: Vec<u32>,
+    /// Those whose waiting holds them up; the others are in shadow.
+    acting: usize,
 }
 
 impl Waiting {
@@ -36,8 +38,17 @@ impl Waiting {
         self.slots.len().saturating_sub(self.free.len())
     }
 
+    /// How many of those in shadow wait, or of the others: neither takes the others' room.
+    pub fn like(&self, acts: bool) -> usize {
+        match acts {
+            true => self.acting,
+            false => self.len().saturating_sub(self.acting),
+        }
+    }
+
     pub fn enter(&mut self, waiter: Waiter) -> Ticket {
         let request = waiter.request;
+        self.acting += usize::from(waiter.guard.acts);
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
@@ -57,6 +68,7 @@ impl Waiting {
         // The slot may be another request's by now.
         let is_its = |waiter: &mut Waiter| waiter.request == ticket.request;
         let waiter = place.take_if(is_its)?;
+        self.acting = self.acting.saturating_sub(usize::from(waiter.guard.acts));
         self.free.push(ticket.slot);
         Some(waiter)
     }
@@ -70,6 +82,7 @@ impl Waiting {
         for (slot, place) in (0..).zip(&mut self.slots) {
             if let Some(waiter) = place.take_if(|waiter| waiter.deadline <= until) {
                 self.free.push(slot);
+                self.acting = self.acting.saturating_sub(usize::from(waiter.guard.acts));
                 expired.push(waiter);
             }
         }

@@ -290,6 +290,46 @@ fn another_configuration_of_the_vm_goes_on_with_the_chain() {
     assert_eq!(shared.keys(), 1);
 }
 
+/// When the owner of the one slot gave its last sign of life.
+fn last_sign(shared: &Shared) -> u64 {
+    let mut time = 0;
+    shared.change_the_one(|value| time = u64::from_le_bytes(value[8..16].try_into().unwrap()));
+    time
+}
+
+#[test]
+fn a_chain_is_kept_after_new_settings_also_while_no_request_comes() {
+    let shared = Shared::default();
+    let old = Site::on(shared.clone(), &webhook(&json!({})));
+    old.end(answered("/", 200));
+    let mut new = Site::on(shared.clone(), &webhook(&json!({"omit": ["route"]})));
+    new.worker.now.set(old.worker.now.get());
+    drop(old);
+    for _ in 0..4 {
+        new.tick_after(6_000);
+        // Nobody may take the chain for one whose VM is gone.
+        assert!(new.worker.now.get() - last_sign(&shared) < 6_000_000_000);
+    }
+}
+
+#[test]
+fn who_lost_its_chain_to_another_vm_begins_a_new_one_even_if_a_request_comes_first() {
+    let shared = Shared::default();
+    let site = Site::on(shared.clone(), &json!({}));
+    let before = site.end(answered("/", 200));
+    let now = site.worker.now.get() + 11_000_000_000;
+    site.worker.now.set(now);
+    // The other one's mark, and its sign of life.
+    shared.change_the_one(|value| {
+        value[0] ^= 1;
+        value[8..16].copy_from_slice(&now.to_le_bytes());
+    });
+    let after = site.end(answered("/", 200));
+    assert_eq!(seqs(&before), [1, 2]);
+    assert_ne!(after[0]["chain"]["emitter"], before[0]["chain"]["emitter"]);
+    assert_eq!(seqs(&after), [1, 2]);
+}
+
 /// The filter state that an access log reads.
 fn state(fake: &Fake) -> Vec<Value> {
     let text = fake.filter_state.get("portcullis.audit");

@@ -278,6 +278,20 @@ fn no_more_wait_than_may() {
 }
 
 #[test]
+fn those_in_shadow_take_nobodys_place() {
+    let mut site = Site::new(&settings(&json!({
+        "fail_closed": {"max_waiting": 1},
+        "profiles": {"trial": {"mode": "shadow"}},
+        "routes": [{"profile": "trial", "paths": [{"prefix": "/trial"}]}],
+    })));
+    for _ in 0..2 {
+        assert_eq!(site.get("/trial").0.flow, Flow::Continue);
+    }
+    assert_eq!(site.get("/").0.flow, Flow::Pause);
+    assert_eq!(refused(&site.get("/").0).details, "audit_log_limit");
+}
+
+#[test]
 fn a_client_that_leaves_is_not_resumed_and_its_place_is_the_next_ones() {
     let mut site = Site::new(&settings(&json!({})));
     let (first, sent_first) = site.get("/");

@@ -76,6 +76,15 @@ impl Shared {
         self.0.borrow().values.len()
     }
 
+    /// The one value that there is, changed: as another VM would.
+    pub fn change_the_one(&self, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut state = self.0.borrow_mut();
+        if let Some((value, version)) = state.values.values_mut().next() {
+            change(value);
+            *version += 1;
+        }
+    }
+
     /// The bytes of all values.
     pub fn size(&self) -> usize {
         let state = self.0.borrow();

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         cases![
             settings_as_json_text_are_settings,
             all_filters_as_one_plugin_make_documents_of_errors_and_records,
+            an_audit_trail_in_the_access_log_is_intact,
             a_route_has_settings_of_its_own_in_each_of_the_ways,
             a_verified_claim_is_the_tier,
             an_api_key_is_the_tier,
@@ -59,9 +60,7 @@ impl Shared {
     /// Starts Envoy with the shipped configuration and an overlay.
     #[track_caller]
     fn overlay(&self, name: &str) -> Edge {
-        let dist = std::env::var_os("PORTCULLIS_DIST").expect("PORTCULLIS_DIST names dist/");
-        let program = std::path::Path::new(&dist).join("bin/portcullis");
-        let rendered = Command::new(program)
+        let rendered = portcullis()
             .args(["render", "envoy/envoy.yaml"])
             .arg(format!("envoy/overlays/{name}.yaml"))
             .current_dir(artifacts::root())
@@ -73,6 +72,12 @@ impl Shared {
         let template = shipped::with(template, self.upstream.port(), &certificate);
         Edge::start(&format!("overlay-{name}"), &template, certificate)
     }
+}
+
+/// The command.
+fn portcullis() -> Command {
+    let dist = std::env::var_os("PORTCULLIS_DIST").expect("PORTCULLIS_DIST names dist/");
+    Command::new(std::path::Path::new(&dist).join("bin/portcullis"))
 }
 
 /// An example that serves plain HTTP.
@@ -146,6 +151,30 @@ fn all_filters_as_one_plugin_make_documents_of_errors_and_records(shared: &Share
         let found = lines.find(|line| line.contains("\"chain\":") && line.contains(&id));
         found.map(|_| ())
     });
+}
+
+fn an_audit_trail_in_the_access_log_is_intact(shared: &Shared) {
+    let example = shared.example("audit-trail.yaml");
+    let statuses =
+        ["/text", "/status/500", "/healthz", "/text"].map(|target| example.get(target).status);
+    assert_eq!(statuses, [200, 500, 200, 200]);
+    let of_requests = |line: &&str| line.contains(r#""type":"request""#);
+    let log = wait::until("the records of all but /healthz", || {
+        let log = example.0.log();
+        (log.lines().filter(of_requests).count() == 3).then_some(log)
+    });
+    let folder = artifacts::Artifacts::create("audit-trail").unwrap();
+    std::fs::write(folder.file("audit.ndjson"), log).unwrap();
+    let verdict = portcullis()
+        .args(["audit", "verify", "--skip-others"])
+        .arg(folder.file("audit.ndjson"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&verdict.stdout);
+    assert!(
+        verdict.status.success() && said.starts_with("intact"),
+        "{said}"
+    );
 }
 
 fn a_route_has_settings_of_its_own_in_each_of_the_ways(shared: &Shared) {
