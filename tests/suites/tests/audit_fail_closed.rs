@@ -142,14 +142,20 @@ impl Shared {
             .map(|(_, at)| *at)
     }
 
-    /// The sink takes everything again, and is known to be well.
+    /// The sink takes everything again, and each worker knows: so many requests in a row go on.
     fn well(&self, listener: &str) {
         self.sink.set(Mood::Up);
-        wait::until("a request that goes on", || {
+        let mut in_a_row = 0;
+        wait::until("requests that go on", || {
             let response = Request::get("/text")
                 .case("well")
                 .send(self.envoy.port(listener));
-            (response.status == 200).then_some(())
+            in_a_row = if response.status == 200 {
+                in_a_row + 1
+            } else {
+                0
+            };
+            (in_a_row == 20).then_some(())
         });
     }
 
