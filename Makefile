@@ -5,9 +5,9 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 TOOL := python3 tests/tools
 
 # Variables of the commands below.
-export REGISTRY ENVOY PORT PLAIN_PORT METRICS_PORT ADMIN_PORT BLUE_PORT GREEN_PORT EXAMPLE CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS SERIES_REQUESTS GRACE
+export SUITES REGISTRY ENVOY PORT PLAIN_PORT METRICS_PORT ADMIN_PORT BLUE_PORT GREEN_PORT EXAMPLE CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS SERIES_REQUESTS GRACE
 
-.PHONY: release test-matrix help setup build run test test-rate-limit-full check bench bench-instructions fuzz fmt clean python3 test-series-full check-monitoring images compose-up compose-test compose-down drain test-audit-full
+.PHONY: measure-memory release test-matrix help setup build run test test-rate-limit-full check bench bench-instructions fuzz fmt clean python3 test-series-full check-monitoring images compose-up compose-test compose-down drain test-audit-full
 
 help: ## this list
 	@echo "make COMMAND [VARIABLE=value …]"
@@ -67,7 +67,10 @@ bench-instructions: python3 ## the same as instructions per request, under callg
 fuzz: python3 ## every fuzz target (FUZZ_ITERATIONS=20000)
 	@$(TOOL)/fuzz.py
 
-test-matrix: python3 ## the suites on every Envoy from 1.36 on, into docs/hosts.md
+measure-memory: python3 ## memory and start of Envoy with each module, into docs/operations.md
+	@$(TOOL)/memory.py
+
+test-matrix: python3 ## the suites on every Envoy from 1.36 on, into docs/hosts.md (SUITES="routes tls")
 	@$(TOOL)/matrix.py
 
 release: python3 ## what a release consists of, into dist/release/, built twice and checked (REGISTRY=host/path pushes it)
