@@ -32,7 +32,7 @@ test: python3 ## everything: formatting, lints, tests natively, in Node, in a ho
 	@$(TOOL)/suite.py
 
 test-rate-limit-full: python3 ## rate-limit's exactness, memory and requests in flight on a real Envoy, with millions of requests
-	@$(TOOL)/rate_limit_full.py
+	@$(TOOL)/full.py rate-limit
 
 test-series-full: python3 ## 100 000 hostile requests to a real Envoy make no new series (SERIES_REQUESTS=100000)
 	@$(TOOL)/series_full.py
@@ -41,7 +41,7 @@ check-monitoring: python3 ## rules, routes, dashboard and runbooks, by themselve
 	@$(TOOL)/monitoring.py
 
 test-audit-full: python3 ## audit-log's delivery and memory on a real Envoy, with two million requests
-	@$(TOOL)/audit_full.py
+	@$(TOOL)/full.py audit
 
 check: python3 ## the validator over everything in envoy/
 	@$(TOOL)/check.py
