@@ -1,10 +1,13 @@
 //! A bucket of the table: the counters of a few identities in one shared value.
 //!
 //! ```text
-//! bucket:  version (1 byte), slots, most recently used first
-//! slot:    length of the rest (u16), fingerprint (u64), expires (varint), full until (varint), counters
-//! counter: tag (u16), length (varint), state
+//! bucket:  version (1 byte), serial number of the write (u32), slots, those that come most first
+//! slot:    length of the rest (u16), fingerprint (u64), visits (1 byte), expires (varint), full until (varint, twice the
+//!          time), held until (varint, if the time before is odd), counters
+//! counter: tag (u16), length (varint, twice it), when it lapses (varint, if the length is odd), state
 //! ```
+//!
+//! Who wrote a counter knows when it lapses; who does not know the limit keeps it until the time that stands there.
 //!
 //! Zeros fill a value up to one of a few sizes: hosts allocate a value anew with each write, and an allocator keeps what it once
 //! used for each of its size classes. Full buckets that lie now in one class and now in the next cost the sum of both.
@@ -19,9 +22,16 @@ pub const SLOTS: usize = 16;
 /// Where a newcomer enters: in the middle, so that a flood of identities seen once displaces others of its kind and not
 /// those that come again.
 const NEWCOMER: usize = SLOTS / 2;
-const VERSION: u8 = 1;
-/// The length and the fingerprint of a slot.
-const HEAD: usize = 10;
+/// The form of what is stored.
+pub const VERSION: u8 = 2;
+/// The version and the serial number.
+const BUCKET_HEAD: usize = 5;
+/// The length, the fingerprint and the visits of a slot.
+const HEAD: usize = 11;
+/// What the counters of one identity may take: the length of a slot has two bytes.
+pub const MAX_COUNTERS: usize = 65_472;
+/// No window ends later from now (s): of 366 days, a tenth more, and the time by which a clock may be ahead.
+pub const LONGEST_S: u64 = 366 * 86_400 / 10 * 11 + crate::counter::AHEAD_MS / 1_000;
 /// The sizes of values, and the step between larger ones: size classes of allocators, less the byte that ends a string. Wide
 /// apart, so that buckets with as many clients are of one size.
 const SIZES: [usize; 9] = [143, 287, 447, 639, 895, 1279, 1791, 2559, 3583];
@@ -50,6 +60,7 @@ struct Slot<'a> {
     /// All of it, with its length.
     bytes: &'a [u8],
     fingerprint: u64,
+    visits: u8,
 }
 
 /// The rest of a slot.
@@ -57,7 +68,17 @@ struct Slot<'a> {
 struct Content<'a> {
     expires: u64,
     full_until: u64,
+    held_until: u64,
     counters: &'a [u8],
+}
+
+impl Content<'_> {
+    /// Whether it is at a limit. A time that far ahead is of a clock that was wrong.
+    #[inline]
+    fn is_full(&self, now_s: u64) -> bool {
+        let until = self.full_until.max(self.held_until);
+        (now_s.saturating_add(1)..=now_s.saturating_add(LONGEST_S)).contains(&until)
+    }
 }
 
 impl<'a> Slot<'a> {
@@ -65,14 +86,16 @@ impl<'a> Slot<'a> {
     fn take(rest: &mut &'a [u8]) -> Option<Self> {
         let (length, after) = rest.split_first_chunk::<2>()?;
         let size = usize::from(u16::from_le_bytes(*length)).checked_add(2)?;
-        let (fingerprint, _) = after.split_first_chunk::<8>()?;
+        let (fingerprint, after) = after.split_first_chunk::<8>()?;
+        let (visits, _) = after.split_first()?;
         let (bytes, next) = rest.split_at_checked(size)?;
-        // A length that ends within the fingerprint is none.
+        // A length that ends within the head is none.
         bytes.get(HEAD..)?;
         *rest = next;
         Some(Self {
             bytes,
             fingerprint: u64::from_le_bytes(*fingerprint),
+            visits: *visits,
         })
     }
 
@@ -81,9 +104,16 @@ impl<'a> Slot<'a> {
     fn content(&self) -> Content<'a> {
         let read = || {
             let mut counters = self.bytes.get(HEAD..)?;
+            let expires = varint::take(&mut counters)?;
+            let full_until = varint::take(&mut counters)?;
+            let held_until = match full_until & 1 {
+                0 => 0,
+                _ => varint::take(&mut counters)?,
+            };
             Some(Content {
-                expires: varint::take(&mut counters)?,
-                full_until: varint::take(&mut counters)?,
+                expires,
+                full_until: full_until / 2,
+                held_until,
                 counters,
             })
         };
@@ -107,23 +137,57 @@ impl<'a> Stored<'a> {
         self.0.is_empty()
     }
 
-    /// Every counter as tag and state; ends where the bytes are not of that form.
+    /// Every counter; ends where the bytes are not of that form.
     #[inline]
-    pub fn iter(self) -> impl Iterator<Item = (u16, &'a [u8])> {
+    pub fn iter(self) -> impl Iterator<Item = Kept<'a>> {
         let mut rest = self.0;
         std::iter::from_fn(move || {
             let (tag, mut after) = rest.split_first_chunk::<2>()?;
-            let length = usize::try_from(varint::take(&mut after)?).ok()?;
-            let (state, next) = after.split_at_checked(length)?;
+            let length = varint::take(&mut after)?;
+            let lapses = match length & 1 {
+                0 => None,
+                _ => Some(varint::take(&mut after)?),
+            };
+            let (state, next) = after.split_at_checked(usize::try_from(length / 2).ok()?)?;
             rest = next;
-            Some((u16::from_le_bytes(*tag), state))
+            Some(Kept {
+                tag: u16::from_le_bytes(*tag),
+                lapses,
+                state,
+            })
         })
     }
 
     #[inline]
     pub fn get(self, tag: u16) -> Option<&'a [u8]> {
         self.iter()
-            .find_map(|(found, state)| (found == tag).then_some(state))
+            .find_map(|kept| (kept.tag == tag).then_some(kept.state))
+    }
+}
+
+/// One counter as it is stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept<'a> {
+    pub tag: u16,
+    /// When it lapses (s), if whoever wrote it last did not know its limit: else the slot tells for all.
+    pub lapses: Option<u64>,
+    pub state: &'a [u8],
+}
+
+impl Kept<'_> {
+    /// Appends it as it stands.
+    #[inline(never)]
+    pub fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.tag.to_le_bytes());
+        let length = self.state.len() as u64 * 2;
+        match self.lapses {
+            None => varint::put(out, length),
+            Some(lapses) => {
+                varint::put(out, length + 1);
+                varint::put(out, lapses);
+            }
+        }
+        out.extend_from_slice(self.state);
     }
 }
 
@@ -137,10 +201,10 @@ pub fn put_counter(out: &mut Vec<u8>, tag: u16, write: impl FnOnce(&mut Vec<u8>)
     let length = out.len() - begin - 1;
     match (u8::try_from(length), out.get_mut(begin)) {
         // Nearly all: the length takes the one byte that was kept for it.
-        (Ok(short @ ..0x80), Some(place)) => *place = short,
+        (Ok(short @ ..0x40), Some(place)) => *place = short * 2,
         _ => {
             let mut long = Vec::with_capacity(10);
-            varint::put(&mut long, length as u64);
+            varint::put(&mut long, length as u64 * 2);
             out.splice(begin..=begin, long);
         }
     }
@@ -148,6 +212,7 @@ pub fn put_counter(out: &mut Vec<u8>, tag: u16, write: impl FnOnce(&mut Vec<u8>)
 
 /// A value, read.
 pub struct Bucket<'a> {
+    serial: u32,
     slots: Slots<'a>,
     len: usize,
     own: Option<(usize, Slot<'a>)>,
@@ -167,6 +232,21 @@ impl<'a> Iterator for Slots<'a> {
     }
 }
 
+/// What is to stand in an identity's slot.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Entry<'a> {
+    pub fingerprint: u64,
+    pub counters: &'a [u8],
+    /// When the last of the counters lapses (s).
+    pub expires: u64,
+    /// Until when the identity is at a limit (s).
+    pub full_until: u64,
+    /// Until when it holds all that it may hold at the same time, if it gives nothing back (s).
+    pub held_until: u64,
+    /// Whether the identity came, and not only gave something back.
+    pub visit: bool,
+}
+
 /// What a write did to others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Displaced {
@@ -180,10 +260,11 @@ impl<'a> Bucket<'a> {
     /// Reads a value. What is not of this version or not of this form counts as empty.
     #[inline]
     pub fn read(value: &'a [u8], fingerprint: u64) -> Self {
-        let slots = Slots(match value.split_first() {
-            Some((&VERSION, rest)) => rest,
-            _ => &[],
-        });
+        let (serial, slots) = match value.split_first_chunk::<BUCKET_HEAD>() {
+            Some((&[VERSION, a, b, c, d], rest)) => (u32::from_le_bytes([a, b, c, d]), rest),
+            _ => (0, &[][..]),
+        };
+        let slots = Slots(slots);
         let (mut len, mut own) = (0, None);
         for slot in slots {
             if slot.fingerprint == fingerprint && own.is_none() {
@@ -191,7 +272,18 @@ impl<'a> Bucket<'a> {
             }
             len += 1;
         }
-        Self { slots, len, own }
+        Self {
+            serial,
+            slots,
+            len,
+            own,
+        }
+    }
+
+    /// The serial number of the next write: no two of a bucket's writes have the same, but for four billion between.
+    #[inline]
+    pub fn serial(&self) -> u32 {
+        self.serial.wrapping_add(1)
     }
 
     #[inline]
@@ -219,17 +311,26 @@ impl<'a> Bucket<'a> {
         self.own().map_or(0, |own| own.full_until)
     }
 
-    /// The value with the identity's counters replaced; who has to go for a newcomer: one that has expired, else the
-    /// one not used for longest that is not at its limit, else the one not used for longest.
+    /// Until when the identity held all that it may, as it was last written.
     #[inline]
-    pub fn write(
-        &self,
-        fingerprint: u64,
-        counters: &[u8],
-        expires: u64,
-        full_until: u64,
-        now_s: u64,
-    ) -> (Vec<u8>, Displaced) {
+    pub fn held_until(&self) -> u64 {
+        self.own().map_or(0, |own| own.held_until)
+    }
+
+    /// Where a slot goes that is visited: before all that were not visited more often. Who comes twice must not push back who
+    /// comes every day; who comes no more has lapsed one day, and then is in nobody's way.
+    #[inline]
+    fn rises_to(&self, at: usize, visits: u8, now_s: u64) -> usize {
+        let before = self.slots.enumerate().take(at);
+        let above = before.filter(|(_, slot)| slot.visits > visits);
+        let above = above.filter(|(_, slot)| slot.content().expires > now_s);
+        above.last().map_or(0, |(above, _)| above + 1)
+    }
+
+    /// The value with the identity's slot replaced; who has to go for a newcomer: one that has expired, else the last one
+    /// that is not at its limit, else the last one.
+    #[inline]
+    pub fn write(&self, entry: &Entry<'_>, now_s: u64) -> (Vec<u8>, Displaced) {
         let mut displaced = Displaced::default();
         let mut leaves = self.own.map(|(at, _)| at);
         if leaves.is_none() && self.len >= SLOTS {
@@ -241,7 +342,7 @@ impl<'a> Bucket<'a> {
             leaves = last(&|slot| slot.expires <= now_s);
             if leaves.is_none() {
                 displaced.evicted = true;
-                leaves = last(&|slot| slot.full_until <= now_s);
+                leaves = last(&|slot| !slot.is_full(now_s));
             }
             if leaves.is_none() {
                 displaced.full = true;
@@ -253,38 +354,56 @@ impl<'a> Bucket<'a> {
             .enumerate()
             .filter(|(at, _)| Some(*at) != leaves)
             .map(|(_, slot)| slot.bytes);
-        let enters = if self.own.is_some() { 0 } else { NEWCOMER };
+        let (enters, visits) = match self.own {
+            None => (NEWCOMER, 1),
+            Some((at, slot)) if !entry.visit => (at, slot.visits),
+            Some((at, slot)) => {
+                let visits = slot.visits.saturating_add(1);
+                (self.rises_to(at, visits, now_s), visits)
+            }
+        };
 
-        let mut value = Vec::with_capacity(filled(self.slots.0.len() + counters.len() + 40));
+        let mut value = Vec::with_capacity(filled(self.slots.0.len() + entry.counters.len() + 48));
         value.push(VERSION);
+        value.extend_from_slice(&self.serial().to_le_bytes());
         let mut entered = false;
         for (at, bytes) in others.enumerate() {
             if at == enters {
-                put_slot(&mut value, fingerprint, counters, expires, full_until);
+                put_slot(&mut value, entry, visits);
                 entered = true;
             }
             value.extend_from_slice(bytes);
         }
         if !entered {
-            put_slot(&mut value, fingerprint, counters, expires, full_until);
+            put_slot(&mut value, entry, visits);
         }
-        value.resize(refilled(value.len(), self.slots.0.len() + 1), 0);
+        value.resize(refilled(value.len(), self.slots.0.len() + BUCKET_HEAD), 0);
         (value, displaced)
     }
 }
 
 #[inline]
-fn put_slot(value: &mut Vec<u8>, fingerprint: u64, counters: &[u8], expires: u64, full_until: u64) {
+fn put_slot(value: &mut Vec<u8>, entry: &Entry<'_>, visits: u8) {
     let begin = value.len();
     value.extend_from_slice(&[0; 2]);
-    value.extend_from_slice(&fingerprint.to_le_bytes());
-    varint::put(value, expires);
-    varint::put(value, full_until);
-    value.extend_from_slice(counters);
-    let length = value.len() - begin - 2;
-    // A slot larger than this cannot be: the settings refuse limits that could fill one.
-    let length = u16::try_from(length).unwrap_or(u16::MAX);
-    if let Some(place) = value.get_mut(begin..begin + 2) {
-        place.copy_from_slice(&length.to_le_bytes());
+    value.extend_from_slice(&entry.fingerprint.to_le_bytes());
+    value.push(visits);
+    varint::put(value, entry.expires);
+    let is_held = entry.held_until > 0;
+    varint::put(
+        value,
+        entry.full_until.saturating_mul(2) | u64::from(is_held),
+    );
+    if is_held {
+        varint::put(value, entry.held_until);
+    }
+    value.extend_from_slice(entry.counters);
+    match (
+        u16::try_from(value.len() - begin - 2),
+        value.get_mut(begin..begin + 2),
+    ) {
+        (Ok(length), Some(place)) => place.copy_from_slice(&length.to_le_bytes()),
+        // The settings refuse limits that could fill a slot. A false length would take those after it along.
+        _ => value.truncate(begin),
     }
 }

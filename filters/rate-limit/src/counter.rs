@@ -2,7 +2,8 @@
 //!
 //! Each algorithm is a small state that reads itself from bytes, moves to the present, says whether a cost fits, takes
 //! it, and writes itself back. Time is in milliseconds since [`EPOCH_MS`]. A counter's time never moves back: where the
-//! clock does, the counter stays where it was until the clock has caught up.
+//! clock does, the counter stays where it was until the clock has caught up. Only a clock that was wrong by more than
+//! [`AHEAD_MS`] is not waited for.
 
 pub mod concurrency;
 pub mod fixed;
@@ -56,6 +57,16 @@ pub fn times(one: u64, other: u64) -> u64 {
     }
 }
 
+/// What was counted at a time further ahead than this (ms) was counted by a clock that was wrong then, and has lapsed. More
+/// than a day and an hour, so that no change of a zone or of summer time comes near it.
+pub const AHEAD_MS: u64 = 25 * 3_600_000;
+
+/// Whether a time that was the present once is too far ahead for that.
+#[inline]
+fn is_ahead(then: u64, now: u64) -> bool {
+    then > now.saturating_add(AHEAD_MS)
+}
+
 /// A time so far ahead that it never comes.
 pub const NEVER: u64 = u64::MAX;
 
@@ -97,7 +108,7 @@ impl Counter {
 
     /// The most that can be taken at once.
     #[inline]
-    fn capacity(&self, limit: u64) -> u64 {
+    pub fn capacity(&self, limit: u64) -> u64 {
         match self {
             Self::Gcra(counter) => counter.burst(),
             _ => limit,

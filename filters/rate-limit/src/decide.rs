@@ -1,7 +1,8 @@
 //! The decision: which limits a request meets, all of them at once, and what is counted for it.
 
-use crate::bucket::{Bucket, Displaced, put_counter};
-use crate::counter::{Algorithm, Counter};
+use crate::bucket::{Bucket, Displaced, Entry, Kept, LONGEST_S, MAX_COUNTERS, put_counter};
+use crate::counter::concurrency::{Concurrency, Flight};
+use crate::counter::{Algorithm, Counter, NEVER};
 
 /// One limit as it stands for one request.
 #[derive(Clone, Copy, Debug)]
@@ -21,17 +22,19 @@ pub struct Rule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     pub limit: u64,
+    /// The most that can be taken at once: the limit, or a burst.
+    pub capacity: u64,
     pub remaining: u64,
-    /// Milliseconds until more of it comes free; 0 where nobody can tell.
+    /// Milliseconds until more of it comes free; 0 where nobody can tell, [`NEVER`] if that never happens.
     pub reset_ms: u64,
     /// Whether this request was more than it allows.
     pub violated: bool,
     /// Whether the limit refuses this client's requests, or only tells.
     pub enforced: bool,
-    /// If it was: milliseconds until a request of this cost fits, [`crate::counter::NEVER`] if it never does.
+    /// Milliseconds until a request of this cost fits, what was counted for this one included; [`NEVER`] if it never does.
     pub wait_ms: u64,
-    /// For a concurrency limit that was taken: the part of time to give back.
-    pub part: Option<u64>,
+    /// For a concurrency limit that was taken: what to give back.
+    pub flight: Option<Flight>,
 }
 
 /// What was decided for a request.
@@ -97,17 +100,17 @@ fn count(
     let mut standings = Vec::with_capacity(rules.len());
     let mut kept = Vec::with_capacity(stored.len() + 16 * rules.len());
     let mut expires = 0;
-    let mut full_until = 0;
+    let (mut full_until, mut held_until) = (0, 0);
     for rule in rules {
         let state = match in_order.next() {
-            Some((tag, state)) if tag == rule.tag => Some(state),
+            Some(kept) if kept.tag == rule.tag => Some(kept.state),
             _ => {
                 all_known = false;
                 stored.get(rule.tag)
             }
         };
         let mut counter = Counter::read(&rule.algorithm, state, rule.limit, now);
-        let fits_at = counter.fits_at(rule.limit, rule.cost);
+        let mut fits_at = counter.fits_at(rule.limit, rule.cost);
         let violated = fits_at > 0;
         if admitted && violated && rule.enforced {
             return None;
@@ -118,27 +121,33 @@ fn count(
         } else {
             rule.count_denied
         };
-        let mut part = None;
+        let mut flight = None;
         if counts {
             counter.take(rule.cost);
             changed = true;
-            if let Counter::Concurrency(flights) = &counter {
-                part = Some(flights.part());
+            if let Counter::Concurrency(flights) = &mut counter {
+                flight = Some(flights.flight(bucket.serial()));
+            }
+            if !admitted {
+                // The next one waits for this one, too.
+                fits_at = fits_after(&counter, rule);
             }
         }
+        let capacity = counter.capacity(rule.limit);
         let remaining = counter.remaining(rule.limit);
-        let resets_at = counter.resets_at();
+        let resets_at = match capacity {
+            0 => NEVER,
+            _ => counter.resets_at(),
+        };
         standings.push(Standing {
             limit: rule.limit,
+            capacity,
             remaining,
-            reset_ms: resets_at.saturating_sub(now),
+            reset_ms: from(now, resets_at),
             violated,
             enforced: rule.enforced,
-            wait_ms: match fits_at {
-                crate::counter::NEVER => crate::counter::NEVER,
-                at => at.saturating_sub(now),
-            },
-            part,
+            wait_ms: from(now, fits_at),
+            flight,
         });
         let lapses_at = counter.lapses_at();
         if changes && lapses_at > now {
@@ -146,24 +155,36 @@ fn count(
             put_counter(&mut kept, rule.tag, |out| counter.write(out));
         }
         if remaining == 0 && rule.enforced {
-            full_until = full_until.max(resets_at);
+            match counter {
+                Counter::Concurrency(_) => held_until = lapses_at.max(held_until),
+                _ if resets_at != NEVER => full_until = resets_at.max(full_until),
+                _ => {}
+            }
         }
     }
     if !changed {
         return Some(Decided::unchanged(admitted, standings));
     }
     let mut expires = expires.div_ceil(1_000);
+    let mut full_until = full_until.div_ceil(1_000);
+    let mut held_until = held_until.div_ceil(1_000);
     if !all_known || in_order.next().is_some() {
         // What other profiles, or settings before these, count for this identity stays.
-        for (tag, state) in stored.iter() {
-            if rules.iter().all(|rule| rule.tag != tag) {
-                put_counter(&mut kept, tag, |out| out.extend_from_slice(state));
-                expires = expires.max(bucket.expires());
-            }
+        if let Some(until) = keep_others(bucket, rules, now_s, &mut kept) {
+            expires = expires.max(until);
+            full_until = full_until.max(bucket.full_until());
+            held_until = held_until.max(bucket.held_until());
         }
     }
-    let full_until = full_until.div_ceil(1_000);
-    let (value, displaced) = bucket.write(fingerprint, &kept, expires, full_until, now_s);
+    let entry = Entry {
+        fingerprint,
+        counters: &kept,
+        expires,
+        full_until,
+        held_until,
+        visit: true,
+    };
+    let (value, displaced) = bucket.write(&entry, now_s);
     Some(Decided {
         decision: Decision {
             admitted,
@@ -174,8 +195,47 @@ fn count(
     })
 }
 
-/// Gives back what a request took of concurrency limits: tags, leases and parts of time. `None` if there is nothing to
-/// give back to.
+#[inline]
+fn from(now: u64, at: u64) -> u64 {
+    match at {
+        NEVER => NEVER,
+        at => at.saturating_sub(now),
+    }
+}
+
+#[inline(never)]
+fn fits_after(counter: &Counter, rule: &Rule) -> u64 {
+    counter.fits_at(rule.limit, rule.cost)
+}
+
+/// Appends the counters that belong to none of these rules, each until it lapses, and tells when the last one does. What was
+/// used last comes first: where the room ends, the oldest are left out.
+#[inline(never)]
+fn keep_others(bucket: &Bucket<'_>, rules: &[Rule], now_s: u64, kept: &mut Vec<u8>) -> Option<u64> {
+    let mut last = None;
+    for other in bucket.stored(now_s).iter() {
+        if rules.iter().any(|rule| rule.tag == other.tag) {
+            continue;
+        }
+        // Whoever knew the limit wrote the time of the slot: no counter lapses later.
+        let lapses = other.lapses.unwrap_or_else(|| bucket.expires());
+        let lapses = lapses.min(now_s.saturating_add(LONGEST_S));
+        if lapses <= now_s {
+            continue;
+        }
+        let before = kept.len();
+        let lapses = Some(lapses);
+        Kept { lapses, ..other }.put(kept);
+        if kept.len() > MAX_COUNTERS {
+            kept.truncate(before);
+        } else {
+            last = last.max(lapses);
+        }
+    }
+    last
+}
+
+/// Gives back what a request took of concurrency limits. `None` if there is nothing to give back to.
 #[inline]
 pub fn release(value: &[u8], fingerprint: u64, taken: &[Taken], now: u64) -> Option<Vec<u8>> {
     let now_s = now / 1_000;
@@ -183,23 +243,28 @@ pub fn release(value: &[u8], fingerprint: u64, taken: &[Taken], now: u64) -> Opt
     let stored = bucket.stored(now_s);
     let mut kept = Vec::with_capacity(64);
     let mut released = false;
-    for (tag, bytes) in stored.iter() {
-        let Some(taken) = taken.iter().find(|taken| taken.tag == tag) else {
-            put_counter(&mut kept, tag, |out| out.extend_from_slice(bytes));
+    for counter in stored.iter() {
+        let Some(taken) = taken.iter().find(|taken| taken.tag == counter.tag) else {
+            counter.put(&mut kept);
             continue;
         };
-        let mut flights =
-            crate::counter::concurrency::Concurrency::read(bytes, taken.lease_ms, now);
-        released |= flights.release(taken.part, 1);
+        let mut flights = Concurrency::read(counter.state, taken.lease_ms, now);
+        released |= flights.release(taken.flight, 1);
         if flights.used() > 0 {
-            put_counter(&mut kept, tag, |out| flights.write(out));
+            put_counter(&mut kept, counter.tag, |out| flights.write(out));
         }
     }
     released.then(|| {
-        let (expires, full_until) = (bucket.expires(), bucket.full_until());
-        bucket
-            .write(fingerprint, &kept, expires, full_until, now_s)
-            .0
+        let entry = Entry {
+            fingerprint,
+            counters: &kept,
+            expires: bucket.expires(),
+            full_until: bucket.full_until(),
+            // One more fits.
+            held_until: 0,
+            visit: false,
+        };
+        bucket.write(&entry, now_s).0
     })
 }
 
@@ -208,5 +273,5 @@ pub fn release(value: &[u8], fingerprint: u64, taken: &[Taken], now: u64) -> Opt
 pub struct Taken {
     pub tag: u16,
     pub lease_ms: u64,
-    pub part: u64,
+    pub flight: Flight,
 }

@@ -1,5 +1,9 @@
 //! A limit's count as verified metadata tells it.
 
+use crate::counter::Algorithm;
+use crate::counter::gcra::largest_burst;
+use crate::decide::Rule;
+
 /// Reads `100`, `100/minute`, or a number as a host gives it (f64, little-endian). A unit must be the limit's own.
 /// `None` for anything else: the settings' count then holds.
 pub fn count(value: &[u8], unit: Option<&str>) -> Option<u64> {
@@ -18,6 +22,15 @@ pub fn count(value: &[u8], unit: Option<&str>) -> Option<u64> {
     let number = f64::from_le_bytes(value.try_into().ok()?);
     let whole = number >= 0.0 && number <= MAX as f64 && number.fract() == 0.0;
     whole.then_some(number as u64)
+}
+
+/// Sets a rule's count to the one told. Its burst is as large, or the settings' own where that is smaller.
+pub fn set(rule: &mut Rule, count: u64, written_burst: Option<u64>) {
+    rule.limit = count;
+    if let Algorithm::Gcra { window_ms, burst } = &mut rule.algorithm {
+        let most = written_burst.unwrap_or_else(|| largest_burst(*window_ms));
+        *burst = count.min(most);
+    }
 }
 
 /// The largest count that settings can give, too.

@@ -18,6 +18,7 @@ use crate::identity::{self, Identity};
 use crate::plan::{OnError, Profile, Tier};
 use crate::refusal;
 use crate::settings::Settings;
+use crate::share;
 use crate::store::{Answer, Fingerprint, Outcome, Shared, Store, Trouble, now_ms};
 
 /// Filter state: the tier's name.
@@ -239,8 +240,8 @@ impl<S: Store> RateLimit<S> {
 #[inline]
 fn is_near(standing: &Standing, percent: u64) -> bool {
     // Saturating multiplication is dear in wasm.
-    let limit = standing.limit.min(u64::MAX / 100);
-    limit.saturating_sub(standing.remaining) * 100 >= limit * percent
+    let capacity = standing.capacity.min(u64::MAX / 100);
+    capacity.saturating_sub(standing.remaining) * 100 >= capacity * percent
 }
 
 #[inline]
@@ -255,24 +256,23 @@ fn state<X: Exchange>(profile: &Profile, key: &str, value: &str, exchange: &mut 
 fn rules<'a, X: Exchange>(
     profile: &Profile,
     tier: &'a Tier,
-    fingerprint: Fingerprint,
+    identity: &Identity,
     exchange: &X,
 ) -> Cow<'a, [Rule]> {
     if let Some(rules) = &tier.rules {
         return Cow::Borrowed(rules);
     }
-    // The same identities always: a share of requests would refuse everybody now and then.
-    let share = (fingerprint.short() >> 8) % 100;
     tier.limits
         .iter()
         .map(|limit| {
             let mut rule = limit.rule;
-            rule.enforced &= share < u64::from(limit.enforce_percent);
+            rule.enforced = rule.enforced
+                && share::is_enforced(limit.enforce_percent, &limit.name, &identity.bytes);
             if let Some(dynamic) = &limit.dynamic
                 && let Some(value) = identity::claim(&dynamic.path, exchange)
             {
                 match crate::dynamic::count(&value, dynamic.unit) {
-                    Some(count) => rule.limit = count,
+                    Some(count) => crate::dynamic::set(&mut rule, count, dynamic.burst),
                     None => exchange.increment(profile.metrics.invalid_dynamic, 1),
                 }
             }
@@ -288,10 +288,10 @@ fn taken(rules: &[Rule], decision: &Decision) -> Vec<Taken> {
         .iter()
         .zip(&decision.standings)
         .filter_map(|(rule, standing)| match rule.algorithm {
-            Algorithm::Concurrency { lease_ms } => standing.part.map(|part| Taken {
+            Algorithm::Concurrency { lease_ms } => standing.flight.map(|flight| Taken {
                 tag: rule.tag,
                 lease_ms,
-                part,
+                flight,
             }),
             _ => None,
         })
@@ -380,7 +380,7 @@ impl<S: Store> Filter for RateLimit<S> {
             Ok(fingerprint) => fingerprint,
             Err(trouble) => return self.failed(profile, trouble, exchange),
         };
-        let rules = rules(profile, tier, fingerprint, exchange);
+        let rules = rules(profile, tier, &identity, exchange);
         let now = now_ms(exchange);
         let outcome = match self.store.take(table, fingerprint, &rules, now, exchange) {
             Answer::Now(outcome) => outcome,

@@ -4,8 +4,8 @@
 //! `q` quota, `w` window in seconds, `qu` quota unit, `pk` partition key, `r` remaining, `t` seconds until more comes
 //! free.
 
-use crate::counter::Algorithm;
-use crate::decide::Standing;
+use crate::counter::{Algorithm, NEVER};
+use crate::decide::{Rule, Standing};
 use crate::plan::{Limit, Style, Tier};
 
 /// One limit as it stands for a client.
@@ -33,7 +33,7 @@ pub fn seconds(milliseconds: u64) -> u64 {
 
 /// The window in seconds at this time (a month's length varies); none for what counts requests in flight.
 #[inline]
-pub fn window_s(algorithm: &Algorithm, now: u64) -> Option<u64> {
+fn window_s(algorithm: &Algorithm, now: u64) -> Option<u64> {
     Some(seconds(match algorithm {
         Algorithm::Sliding { window_ms }
         | Algorithm::Log { window_ms }
@@ -59,8 +59,10 @@ pub fn write<'a>(
             match policy.filter(|_| partition.is_none()) {
                 Some(policy) => set("ratelimit-policy", policy),
                 None => {
-                    let limits = told.clone().map(|told| (told.limit, told.standing.limit));
-                    set("ratelimit-policy", &policies(limits, partition, now));
+                    let limits = told
+                        .clone()
+                        .map(|told| (told.limit, Quota::told(told, now)));
+                    set("ratelimit-policy", &policies(limits, partition));
                 }
             }
             set("ratelimit", &remaining(told, partition));
@@ -90,11 +92,52 @@ pub fn write<'a>(
     }
 }
 
+/// What a client can have of a limit in which time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    pub count: u64,
+    /// In seconds; none for what counts requests in flight.
+    pub window_s: Option<u64>,
+}
+
+impl Quota {
+    /// As the settings say.
+    pub fn of(rule: &Rule, now: u64) -> Self {
+        let capacity = match rule.algorithm {
+            Algorithm::Gcra { burst, .. } => burst,
+            _ => rule.limit,
+        };
+        Self::new(&rule.algorithm, rule.limit, capacity, now)
+    }
+
+    #[inline]
+    pub fn told(told: Told<'_>, now: u64) -> Self {
+        let Standing {
+            limit, capacity, ..
+        } = *told.standing;
+        Self::new(&told.limit.rule.algorithm, limit, capacity, now)
+    }
+
+    /// Of a pace the burst and the time in which it comes back: of the count there might be left more than there is.
+    #[inline]
+    fn new(algorithm: &Algorithm, limit: u64, capacity: u64, now: u64) -> Self {
+        let window_s = match *algorithm {
+            Algorithm::Gcra { window_ms, .. } if capacity != limit && limit > 0 => {
+                Some(seconds(capacity.saturating_mul(window_ms).div_ceil(limit)))
+            }
+            _ => window_s(algorithm, now),
+        };
+        Self {
+            count: capacity,
+            window_s,
+        }
+    }
+}
+
 /// `"minute";q=10;w=60, "day";q=1000;w=86400`
 pub fn policies<'a>(
-    limits: impl Iterator<Item = (&'a Limit, u64)>,
+    limits: impl Iterator<Item = (&'a Limit, Quota)>,
     partition: Option<u64>,
-    now: u64,
 ) -> Vec<u8> {
     let mut value = Vec::with_capacity(128);
     for (limit, quota) in limits {
@@ -104,8 +147,8 @@ pub fn policies<'a>(
         put(&mut value, "\"");
         put(&mut value, &limit.name);
         put(&mut value, "\";q=");
-        number(&mut value, quota);
-        match window_s(&limit.rule.algorithm, now) {
+        number(&mut value, quota.count);
+        match quota.window_s {
             Some(window) => {
                 put(&mut value, ";w=");
                 number(&mut value, window);
@@ -125,7 +168,7 @@ fn remaining<'a>(told: impl Iterator<Item = Told<'a>>, partition: Option<u64>) -
         let begin = if value.is_empty() { 2 } else { 0 };
         put(&mut value, limit.remaining.get(begin..).unwrap_or_default());
         number(&mut value, standing.remaining);
-        if standing.reset_ms > 0 {
+        if !matches!(standing.reset_ms, 0 | NEVER) {
             put(&mut value, ";t=");
             number(&mut value, seconds(standing.reset_ms));
         }
@@ -201,13 +244,14 @@ fn tightest<'a>(told: impl Iterator<Item = Told<'a>>) -> Option<Told<'a>> {
     told.min_by_key(|told| (told.standing.remaining, u64::MAX - told.standing.reset_ms))
 }
 
-/// Names and values. Nobody knows when a request in flight ends, so there a reset would be a promise.
+/// Names and values. Nobody knows when a request in flight ends, so there a reset would be a promise, as where none comes.
 fn triple(
     told: Told<'_>,
     epoch: bool,
     now: u64,
 ) -> impl Iterator<Item = (&'static str, u64)> + use<> {
     let in_flight = matches!(told.limit.rule.algorithm, Algorithm::Concurrency { .. });
+    let is_known = !in_flight && told.standing.reset_ms != NEVER;
     let reset = if epoch {
         seconds(
             crate::counter::EPOCH_MS
@@ -218,9 +262,9 @@ fn triple(
         seconds(told.standing.reset_ms)
     };
     [
-        Some(("x-ratelimit-limit", told.standing.limit)),
+        Some(("x-ratelimit-limit", told.standing.capacity)),
         Some(("x-ratelimit-remaining", told.standing.remaining)),
-        (!in_flight).then_some(("x-ratelimit-reset", reset)),
+        is_known.then_some(("x-ratelimit-reset", reset)),
     ]
     .into_iter()
     .flatten()
@@ -228,16 +272,17 @@ fn triple(
 
 /// `10, 10;w=60;name="minute", 1000;w=86400;name="day"`
 fn draft_03<'a>(tightest: Told<'_>, told: impl Iterator<Item = Told<'a>>, now: u64) -> Vec<u8> {
-    let mut value = text(tightest.standing.limit);
-    for Told { limit, standing } in told {
+    let mut value = text(tightest.standing.capacity);
+    for one in told {
+        let quota = Quota::told(one, now);
         put(&mut value, ", ");
-        number(&mut value, standing.limit);
-        if let Some(window) = window_s(&limit.rule.algorithm, now) {
+        number(&mut value, quota.count);
+        if let Some(window) = quota.window_s {
             put(&mut value, ";w=");
             number(&mut value, window);
         }
         put(&mut value, ";name=\"");
-        put(&mut value, &limit.name);
+        put(&mut value, &one.limit.name);
         put(&mut value, "\"");
     }
     value

@@ -24,6 +24,7 @@ pub mod plan;
 pub mod preset;
 pub mod refusal;
 pub mod settings;
+pub mod share;
 pub mod store;
 mod varint;
 pub mod window;

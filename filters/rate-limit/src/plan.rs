@@ -145,6 +145,8 @@ pub struct Dynamic {
     pub path: Vec<String>,
     /// The unit's name that fits the limit's window, such as `minute`.
     pub unit: Option<&'static str>,
+    /// The burst that the settings give beside the count.
+    pub burst: Option<u64>,
 }
 
 /// What a 429 says about more.

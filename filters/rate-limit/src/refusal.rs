@@ -9,7 +9,7 @@ use portcullis_kit::problem::{self, Client, GRPC_UNAVAILABLE, Problem, REDUCED_C
 
 use crate::counter::NEVER;
 use crate::decide::Standing;
-use crate::headers::{self, Told, number, put, seconds, window_s};
+use crate::headers::{self, Quota, Told, number, put, seconds};
 use crate::plan::{Limit, Profile, Tier, Upgrade};
 
 /// Problem types of draft-ietf-httpapi-ratelimit-headers-11, section "Problem Types".
@@ -23,12 +23,20 @@ const HEAD: &str = "{\"type\":\"https://iana.org/assignments/http-problem-types#
 const PERMISSION_DENIED: u8 = 7;
 const RESOURCE_EXHAUSTED: u8 = 8;
 
-/// When a client that waits is admitted again, in seconds, at least one; none where waiting does not help.
+/// When a client that waits is admitted again, in seconds, at least one; none where waiting does not help. A limit that this
+/// request did not violate may be one to wait for, where refused requests count.
 #[inline]
-fn retry_after<'a>(violated: impl Iterator<Item = Told<'a>>) -> Option<u64> {
-    let longest = violated
-        .map(|told| told.standing.wait_ms.max(told.standing.reset_ms))
-        .max()?;
+fn retry_after<'a>(enforced: impl Iterator<Item = Told<'a>>) -> Option<u64> {
+    let wait = |Standing {
+                    violated,
+                    reset_ms,
+                    wait_ms,
+                    ..
+                }: &Standing| match violated {
+        true => *wait_ms.max(reset_ms),
+        false => *wait_ms,
+    };
+    let longest = enforced.map(|told| wait(told.standing)).max()?;
     (longest != NEVER).then(|| seconds(longest).max(1))
 }
 
@@ -42,7 +50,8 @@ pub fn quota_exceeded(
     client: &Client,
 ) -> Reply {
     let violated = || violated(tier, standings);
-    let wait = retry_after(violated());
+    let enforced = headers::told(tier, standings).filter(|told| told.standing.enforced);
+    let wait = retry_after(enforced);
     if client.grpc {
         let mut message = Vec::with_capacity(256);
         detail(&mut message, tier, violated(), wait, now);
@@ -110,7 +119,10 @@ fn detail<'a>(
     for Told { limit, standing } in violated {
         match &limit.used_up {
             Some(written) if standing.limit == limit.rule.limit => text.extend_from_slice(written),
-            _ => text.extend_from_slice(&used_up(&tier.name, limit, standing.limit, now)),
+            _ => {
+                let quota = Quota::told(Told { limit, standing }, now);
+                text.extend_from_slice(&used_up(&tier.name, limit, quota));
+            }
         }
     }
     match wait {
@@ -130,12 +142,12 @@ fn detail<'a>(
 /// What the document says of a limit that is used up. Names hold nothing that JSON would escape, so only the quotation
 /// marks around them are.
 #[inline(never)]
-pub fn used_up(tier: &str, limit: &Limit, count: u64, now: u64) -> Vec<u8> {
+pub fn used_up(tier: &str, limit: &Limit, quota: Quota) -> Vec<u8> {
     let parts = ["Limit \\\"", &limit.name, "\\\" of plan \\\"", tier];
     let mut text = parts.concat().into_bytes();
     put(&mut text, "\\\" is used up (");
-    number(&mut text, count);
-    match window_s(&limit.rule.algorithm, now) {
+    number(&mut text, quota.count);
+    match quota.window_s {
         Some(window) => {
             put(&mut text, " in ");
             number(&mut text, window);
@@ -163,8 +175,9 @@ pub fn rest(tier: &Tier, next: Option<&Tier>, upgrade: &Upgrade, now: u64) -> Ve
             put(&mut text, "{\"policy\":");
             put(&mut text, &json_text(&limit.name));
             put(&mut text, ",\"quota\":");
-            number(&mut text, limit.rule.limit);
-            if let Some(window) = window_s(&limit.rule.algorithm, now) {
+            let quota = Quota::of(&limit.rule, now);
+            number(&mut text, quota.count);
+            if let Some(window) = quota.window_s {
                 put(&mut text, ",\"window\":");
                 number(&mut text, window);
             }

@@ -127,7 +127,7 @@ fn a_limit_that_cannot_be_meant_is_refused() {
         ),
         (
             tier(json!({"concurrency": {"max": 1, "lease": "month"}})),
-            "tiers.gold.concurrency.lease: not a window",
+            "tiers.gold.concurrency.lease: not a length of time; write `30s`, `5m`, `2h`, `1d` (up to 366d), or `second`, `minute`, `hour`, `day`",
         ),
         (
             limit(json!({"count": 5, "algorithm": "gcra", "burst": 2}))

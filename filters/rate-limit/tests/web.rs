@@ -7,10 +7,14 @@
 
 #[path = "clients.rs"]
 mod clients;
+#[path = "eviction.rs"]
+mod eviction;
 #[path = "filter.rs"]
 mod filter;
 #[path = "limits.rs"]
 mod limits;
+#[path = "quota.rs"]
+mod quota;
 #[path = "settings.rs"]
 mod settings;
 #[path = "table.rs"]

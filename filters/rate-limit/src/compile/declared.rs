@@ -46,7 +46,8 @@ fn tag(name: &str, algorithm: &Algorithm, resource: Option<&str>) -> u16 {
         }
         Algorithm::Log { window_ms } => [3, window_ms, 0].map(&mut number),
         Algorithm::Gcra { window_ms, .. } => [4, window_ms, 0].map(&mut number),
-        Algorithm::Concurrency { lease_ms } => [5, lease_ms, 0].map(&mut number),
+        // Another lease must not forget what is in flight.
+        Algorithm::Concurrency { .. } => [5, 0, 0].map(&mut number),
     };
     for text in [name, resource.unwrap_or_default()] {
         hasher.write(text.as_bytes());

@@ -6,9 +6,9 @@ use portcullis_kit::{Compiling, Path};
 
 use super::declared::{agree_within, declare};
 use super::{Mistake, Result, find, refuse};
-use crate::counter::Algorithm;
+use crate::counter::{Algorithm, gcra};
 use crate::decide::Rule;
-use crate::headers;
+use crate::headers::{self, Quota};
 use crate::period::Period;
 use crate::plan::{Declared, Dynamic, Limit, Tier, Upgrade};
 use crate::preset;
@@ -61,8 +61,8 @@ pub fn compile(
         let month = has_month(&counted);
         let rules: Vec<Rule> = counted.iter().map(|limit| limit.rule).collect();
         let quotas = counted.iter().filter(|limit| limit.rule.enforced);
-        let quotas = quotas.map(|limit| (limit, limit.rule.limit));
-        let policy = headers::policies(quotas, None, 0);
+        let quotas = quotas.map(|limit| (limit, Quota::of(&limit.rule, 0)));
+        let policy = headers::policies(quotas, None);
         tiers.push(Tier {
             policy: (!varies && !month).then_some(policy),
             rules: (!varies).then_some(rules),
@@ -100,7 +100,8 @@ pub fn render(tiers: &mut [Tier], upgrade: &Upgrade) {
         tier.refusal = refusal;
         for limit in &mut tier.limits {
             if !has_month(std::slice::from_ref(limit)) {
-                limit.used_up = Some(refusal::used_up(&tier.name, limit, limit.rule.limit, 0));
+                let quota = Quota::of(&limit.rule, 0);
+                limit.used_up = Some(refusal::used_up(&tier.name, limit, quota));
             }
         }
     }
@@ -259,7 +260,7 @@ fn limits(tier: &settings::Tier, offset_ms: i64, own: bool, here: &Path) -> Resu
         let path = here.clone().key("concurrency");
         count(concurrency.max).map_err(|error| error.below(path.clone().key("max")))?;
         let Some(Window::Length(lease_ms)) = Window::parse(&concurrency.lease) else {
-            return refuse(path.key("lease"), Mistake::Window);
+            return refuse(path.key("lease"), Mistake::Lease);
         };
         let algorithm = Algorithm::Concurrency { lease_ms };
         drafts.push(Draft {
@@ -327,6 +328,7 @@ fn draft(limit: &settings::Limit, offset_ms: i64, own: bool, path: &Path) -> Res
         Some(claim) => Some(Dynamic {
             path: claim_path(claim, at("dynamic"))?,
             unit: window.unit(),
+            burst: limit.burst.map(u64::from),
         }),
     };
     let algorithm = algorithm(limit, window, offset_ms)?;
@@ -385,8 +387,7 @@ fn algorithm(limit: &settings::Limit, window: Window, offset_ms: i64) -> Result<
         settings::Algorithm::Log => Algorithm::Log { window_ms },
         settings::Algorithm::Gcra => {
             let burst = u64::from(limit.burst.unwrap_or(limit.count));
-            // Its level is counted in these.
-            if burst.saturating_mul(window_ms) > u64::MAX / 4 {
+            if burst > gcra::largest_burst(window_ms) {
                 return refuse(at("window"), Mistake::LongPace);
             }
             Algorithm::Gcra { window_ms, burst }

@@ -17,7 +17,8 @@ impl Fixed {
         let number = varint::take(&mut stored).unwrap_or_default();
         let count = varint::take(&mut stored).unwrap_or_default();
         let present = period.number(now);
-        let (number, count) = if present > number {
+        let is_wrong = || number > present && super::is_ahead(period.begins_at(number), now);
+        let (number, count) = if present > number || is_wrong() {
             (present, 0)
         } else {
             (number, count)

@@ -13,11 +13,20 @@ pub struct Gcra {
     level: u64,
 }
 
+/// The largest burst whose level is counted exactly.
+pub fn largest_burst(window_ms: u64) -> u64 {
+    u64::MAX / 4 / window_ms.max(1)
+}
+
 impl Gcra {
     #[inline]
     pub fn read(mut stored: &[u8], window_ms: u64, burst: u64, limit: u64, now: u64) -> Self {
         let then = varint::take(&mut stored).unwrap_or_default();
         let level = varint::take(&mut stored).unwrap_or_default();
+        let (then, level) = match super::is_ahead(then, now) {
+            true => (0, 0),
+            false => (then, level),
+        };
         let now = now.max(then);
         Self {
             unit: window_ms.max(1),

@@ -21,6 +21,10 @@ impl Log {
             at = at.saturating_add(passed);
             taken.push((at, cost));
         }
+        if super::is_ahead(at, now) {
+            taken.clear();
+            at = 0;
+        }
         // The time of the last request is the least that the present can be.
         let now = now.max(at);
         taken.retain(|(at, _)| leaves_at(*at, window_ms) > now);

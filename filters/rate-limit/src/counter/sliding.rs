@@ -45,6 +45,9 @@ impl Sliding {
         let present = now / part_ms;
         if present > this.newest {
             this.advance(present);
+        } else if super::is_ahead(super::times(this.newest, part_ms), now) {
+            this.newest = present;
+            (this.counts, this.used, this.len) = ([0; TOUCHED], 0, 0);
         }
         this
     }

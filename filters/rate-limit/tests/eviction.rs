@@ -1,0 +1,334 @@
+//! Who stays in a full bucket, and what a flood of others costs.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // A test may fail by panic.
+
+use rate_limit::bucket::SLOTS;
+use rate_limit::counter::Algorithm;
+use rate_limit::decide::{Decided, Rule, Taken, decide, release};
+use rate_limit::period::Period;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+const START: u64 = 200_000_000_000;
+const MINUTE: u64 = 60_000;
+const DAY: u64 = 86_400_000;
+const LEASE: u64 = 10 * MINUTE;
+
+fn rule(tag: u16, algorithm: Algorithm, limit: u64) -> Rule {
+    Rule {
+        tag,
+        algorithm,
+        limit,
+        cost: 1,
+        enforced: true,
+        count_denied: false,
+    }
+}
+
+fn daily(tag: u16, limit: u64) -> Rule {
+    let period = Period::Every {
+        window_ms: DAY,
+        offset_ms: 0,
+    };
+    rule(tag, Algorithm::Fixed(period), limit)
+}
+
+fn minutely(tag: u16, limit: u64) -> Rule {
+    rule(tag, Algorithm::Sliding { window_ms: MINUTE }, limit)
+}
+
+fn in_flight(max: u64) -> Rule {
+    rule(9, Algorithm::Concurrency { lease_ms: LEASE }, max)
+}
+
+/// A bucket whose identities are numbers.
+#[derive(Default)]
+struct Bucket(Vec<u8>);
+
+impl Bucket {
+    fn request(&mut self, identity: u64, rules: &[Rule], now: u64) -> Decided {
+        let decided = decide(&self.0, identity, rules, now);
+        if let Some(value) = &decided.value {
+            self.0.clone_from(value);
+        }
+        decided
+    }
+
+    fn admits(&mut self, identity: u64, rules: &[Rule], now: u64) -> bool {
+        self.request(identity, rules, now).decision.admitted
+    }
+
+    /// Begins a request that is in flight until it is ended.
+    fn begin(&mut self, identity: u64, now: u64) -> Option<Taken> {
+        let decision = self.request(identity, &[in_flight(1)], now).decision;
+        let flight = decision.standings[0].flight;
+        decision.admitted.then(|| Taken {
+            tag: 9,
+            lease_ms: LEASE,
+            flight: flight.unwrap(),
+        })
+    }
+
+    fn end(&mut self, identity: u64, taken: Taken, now: u64) {
+        if let Some(value) = release(&self.0, identity, &[taken], now) {
+            self.0 = value;
+        }
+    }
+
+    /// How much the identity has used, without counting anything.
+    fn used(&self, identity: u64, rules: &[Rule], now: u64) -> u64 {
+        let standing = decide(&self.0, identity, rules, now).decision.standings[0];
+        standing.limit - standing.remaining - u64::from(!standing.violated)
+    }
+}
+
+#[test]
+fn who_holds_all_that_it_may_at_once_stays_while_another_can_go() {
+    let mut bucket = Bucket::default();
+    let held: Vec<Taken> = (0..8)
+        .map(|identity| bucket.begin(identity, START).unwrap())
+        .collect();
+    for stranger in 100..140 {
+        for _ in 0..2 {
+            let displaced = bucket.request(stranger, &[daily(1, 100)], START + 1);
+            assert!(!displaced.displaced.full);
+        }
+    }
+    for identity in 0..8 {
+        assert!(bucket.begin(identity, START + 2).is_none(), "{identity}");
+    }
+    // What ended holds nobody's place.
+    for (identity, taken) in held.into_iter().enumerate() {
+        bucket.end(identity as u64, taken, START + 3);
+    }
+    let mut evicted = 0;
+    for stranger in 200..200 + SLOTS as u64 {
+        let displaced = bucket
+            .request(stranger, &[daily(1, 1)], START + 4)
+            .displaced;
+        assert!(!displaced.full, "{stranger}");
+        evicted += u32::from(displaced.evicted);
+    }
+    assert!(evicted >= 8, "{evicted}");
+}
+
+#[test]
+fn a_late_end_gives_nothing_back_that_another_one_holds() {
+    let mut bucket = Bucket::default();
+    for stranger in 100..100 + SLOTS as u64 {
+        bucket.begin(stranger, START);
+    }
+    let first = bucket.begin(1, START).unwrap();
+    // All are in flight, so the last one has to go.
+    for stranger in 200..200 + SLOTS as u64 {
+        bucket.begin(stranger, START);
+    }
+    let second = bucket.begin(1, START).expect("it was evicted");
+    bucket.end(1, first, START + 1);
+    assert!(
+        bucket.begin(1, START + 1).is_none(),
+        "the second still runs"
+    );
+    bucket.end(1, second, START + 2);
+    assert!(bucket.begin(1, START + 2).is_some());
+}
+
+#[test]
+fn a_request_elsewhere_does_not_take_away_the_place_of_who_is_at_a_limit() {
+    let mut bucket = Bucket::default();
+    let (minute, ai) = (minutely(1, 1_000), daily(2, 1));
+    assert!(bucket.admits(7, &[minute, ai], START));
+    // A profile whose requests do not count for the limit that is used up.
+    assert!(bucket.admits(7, &[minute], START + 1));
+    for stranger in 100..200 {
+        bucket.request(stranger, &[minute], START + 2);
+        bucket.request(stranger, &[minute], START + 2);
+    }
+    assert!(!bucket.admits(7, &[minute, ai], START + 3));
+}
+
+#[test]
+fn a_flood_of_those_who_come_as_often_as_you_like_costs_one_visit_more_than_the_regulars_made() {
+    let rules = [daily(1, 1_000)];
+    for visits in 1..12_u64 {
+        let mut bucket = Bucket::default();
+        for regular in 0..SLOTS as u64 / 2 {
+            for _ in 0..=visits {
+                bucket.request(regular, &rules, START);
+            }
+        }
+        for stranger in 100..400 {
+            for _ in 0..visits {
+                bucket.request(stranger, &rules, START + 1);
+            }
+        }
+        for regular in 0..SLOTS as u64 / 2 {
+            let used = bucket.used(regular, &rules, START + 2);
+            assert_eq!(used, visits + 1, "{visits} visits, {regular}");
+        }
+    }
+}
+
+#[test]
+fn who_comes_no_more_is_in_nobodys_way_once_it_has_lapsed() {
+    let mut bucket = Bucket::default();
+    let rules = [minutely(1, 1_000)];
+    for old in 0..SLOTS as u64 {
+        for _ in 0..200 {
+            bucket.request(old, &rules, START);
+        }
+    }
+    let later = START + 2 * MINUTE;
+    for regular in 100..108 {
+        for _ in 0..3 {
+            bucket.request(regular, &rules, later);
+        }
+    }
+    for stranger in 1_000..2_000 {
+        bucket.request(stranger, &rules, later + 1);
+    }
+    for regular in 100..108 {
+        assert_eq!(bucket.used(regular, &rules, later + 2), 3, "{regular}");
+    }
+}
+
+#[test]
+fn an_end_is_no_visit() {
+    let mut bucket = Bucket::default();
+    let rules = [daily(1, 1_000)];
+    for regular in 0..8 {
+        for _ in 0..4 {
+            bucket.request(regular, &rules, START);
+        }
+    }
+    // Each comes twice and leaves twice.
+    for stranger in 100..200 {
+        for _ in 0..2 {
+            let taken = bucket.begin(stranger, START).unwrap();
+            bucket.end(stranger, taken, START);
+        }
+    }
+    for regular in 0..8 {
+        assert_eq!(bucket.used(regular, &rules, START + 1), 4, "{regular}");
+    }
+}
+
+#[test]
+fn a_counter_that_no_limit_knows_any_more_goes_when_it_lapses() {
+    let mut bucket = Bucket::default();
+    let day = daily(1, 1_000_000);
+    bucket.request(7, &[day, minutely(2, 10)], START);
+    let with_one_more = bucket.0.len();
+    let mut sizes = Vec::new();
+    // The limit of a minute is renamed each day, and its client never stays away.
+    for number in 3..200 {
+        let now = START + u64::from(number) * DAY;
+        for hour in 0..24 {
+            bucket.request(7, &[day, minutely(number, 10)], now + hour * 60 * MINUTE);
+        }
+        sizes.push(bucket.0.len());
+    }
+    let largest = sizes.into_iter().max().unwrap();
+    assert!(largest <= with_one_more, "{largest} {with_one_more}");
+}
+
+#[test]
+fn what_does_not_fit_into_a_slot_is_left_out_and_spoils_no_other() {
+    let mut bucket = Bucket::default();
+    let day = daily(1, 1_000_000);
+    for neighbour in 100..105 {
+        bucket.request(neighbour, &[day], START);
+    }
+    // Logs under new names, again and again, before any has lapsed.
+    for generation in 0..8_u16 {
+        let rules: Vec<Rule> = (0..9)
+            .map(|limit| {
+                let tag = 100 + generation * 9 + limit;
+                rule(
+                    tag,
+                    Algorithm::Log {
+                        window_ms: 30 * DAY,
+                    },
+                    512,
+                )
+            })
+            .collect();
+        for request in 0..512 {
+            let now = START + u64::from(generation) * 60 * MINUTE + request * 6_000;
+            assert!(bucket.admits(7, &rules, now), "{generation} {request}");
+        }
+        let now = START + (u64::from(generation) + 1) * 60 * MINUTE;
+        assert!(!bucket.admits(7, &rules, now), "{generation}");
+        assert!(bucket.0.len() < 68_000, "{}", bucket.0.len());
+    }
+    for neighbour in 100..105 {
+        assert_eq!(bucket.used(neighbour, &[day], START + 1), 1, "{neighbour}");
+    }
+}
+
+#[test]
+fn a_slot_whose_length_cannot_be_written_is_left_out() {
+    use rate_limit::bucket::{Bucket, Entry};
+    let entry = |fingerprint, counters| Entry {
+        fingerprint,
+        counters,
+        expires: 2_000,
+        ..Entry::default()
+    };
+    let small = [1, 0, 2, 5];
+    let (value, _) = Bucket::read(&[], 1).write(&entry(1, &small), 1);
+    let large = vec![0; 70_000];
+    let (value, _) = Bucket::read(&value, 2).write(&entry(2, &large), 1);
+    assert_eq!(Bucket::read(&value, 1).stored(1).get(1), Some(&[5][..]));
+    assert!(Bucket::read(&value, 2).stored(1).is_empty());
+}
+
+#[test]
+fn a_clock_that_was_far_ahead_locks_nobody_out() {
+    let all = [
+        rule(1, Algorithm::Sliding { window_ms: MINUTE }, 1),
+        rule(2, Algorithm::Log { window_ms: MINUTE }, 1),
+        daily(3, 1),
+        rule(4, Algorithm::Fixed(Period::Month { offset_ms: 0 }), 1),
+        rule(
+            5,
+            Algorithm::Gcra {
+                window_ms: MINUTE,
+                burst: 1,
+            },
+            1,
+        ),
+        in_flight(1),
+    ];
+    for wrong in [50 * 60 * MINUTE, 40 * DAY, 3_650 * DAY] {
+        for rule in all {
+            // A month may be as long as the error.
+            if matches!(rule.algorithm, Algorithm::Fixed(Period::Month { .. })) && wrong < 60 * DAY
+            {
+                continue;
+            }
+            let mut bucket = Bucket::default();
+            assert!(bucket.admits(7, &[rule], START + wrong));
+            assert!(!bucket.admits(7, &[rule], START + wrong + 1));
+            assert!(bucket.admits(7, &[rule], START), "{rule:?} {wrong}");
+            assert!(!bucket.admits(7, &[rule], START + 1), "{rule:?} {wrong}");
+        }
+    }
+    // Clients at their limits then are no longer kept for others' sake.
+    let mut bucket = Bucket::default();
+    for identity in 0..SLOTS as u64 {
+        bucket.request(identity, &[daily(3, 1)], START + 3_650 * DAY);
+    }
+    let displaced = bucket.request(99, &[daily(3, 1)], START).displaced;
+    assert!(displaced.evicted && !displaced.full);
+}
+
+#[test]
+fn a_clock_that_steps_by_a_day_still_gives_nobody_a_fresh_window() {
+    for back in [60 * MINUTE, 24 * 60 * MINUTE] {
+        for rule in [minutely(1, 1), daily(3, 1), in_flight(1)] {
+            let mut bucket = Bucket::default();
+            assert!(bucket.admits(7, &[rule], START));
+            assert!(!bucket.admits(7, &[rule], START - back), "{rule:?} {back}");
+        }
+    }
+}
