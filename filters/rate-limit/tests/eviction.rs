@@ -215,20 +215,26 @@ fn an_end_is_no_visit() {
 #[test]
 fn a_counter_that_no_limit_knows_any_more_goes_when_it_lapses() {
     let mut bucket = Bucket::default();
-    let day = daily(1, 1_000_000);
-    bucket.request(7, &[day, minutely(2, 10)], START);
-    let with_one_more = bucket.0.len();
+    let hour = rule(
+        1,
+        Algorithm::Sliding {
+            window_ms: 60 * MINUTE,
+        },
+        1_000_000,
+    );
     let mut sizes = Vec::new();
-    // The limit of a minute is renamed each day, and its client never stays away.
-    for number in 3..200 {
-        let now = START + u64::from(number) * DAY;
-        for hour in 0..24 {
-            bucket.request(7, &[day, minutely(number, 10)], now + hour * 60 * MINUTE);
+    // A limit is renamed every four hours, and its client never stays away.
+    for tag in 2..200 {
+        for step in 0..24 {
+            let now = START + (u64::from(tag) * 24 + step) * 10 * MINUTE;
+            bucket.request(7, &[hour, minutely(tag, 10)], now);
         }
         sizes.push(bucket.0.len());
     }
-    let largest = sizes.into_iter().max().unwrap();
-    assert!(largest <= with_one_more, "{largest} {with_one_more}");
+    assert_eq!(sizes.iter().max(), sizes.first());
+    let kept = rate_limit::bucket::Bucket::read(&bucket.0, 7);
+    let now_s = (START + 200 * 24 * 10 * MINUTE) / 1_000;
+    assert_eq!(kept.stored(now_s).iter().count(), 2);
 }
 
 #[test]
