@@ -13,7 +13,10 @@ What cannot run here stands in documenting/elsewhere.py with who runs it. Any ot
 
 import collections
 
-from console import Failure, say
+import build
+import project
+import setup
+from console import Command, Failure, say
 from documenting import commands, elsewhere, figures, http3, pages, served, snippets
 
 
@@ -53,7 +56,21 @@ def _one(block, runner):
         raise Failure(f"{block.where}: nobody reads this block `{block.language}`; {known}")
 
 
+def main(command):
+    with command.stage("set-up"):
+        setup.for_envoy()
+    programs = build.programs(command)
+    build.modules(command)
+    with command.stage("documents: links, and every fenced block"):
+        judge(programs)
+    return "the documents hold"
+
+
 def _known_figures_are_there(blocks):
-    there = {(str(block.page.relative_to(elsewhere.project.ROOT)), block.heading) for block in blocks if block.language == "text"}
+    there = {(str(block.page.relative_to(project.ROOT)), block.heading) for block in blocks if block.language == "text"}
     if gone := set(elsewhere.FIGURES) - there:
         raise Failure(f"FIGURES of tests/tools/documenting/elsewhere.py has some that are gone: {sorted(gone)}")
+
+
+if __name__ == "__main__":
+    Command("check-documents").run(main)
