@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 
+import demo
 import project
 from console import Failure
 from documenting import elsewhere, snippets
@@ -100,8 +101,8 @@ class Runner:
             self.others += 1
         elif program in ("portcullis", "dist/bin/portcullis", "envoy/rollout/rollout.py", "printf", "python3"):
             self._run(where, command, shown)
-        elif program in ("curl", "make", "envoy/drain.py"):
-            self._run(where, command, shown, ends=program != "curl")
+        elif program in ("curl", "sed", "make", "envoy/drain.py"):
+            self._run(where, command, shown, ends=program in ("make", "envoy/drain.py"))
         else:
             raise Failure(f"{where}: nobody runs it; run it in tests/tools/documenting/commands.py, or say in elsewhere.py who does")
 
@@ -162,6 +163,8 @@ def workplace():
         folder = pathlib.Path(made)
         shutil.copytree(project.ROOT / "envoy", folder / "envoy")
         (folder / "dist").symlink_to(project.DIST)
+        (folder / ".tools").mkdir()
+        (folder / ".tools" / "run").symlink_to(demo.RUN)
         (folder / "envoy.yaml").write_text(snippets.own_configuration())
         for name, key in ("audit.ndjson", None), ("keyed.ndjson", KEY):
             (folder / name).write_text("".join(_records(key)))
