@@ -54,7 +54,7 @@ def run_suite(name, folder, executable, version):
             code = None
     said = log.read_text(errors="replace")
     result = Result(
-        passed=sum(int(count) for count in re.findall(r"(\d+) passed", said)),
+        passed=sum(int(count) for count in re.findall(r"^test result: .* (\d+) passed", said, re.M)),
         left_out=re.findall(r"^left out: (.*)$", said, re.M),
         failed=re.findall(r"^test (.*?) +\.\.\. FAILED", said, re.M),
     )

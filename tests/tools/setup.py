@@ -28,6 +28,7 @@ APT = {
     "prometheus": "prometheus",
     "git": "git",
     "skopeo": "skopeo",
+    "docker-registry": "docker-registry",
     "sha256sum": "coreutils",
     "promtool": "prometheus",
     "amtool": "prometheus-alertmanager",
