@@ -3,7 +3,11 @@
 import dataclasses
 import os
 import re
+import shutil
 import subprocess
+import tempfile
+import time
+from pathlib import Path
 
 import build
 import project
@@ -16,7 +20,7 @@ BEGIN, END = "<!-- measured: matrix -->", "<!-- end: matrix -->"
 # What failing suites said.
 LOGS = project.ROOT / "tests" / "artifacts" / "matrix"
 # Suites that start no Envoy.
-WITHOUT_ENVOY = {"portcullis_suites", "scenarios_host", "scenarios_native"}
+WITHOUT_ENVOY = {"portcullis_suites", "rollout_mishaps", "drain_mishaps", "scenarios_host", "scenarios_native"}
 # What hangs must not keep the others from running.
 SECONDS = 600
 
@@ -47,6 +51,7 @@ def run_suite(name, folder, executable, version):
     }
     log = LOGS / f"{version}-{name}.log"
     LOGS.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
     with log.open("wb") as into:
         try:
             code = subprocess.run([executable], cwd=folder, env=environment, stdout=into, stderr=subprocess.STDOUT, timeout=SECONDS).returncode
@@ -56,7 +61,7 @@ def run_suite(name, folder, executable, version):
     result = Result(
         passed=sum(int(count) for count in re.findall(r"^test result: .* (\d+) passed", said, re.M)),
         left_out=re.findall(r"^left out: (.*)$", said, re.M),
-        failed=re.findall(r"^test (.*?) +\.\.\. FAILED", said, re.M),
+        failed=re.findall(r"^test (.*?) +\.\.\.\s+FAILED", said, re.M),
     )
     if code is None:
         result.failed.append(f"not done in {SECONDS} s")
@@ -64,7 +69,7 @@ def run_suite(name, folder, executable, version):
         result.failed.append(f"ended with {code}")
     elif not code and not result.passed:
         result.failed.append("no test ran")
-    say(f"    Envoy {version}, {name}: {result.cell()}")
+    say(f"    Envoy {version}, {name}: {result.cell()} ({time.monotonic() - started:.0f} s)")
     for why in result.left_out:
         say(f"        left out: {why}")
     if result.failed:
@@ -129,11 +134,15 @@ def run_all(command):
         raise Failure(f"SUITES: there is no {', '.join(sorted(unknown))}; there are {', '.join(sorted(suites))}")
     rows, broken = table(), []
     results = {name: {} for name in wanted}
-    for version in project.ENVOY_VERSIONS:
-        with command.stage(f"suites on Envoy {version}"):
-            for name in wanted:
-                result = results[name][version] = run_suite(name, *suites[name], version)
-                broken += [f"{version}, {name}: {test}" for test in result.failed]
+    # Copies: a build in the meantime must not change what is measured.
+    with tempfile.TemporaryDirectory() as copies:
+        for name in wanted:
+            suites[name] = (suites[name][0], Path(shutil.copy2(suites[name][1], copies)))
+        for version in project.ENVOY_VERSIONS:
+            with command.stage(f"suites on Envoy {version}"):
+                for name in wanted:
+                    result = results[name][version] = run_suite(name, *suites[name], version)
+                    broken += [f"{version}, {name}: {test}" for test in result.failed]
     rows.update({name: [by_version[v].cell() for v in project.ENVOY_VERSIONS] for name, by_version in results.items()})
     write(rows, suites)
     if broken:

@@ -8,6 +8,12 @@ use std::process::Command;
 pub struct Version(pub u32, pub u32, pub u32);
 
 impl Version {
+    /// The first with `envoy.filters.http.filter_chain`. An older one refuses a configuration that names it.
+    pub const WITH_FILTER_CHAIN: Self = Self(1, 39, 0);
+
+    /// The first whose tracers can be kept from writing headers (`tracing.no_context_propagation`).
+    pub const WITH_SILENT_TRACERS: Self = Self(1, 38, 0);
+
     /// The version of the binary that `ENVOY` names. Panics where it names none, or none that tells.
     pub fn of_envoy() -> Self {
         let binary = std::env::var_os("ENVOY").expect("ENVOY names no Envoy binary");

@@ -58,16 +58,13 @@ fn main() -> ExitCode {
     )
 }
 
-/// The first Envoy with `envoy.filters.http.filter_chain`. An older one refuses a configuration that names it.
-const FILTER_CHAIN_SINCE: Version = Version(1, 39, 0);
-
 fn left_out() -> Vec<LeftOut> {
     let version = Version::of_envoy();
     let lacks = LeftOut {
         case: "a_filter_chain_on_a_route_holds_the_module_with_other_settings",
         why: format!("Envoy {version} has no envoy.filters.http.filter_chain"),
     };
-    Vec::from_iter((version < FILTER_CHAIN_SINCE).then_some(lacks))
+    Vec::from_iter((version < Version::WITH_FILTER_CHAIN).then_some(lacks))
 }
 
 fn settings() -> Value {
