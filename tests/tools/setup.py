@@ -12,6 +12,7 @@ import evidence
 import judges
 import otlp
 import project
+import workflows
 from console import Command, Failure, output, run, say
 
 # What installs a program that is missing.
@@ -198,6 +199,7 @@ def for_tests():
     judges.install()
     otlp.install()
     evidence.install()
+    workflows.JUDGES.install()
 
 
 def main(command):
