@@ -60,11 +60,12 @@ class Admin:
 
     def stats(self):
         lines = (line.rpartition(": ") for line in self.ask("GET", STATS).splitlines())
-        found = {name: int(value) for name, _, value in lines if value.isdigit()}
-        # What is not counted looks like what is not there.
-        if not any(REQUESTS.search(name) for name in found):
+        return {name: int(value) for name, _, value in lines if value.isdigit()}
+
+    def must_count_requests(self):
+        """What is not counted looks like what is not there."""
+        if not any(REQUESTS.search(name) for name in self.stats()):
             raise Unreachable(f"{self.address} tells of no requests: does stats_config keep http.*.downstream_rq_active from being counted?")
-        return found
 
 
 class State:
@@ -113,6 +114,7 @@ def say(text):
 def drain(admin, chosen):
     """The last state, and whether it is empty."""
     deadline = time.monotonic() + chosen.deadline
+    admin.must_count_requests()
     before = State(admin.stats())
     admin.ask("POST", "/healthcheck/fail")
     try:

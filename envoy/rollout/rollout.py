@@ -90,7 +90,10 @@ class Weights:
     @contextlib.contextmanager
     def alone(self):
         """No other rollout of this file begins until the block ends, and the file can be replaced."""
-        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            folder = os.open(self.path.parent, os.O_RDONLY)
+        except OSError as error:
+            raise Refused(f"{self.path.parent} cannot be opened ({error.strerror})") from None
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
