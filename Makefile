@@ -73,7 +73,7 @@ fuzz: python3 ## every fuzz target (FUZZ_ITERATIONS=20000)
 measure-memory: python3 ## memory and start of Envoy with each module, into docs/operations.md
 	@$(TOOL)/memory.py
 
-test-matrix: python3 ## the suites on every Envoy from 1.36 on, into docs/hosts.md (SUITES="routes tls")
+test-matrix: python3 ## every suite on every Envoy from 1.36 on, into docs/hosts.md (SUITES="routes tls")
 	@$(TOOL)/matrix.py
 
 release: python3 ## what a release consists of, into dist/release/, built twice and checked (REGISTRY=host/path pushes it)

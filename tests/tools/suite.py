@@ -15,6 +15,7 @@ import monitoring
 import otlp
 import project
 import setup
+import workflows
 from console import Command, Failure, run, say
 
 # Iterations per fuzz target: bounded, so that a run takes about as long every time.
@@ -123,6 +124,8 @@ def shipped(command, programs):
         run([project.DIST / "bin" / "portcullis", "docs", "--check", *pages], cwd=project.ROOT)
     with command.stage("documents: links, and every fenced block"):
         documents.judge(programs)
+    with command.stage("the forge's workflow, before judges"):
+        workflows.judge()
 
 
 def demo_serves(command, folder):

@@ -98,7 +98,7 @@ impl Clock for FakeWorker {
 
 impl Randomness for FakeWorker {
     fn fill(&self, out: &mut [u8]) {
-        super::draw(&self.seed, out);
+        super::fake::draw(&self.seed, out);
     }
 }
 
