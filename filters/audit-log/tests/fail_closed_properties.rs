@@ -189,7 +189,13 @@ impl Model {
             .extend(sent.into_iter().map(|sent| (self.current, sent)));
         match request.flow {
             Flow::Pause => {}
-            Flow::Replied => assert_eq!(request.fake.replies.len(), 1),
+            Flow::Replied => {
+                assert_eq!(request.fake.replies.len(), 1);
+                if request.fake.replies[0].details == "audit_log_limit" {
+                    let waiting = self.waiting().filter(|(_, guest)| guest.of == self.current);
+                    assert_eq!(waiting.count(), self.shape.max_waiting, "places are free");
+                }
+            }
             _ => assert_eq!(folder, "open", "{id} went on without a record"),
         }
         let waits = request.flow == Flow::Pause;
