@@ -1,0 +1,193 @@
+//! Who waits for the record of a request, for how long, and what ends the wait, on a real Envoy.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use portcullis_harness::sink::{Mood, Sink};
+use portcullis_harness::{
+    Connection, Envoy, Filter, Listener, Request, Update, cases, suite, wait,
+};
+use portcullis_suites::fail_closed::{
+    Shared, all, cases_of, config, lines, listener, settings, start, told,
+};
+use serde_json::{Value, json};
+
+fn main() -> ExitCode {
+    // In order: the sink has one mood at a time.
+    suite::run_in_order(
+        || start("audit-fail-closed-waiting", listeners()),
+        cases![
+            no_more_requests_wait_than_may_and_the_others_are_refused_at_once,
+            bodies_wait_with_their_headers_however_the_host_is_told_to_pause,
+            a_client_that_leaves_while_waiting_leaves_nothing_behind,
+            nobody_waits_for_ever_when_settings_change_meanwhile,
+        ],
+    )
+}
+
+fn listeners() -> [Listener; 3] {
+    let few = json!({"fail_closed": {"timeout_ms": 3000, "max_waiting": 5}});
+    let stops = json!({"allow_on_headers_stop_iteration": true});
+    let audit = Filter::wasm("audit_log", settings(&json!({})));
+    [
+        all(),
+        listener("few", &few),
+        Listener::new("stops").filter(audit.over(&stops)),
+    ]
+}
+
+/// One listener of its own for whoever changes its settings.
+fn updated(over: &Value) -> Listener {
+    listener("updated", over)
+}
+
+fn no_more_requests_wait_than_may_and_the_others_are_refused_at_once(shared: &Shared) {
+    shared.well("few");
+    shared.sink.set(Mood::Hang);
+    let mut connections: Vec<Connection> = (0..30)
+        .map(|_| Connection::open(shared.envoy.port("few")))
+        .collect();
+    for connection in &mut connections {
+        connection.send(&Request::get("/text").case("few").to_bytes());
+    }
+    let waiting = || shared.waiting();
+    let refused = || shared.stats("portcullis_audit_log_fail_closed_denials_total.reason=limit");
+    // Five on each of two workers, however the connections fell.
+    wait::until("all are decided", || {
+        (waiting() + refused() == 30).then_some(())
+    });
+    assert!((5..=10).contains(&waiting()), "{}", waiting());
+    let mut kinds = BTreeMap::new();
+    for connection in &mut connections {
+        let response = connection.read_response("GET").unwrap();
+        assert_eq!(response.status, 503);
+        *kinds.entry(response.status).or_insert(0) += 1;
+    }
+    assert_eq!(kinds[&503], 30);
+    assert_eq!(waiting(), 0);
+    assert!(shared.upstream.recorder().requests("few").is_empty());
+    shared.well("few");
+}
+
+fn bodies_wait_with_their_headers_however_the_host_is_told_to_pause(shared: &Shared) {
+    let large = vec![b'x'; 3 << 20];
+    for listener in ["all", "stops"] {
+        shared.well(listener);
+        for (mood, expected) in [
+            (Mood::Slow(Duration::from_millis(200)), 200),
+            (Mood::Hang, 503),
+        ] {
+            shared.sink.set(mood);
+            for (kind, body) in [("small", &b"body"[..]), ("large", &large)] {
+                let case = format!("{listener} {kind} {expected}");
+                let post = Request::post("/text", body).case(&case);
+                let response = post.send(shared.envoy.port(listener));
+                assert_eq!(response.status, expected, "{case}");
+                let received = shared.upstream.recorder().requests(&case);
+                assert_eq!(received.len(), usize::from(expected == 200), "{case}");
+                assert!(
+                    received.iter().all(|received| received.body == body),
+                    "{case}"
+                );
+            }
+            // A body that comes in pieces, with trailers behind it, while the headers wait.
+            let case = format!("{listener} pieces {expected}");
+            let mut connection = Connection::open(shared.envoy.port(listener));
+            let head = format!(
+                "POST /text HTTP/1.1\r\nhost: a.example\r\nx-case: {case}\r\ntransfer-encoding: chunked\r\n\r\n"
+            );
+            connection.send(head.as_bytes());
+            wait::until("the record at the sink", || {
+                told(&shared.sink, &case).then_some(())
+            });
+            connection.send(b"3\r\none\r\n");
+            connection.send(b"3\r\ntwo\r\n0\r\nx-trailer: 1\r\n\r\n");
+            let response = connection.read_response("POST").unwrap();
+            assert_eq!(response.status, expected, "{case}");
+            let received = shared.upstream.recorder().requests(&case);
+            assert_eq!(received.len(), usize::from(expected == 200), "{case}");
+            assert!(
+                received.iter().all(|received| received.body == b"onetwo"),
+                "{case}"
+            );
+            if expected == 200 {
+                let acknowledged = shared.acknowledged();
+                assert!(acknowledged[&case] <= shared.seen(&case).unwrap(), "{case}");
+            }
+        }
+    }
+    shared.well("all");
+}
+
+fn a_client_that_leaves_while_waiting_leaves_nothing_behind(shared: &Shared) {
+    shared.well("few");
+    let waiting = || shared.waiting();
+    shared.sink.set(Mood::Slow(Duration::from_millis(800)));
+    let mut connection = Connection::open(shared.envoy.port("few"));
+    connection.send(&Request::get("/text").case("left").to_bytes());
+    wait::until("it waits", || (waiting() == 1).then_some(()));
+    drop(connection);
+    wait::until("it is gone", || (waiting() == 0).then_some(()));
+    shared.well("few");
+    assert!(shared.seen("left").is_none());
+    wait::until("its end at the sink", || {
+        let deliveries = shared.sink.deliveries();
+        let mut all = deliveries
+            .iter()
+            .flat_map(|delivery| lines(&delivery.request.body));
+        let ended = all.any(|record| {
+            cases_of(&record).as_deref() == Some("left") && record["outcome"] == "aborted"
+        });
+        ended.then_some(())
+    });
+}
+
+fn nobody_waits_for_ever_when_settings_change_meanwhile(shared: &Shared) {
+    // Another Envoy: an update drains connections, which end a second later whatever they wait for. So all is decided sooner.
+    // With a sink of its own: what such a proxy still holds when it is stopped is missing there.
+    let sink = Sink::start();
+    let ports = (shared.upstream.port(), sink.port());
+    let long = |other: u32| {
+        json!({
+            "sinks": [{"webhook": {"cluster": "sink", "timeout_ms": 20_000}}],
+            "fail_closed": {"timeout_ms": if other == 0 { 4000 } else { 700 }, "max_waiting": 100 + other},
+        })
+    };
+    let mut envoy = Envoy::start(
+        "audit-fail-closed-update",
+        &config(ports, [updated(&long(0))]),
+    )
+    .unwrap_or_else(|error| panic!("{error}"));
+    for (at, (mood, expected)) in (1..).zip([
+        (Mood::Slow(Duration::from_millis(700)), 200),
+        (Mood::Hang, 503),
+    ]) {
+        sink.set(Mood::Up);
+        wait::until("a request that goes on", || {
+            let response = Request::get("/text").send(envoy.port("updated"));
+            (response.status == 200).then_some(())
+        });
+        sink.set(mood);
+        let case = format!("updated {at}");
+        let mut connection = Connection::open(envoy.port("updated"));
+        connection.send(&Request::get("/text").case(&case).to_bytes());
+        wait::until("it waits", || told(&sink, &case).then_some(()));
+        assert_eq!(
+            envoy.update(&config(ports, [updated(&long(at))])),
+            Update::Accepted
+        );
+        let response = connection.read_response("GET").unwrap();
+        assert_eq!(response.status, expected, "{case}");
+        assert_eq!(shared.seen(&case).is_some(), expected == 200);
+    }
+    sink.set(Mood::Up);
+    assert_eq!(envoy.admin().vm_reloads(), 0);
+}
