@@ -29,6 +29,7 @@ fn main() -> ExitCode {
             bodies_wait_with_their_headers_however_the_host_is_told_to_pause,
             a_client_that_leaves_while_waiting_leaves_nothing_behind,
             nobody_waits_for_ever_when_settings_change_meanwhile,
+            nobody_waits_for_ever_when_the_vm_ends_meanwhile,
         ],
     )
 }
@@ -190,4 +191,52 @@ fn nobody_waits_for_ever_when_settings_change_meanwhile(shared: &Shared) {
     }
     sink.set(Mood::Up);
     assert_eq!(envoy.admin().vm_reloads(), 0);
+}
+
+fn nobody_waits_for_ever_when_the_vm_ends_meanwhile(shared: &Shared) {
+    // One module, and the same VM for both: whose trap it is makes no difference.
+    let of_module = |root_id: &str, settings: Value| {
+        Filter::wasm("test/audit_trap", settings)
+            .root_id(root_id)
+            .named(root_id)
+    };
+    let sink = Sink::start();
+    let listener = Listener::new("trap")
+        .filter(of_module("trap", json!({})))
+        .filter(of_module("audit-log", settings(&json!({}))))
+        .hcm(&json!({"stream_idle_timeout": "3s"}));
+    let config = config((shared.upstream.port(), sink.port()), [listener]);
+    let envoy = Envoy::start("audit-fail-closed-trap", &config.concurrency(1))
+        .unwrap_or_else(|error| panic!("{error}"));
+    let get = |case: &str| Request::get("/text").case(case);
+    let port = envoy.port("trap");
+    wait::until("a request that goes on", || {
+        (get("before").send(port).status == 200).then_some(())
+    });
+    sink.set(Mood::Hang);
+    let mut waiting: Vec<Connection> = (0..5).map(|_| Connection::open(port)).collect();
+    for connection in &mut waiting {
+        connection.send(&get("trapped").to_bytes());
+    }
+    wait::until("they wait", || {
+        let waiting = envoy
+            .admin()
+            .stats("portcullis_audit_log_fail_closed_waiting");
+        (waiting.values().sum::<u64>() == 5).then_some(())
+    });
+    let trap = get("trap").header("x-trap", "1").send(port);
+    assert_eq!(trap.status, 503);
+    sink.set(Mood::Up);
+    wait::until("a new VM, which lets requests go on", || {
+        (get("after").send(port).status == 200).then_some(())
+    });
+    // Nobody is left to answer the others: the proxy's own timeout does.
+    for connection in &mut waiting {
+        let response = connection.read_response("GET").unwrap();
+        assert_eq!((response.status, response.body.len()), (503, 0));
+    }
+    let logged = envoy.access_log_of("trap", "trapped");
+    assert_eq!(logged["flags"], "SI", "{logged}");
+    assert!(shared.seen("trapped").is_none());
+    assert!(shared.seen("after").is_some());
 }
