@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         cases![
             no_more_requests_wait_than_may_and_the_others_are_refused_at_once,
             bodies_wait_with_their_headers_however_the_host_is_told_to_pause,
+            a_body_that_is_held_back_in_pieces_is_recorded_whole,
             a_client_that_leaves_while_waiting_leaves_nothing_behind,
             nobody_waits_for_ever_when_settings_change_meanwhile,
             nobody_waits_for_ever_when_the_vm_ends_meanwhile,
@@ -34,7 +35,18 @@ fn main() -> ExitCode {
     )
 }
 
-fn listeners() -> [Listener; 3] {
+/// What of bodies is recorded; requests wait until the sink is well.
+fn bodies() -> Filter {
+    let patient = json!({
+        "rules": [{"level": "body"}],
+        "bodies": {"request": [{"pointer": "/order/id"}, {"pointer": "/note"}]},
+        "sinks": [{"webhook": {"cluster": "sink", "timeout_ms": 300}}],
+        "fail_closed": {"timeout_ms": 20_000},
+    });
+    Filter::wasm("portcullis", json!({"audit_log": settings(&patient)}))
+}
+
+fn listeners() -> [Listener; 5] {
     let few = json!({"fail_closed": {"timeout_ms": 3000, "max_waiting": 5}});
     let stops = json!({"allow_on_headers_stop_iteration": true});
     let audit = Filter::wasm("audit_log", settings(&json!({})));
@@ -42,6 +54,8 @@ fn listeners() -> [Listener; 3] {
         all(),
         listener("few", &few),
         Listener::new("stops").filter(audit.over(&stops)),
+        Listener::new("bodies").filter(bodies()),
+        Listener::new("bodies-stops").filter(bodies().over(&stops)),
     ]
 }
 
@@ -124,6 +138,53 @@ fn bodies_wait_with_their_headers_however_the_host_is_told_to_pause(shared: &Sha
                 assert!(acknowledged[&case] <= shared.seen(&case).unwrap(), "{case}");
             }
         }
+    }
+    shared.well("all");
+}
+
+fn a_body_that_is_held_back_in_pieces_is_recorded_whole(shared: &Shared) {
+    for listener in ["bodies", "bodies-stops"] {
+        shared.well(listener);
+        shared.sink.set(Mood::Hang);
+        let mut connection = Connection::open(shared.envoy.port(listener));
+        let head = format!(
+            "POST /text HTTP/1.1\r\nhost: a.example\r\nx-case: {listener}\r\ncontent-type: application/json\r\n\
+             transfer-encoding: chunked\r\n\r\n"
+        );
+        connection.send(head.as_bytes());
+        wait::until("the record at the sink", || {
+            told(&shared.sink, listener).then_some(())
+        });
+        let body = r#"{"order": {"id": "A-1"}, "note": "left at the door"}"#;
+        for piece in [&body[..9], &body[9..30], &body[30..]] {
+            let name = format!("^http\\.{listener}\\.downstream_cx_rx_bytes_total$");
+            let read = || shared.stats(&name);
+            let before = read();
+            connection.send(format!("{:x}\r\n{piece}\r\n", piece.len()).as_bytes());
+            wait::until("the proxy has the piece", || {
+                (read() > before).then_some(())
+            });
+        }
+        connection.send(b"0\r\n\r\n");
+        shared.sink.set(Mood::Up);
+        let response = connection.read_response("POST").unwrap();
+        assert_eq!(response.status, 200, "{listener}");
+        let received = shared.upstream.recorder().requests(listener);
+        assert_eq!(received[0].body, body.as_bytes(), "{listener}");
+        let record = wait::until("the record of its end", || {
+            let deliveries = shared.sink.deliveries();
+            let taken = deliveries.iter().filter(|delivery| delivery.taken);
+            let mut all = taken.flat_map(|delivery| lines(&delivery.request.body));
+            all.find(|record| {
+                record["stage"] == "ResponseComplete"
+                    && cases_of(record).as_deref() == Some(listener)
+            })
+        });
+        assert_eq!(
+            record["request"]["body"],
+            json!({"/order/id": ["A-1"], "/note": ["left at the door"]}),
+            "{listener}: {record}"
+        );
     }
     shared.well("all");
 }
