@@ -8,7 +8,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::site::{Request, Site, records};
-use common::{Audit, environment};
+use common::{Audit, environment, parsed};
 use portcullis_kit::Flow;
 use portcullis_kit::chain::Bundle as _;
 use portcullis_kit::exchange::CalloutError;
@@ -31,6 +31,8 @@ enum Step {
     End(usize),
     /// The host refuses callouts, or takes them again.
     Refuse(bool),
+    /// The proxy's log writes no records any more, or does again; every worker hears of it.
+    Mute(bool),
     /// New settings: who waits under the old ones still does.
     Update(u16),
     /// The configuration ends with all its requests, and another one starts.
@@ -66,6 +68,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<u16>().prop_map(Step::Back),
         3 => any::<usize>().prop_map(Step::End),
         1 => any::<bool>().prop_map(Step::Refuse),
+        1 => any::<bool>().prop_map(Step::Mute),
         1 => (50..2000_u16).prop_map(Step::Update),
         1 => Just(Step::Stop),
     ];
@@ -74,7 +77,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 #[derive(Clone, Debug)]
 struct Shape {
+    /// Sinks that are asked by HTTP.
     sinks: usize,
+    /// Whether the proxy's log is one more.
+    logs: bool,
     ack_all: bool,
     max_waiting: usize,
     in_flight: u32,
@@ -86,21 +92,29 @@ struct Shape {
 
 fn shapes() -> impl Strategy<Value = Shape> {
     (
-        (1..3_usize, any::<bool>(), 1..6_usize, 1..4_u32),
+        (
+            prop::sample::select(vec![(1, false), (2, false), (0, true), (1, true)]),
+            any::<bool>(),
+            1..6_usize,
+            1..4_u32,
+        ),
         prop::sample::select(vec![2_u32, 8, 512]),
         prop::sample::select(vec!["drop_oldest", "drop_newest", "deny"]),
         (50..2000_u16, any::<bool>()),
     )
         .prop_map(
-            |((sinks, ack_all, max_waiting, in_flight), max_records, overflow, more)| Shape {
-                sinks,
-                ack_all,
-                max_waiting,
-                in_flight,
-                max_records,
-                overflow,
-                timeout_ms: more.0,
-                sealed: more.1,
+            |(((sinks, logs), ack_all, max_waiting, in_flight), max_records, overflow, more)| {
+                Shape {
+                    sinks,
+                    logs,
+                    ack_all,
+                    max_waiting,
+                    in_flight,
+                    max_records,
+                    overflow,
+                    timeout_ms: more.0,
+                    sealed: more.1,
+                }
             },
         )
 }
@@ -112,14 +126,21 @@ impl Shape {
             json!({"webhook": {"cluster": "lines"}}),
             json!({"otlp": {"cluster": "otlp"}}),
         ];
-        json!({
-            "sinks": sinks[..self.sinks],
-            "delivery": {
-                "ack": if self.ack_all { "all" } else { "any" },
-                "batch": {"max_records": self.max_records, "max_in_flight": self.in_flight, "interval_ms": 100},
-                "queue": {"max_records": self.max_records.max(16), "overflow": self.overflow},
-                "retry": {"initial_ms": 50, "max_ms": 400},
+        let mut all = sinks[..self.sinks].to_vec();
+        all.extend(self.logs.then(|| json!({"log": {}})));
+        let delivery = json!({
+            "ack": if self.ack_all { "all" } else { "any" },
+            "batch": {"max_records": self.max_records, "max_in_flight": self.in_flight, "interval_ms": 100},
+            "queue": {
+                "max_records": self.max_records.max(16),
+                // Beside the log nothing is denied.
+                "overflow": if self.logs { "drop_newest" } else { self.overflow },
             },
+            "retry": {"initial_ms": 50, "max_ms": 400},
+        });
+        json!({
+            "sinks": all,
+            "delivery": if self.sinks > 0 { delivery } else { Value::Null },
             "chain": {"sealed": self.sealed},
             "fail_closed": {
                 "timeout_ms": self.timeout_ms,
@@ -187,8 +208,9 @@ impl Model {
         let (request, sent) = self.site.get(&format!("/{folder}/{id}"));
         self.on_their_way
             .extend(sent.into_iter().map(|sent| (self.current, sent)));
+        let needs_all = self.shape.ack_all && self.shape.sinks > 0;
         match request.flow {
-            Flow::Pause => {}
+            Flow::Pause => assert!(!self.shape.logs || !needs_all || is_logged(&request)),
             Flow::Replied => {
                 assert_eq!(request.fake.replies.len(), 1);
                 if request.fake.replies[0].details == "audit_log_limit" {
@@ -196,7 +218,10 @@ impl Model {
                     assert_eq!(waiting.count(), self.shape.max_waiting, "places are free");
                 }
             }
-            _ => assert_eq!(folder, "open", "{id} went on without a record"),
+            _ => assert!(
+                folder == "open" || is_logged(&request) && !needs_all,
+                "{id} went on without a record"
+            ),
         }
         let waits = request.flow == Flow::Pause;
         let timeout = u64::from(self.shape.timeout_ms);
@@ -368,6 +393,14 @@ impl Model {
     }
 }
 
+/// Whether the proxy's log has the request's `RequestReceived`.
+fn is_logged(request: &Request) -> bool {
+    let lines = request.fake.logs.borrow();
+    lines
+        .iter()
+        .any(|(_, line)| parsed(line)["stage"] == "RequestReceived")
+}
+
 /// The requests whose `RequestReceived` is in a batch.
 fn received(sent: &Sent) -> Vec<u32> {
     let records: Vec<Value> = match sent.cluster.as_str() {
@@ -424,6 +457,10 @@ fn run(shape: &Shape, steps: Vec<Step>) {
             Step::End(which) => model.end(which),
             Step::Refuse(refuses) => {
                 model.site.worker.refuses = refuses.then_some(CalloutError::Unavailable);
+            }
+            Step::Mute(mutes) => {
+                model.site.worker.mutes.set(mutes);
+                model.tick(0);
             }
             Step::Update(timeout_ms) => model.update(timeout_ms),
             Step::Stop => model.stop(),
