@@ -19,3 +19,5 @@ mod quota;
 mod settings;
 #[path = "table.rs"]
 mod table;
+#[path = "told.rs"]
+mod told;
