@@ -116,14 +116,14 @@ def tests(command):
         evidence.judge()
 
 
-def shipped(command):
+def shipped(command, programs):
     with command.stage("validator over envoy/"):
         check.configurations()
     with command.stage("docs match the code"):
         pages = [str(p.relative_to(project.ROOT)) for p in sorted(project.ROOT.glob("docs/*.md")) if "<!-- options:" in p.read_text()]
         run([project.DIST / "bin" / "portcullis", "docs", "--check", *pages], cwd=project.ROOT)
-    with command.stage("documents: links, settings, commands"):
-        documents.judge()
+    with command.stage("documents: links, and every fenced block"):
+        documents.judge(programs)
     with command.stage("the forge's workflow, before judges"):
         workflows.judge()
 
@@ -150,7 +150,7 @@ def main(command):
     folder = build.programs(command)
     build.modules(command)
     build.test_modules(command)
-    shipped(command)
+    shipped(command, folder)
     tests(command)
     demo_serves(command, folder)
     judged(command, folder)

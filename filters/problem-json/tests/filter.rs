@@ -148,25 +148,6 @@ fn enriching_adds_the_ids_that_a_problem_lacks_and_changes_no_other_byte() {
 }
 
 #[test]
-fn protocols_with_errors_of_their_own_are_left_alone() {
-    let bench = bench(json!({}));
-    for (request, response) in [
-        (("content-type", "application/grpc"), "text/plain"),
-        (("content-type", "application/grpc-web+proto"), "text/html"),
-        (("connect-protocol-version", "1"), "application/json"),
-        (("upgrade", "websocket"), "text/plain"),
-        (("accept", "*/*"), "application/grpc"),
-        (("accept", "*/*"), "text/event-stream"),
-        (("accept", "*/*"), "application/connect+json"),
-    ] {
-        let headers = [(":status", "503"), ("content-type", response)];
-        let sent = pass(&bench, get(&[request]), &headers, &[b"{\"message\":\"x\"}"]);
-        assert_eq!(sent.body, b"{\"message\":\"x\"}", "{request:?} {response}");
-        assert_eq!(sent.fake.response.len(), 2);
-    }
-}
-
-#[test]
 fn what_is_configured_by_status_shows() {
     let bench = bench(json!({
         "statuses": ["4xx", 503],

@@ -13,6 +13,7 @@ pub mod errors;
 pub mod everything;
 pub mod evidence;
 pub mod hardened;
+pub mod held;
 pub mod hostile_client;
 pub mod mistakes;
 pub mod native;
