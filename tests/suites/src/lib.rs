@@ -12,6 +12,7 @@
 pub mod errors;
 pub mod everything;
 pub mod evidence;
+pub mod fail_closed;
 pub mod hardened;
 pub mod held;
 pub mod hostile_client;

@@ -47,6 +47,8 @@ pub struct Fake {
     /// Clone it into another request to let both see the same data.
     pub shared: Shared,
     pub logs: RefCell<Vec<(log::Level, String)>>,
+    /// Whether lines below warnings are not written.
+    pub mutes: Cell<bool>,
     pub replies: Vec<Reply>,
     pub filter_state: BTreeMap<String, Vec<u8>>,
     /// As where a plugin is an access logger: there is no filter state.
@@ -184,7 +186,13 @@ impl Metrics for Fake {
 
 impl Log for Fake {
     fn log(&self, level: log::Level, line: &str) {
-        self.logs.borrow_mut().push((level, line.to_owned()));
+        if self.writes(level) {
+            self.logs.borrow_mut().push((level, line.to_owned()));
+        }
+    }
+
+    fn writes(&self, level: log::Level) -> bool {
+        level <= log::Level::Warn || !self.mutes.get()
     }
 }
 
