@@ -1,6 +1,9 @@
 //! The filter behind a proxy in memory.
 #![allow(dead_code, reason = "each test that includes this uses its share")]
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod one_worker;
+
 use std::collections::BTreeMap;
 
 use audit_log::AuditLog;
