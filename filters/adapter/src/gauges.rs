@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use portcullis_kit::exchange::{Clock, NotWritten, Randomness, SharedData, Version};
+use portcullis_kit::exchange::{NotWritten, Randomness, SharedData, Version};
 use portcullis_kit::gauges::Gauges;
 use portcullis_kit::metrics::MetricId;
 
@@ -22,12 +22,6 @@ thread_local! {
 }
 
 struct Host;
-
-impl Clock for Host {
-    fn now(&self) -> u64 {
-        host::now()
-    }
-}
 
 impl Randomness for Host {
     fn fill(&self, out: &mut [u8]) {
@@ -65,7 +59,7 @@ pub fn hold(gauge: MetricId, by: i64) {
     let _ = host::increment_metric(id, by);
     STATE.with_borrow_mut(|State { gauges, names }| {
         if let Some((_, name)) = names.iter().find(|(known, _)| *known == id) {
-            gauges.hold(name, by, &Host);
+            gauges.hold(name, by, host::now(), &Host);
         }
     });
 }
@@ -73,7 +67,7 @@ pub fn hold(gauge: MetricId, by: i64) {
 /// Looks after what VMs held that are gone.
 pub fn tick() {
     STATE.with_borrow_mut(|state| {
-        state.gauges.tick(&Host, |name, by| {
+        state.gauges.tick(host::now(), &Host, &mut |name, by| {
             if let Ok(id) = host::define_metric(GAUGE, name) {
                 let _ = host::increment_metric(id, by);
             }

@@ -175,7 +175,11 @@ impl Emit {
         self.began.set(true);
         let mut is_new = true;
         if self.emission.sealed {
-            let opened = ledgers::of_stream(&self.emission, self.live.stream(), node, host);
+            // It is asked for at most once.
+            let mut node = Some(node);
+            let mut node = || node.take().map_or_else(String::new, |node| node());
+            let (stream, now) = (self.live.stream(), host.now());
+            let opened = ledgers::of_stream(&self.emission, stream, &mut node, now, host);
             let Opened { ledger, lost, .. } = opened;
             is_new = opened.is_new;
             ledger
@@ -222,6 +226,7 @@ impl Emit {
         self.hand_over_notice(notice, mark, None, false, host)
     }
 
+    #[inline(never)]
     fn hand_over_notice<H: Host>(
         &self,
         notice: Notice<'_>,

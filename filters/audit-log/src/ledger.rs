@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use audit_chain::{Chain, Emitter, Mark, Schedule, Succession};
-use portcullis_kit::exchange::{Clock, Randomness, SharedData};
+use portcullis_kit::exchange::SharedData;
 use portcullis_kit::export::Plan;
 use portcullis_kit::slots::{self, SECOND, SILENCE, Slot};
 
@@ -48,13 +48,13 @@ pub type Shared = Rc<RefCell<Ledger>>;
 
 impl Ledger {
     /// A chain that was left in its slot, or a new one; with it how many records were lost, if a VM ended with it.
-    pub fn open<H: Clock + Randomness + SharedData>(
+    pub fn open(
         emission: &Emission,
         stream: &str,
         node: &str,
-        host: &H,
+        now: u64,
+        host: &dyn slots::Host,
     ) -> (Self, Option<u64>) {
-        let now = host.now();
         match slots::take(&slot_name(stream), now, host) {
             Some((slot, state)) => {
                 let number = slot.number;
@@ -157,7 +157,7 @@ impl Ledger {
 
     /// Whether this VM still has the chain: after a silence another one may have taken it for one whose VM is gone.
     #[inline]
-    pub fn is_ours<H: SharedData>(&mut self, now: u64, host: &H) -> bool {
+    pub fn is_ours(&mut self, now: u64, host: &dyn slots::Host) -> bool {
         if !self.is_gone && now.abs_diff(self.kept_at) > SILENCE / 2 {
             self.renew(now, host);
         }
@@ -165,11 +165,11 @@ impl Ledger {
     }
 
     #[inline(never)]
-    fn renew<H: SharedData>(&mut self, now: u64, host: &H) {
+    fn renew(&mut self, now: u64, host: &dyn slots::Host) {
         self.kept_at = now;
         let held = self.fill();
         if let Some(slot) = &mut self.slot
-            && !slot.renew(now, |out| write(out, held, &self.state), host)
+            && !slot.renew(now, &[&held.to_le_bytes(), &self.state], host)
         {
             self.is_gone = true;
             self.slot = None;
@@ -177,7 +177,7 @@ impl Ledger {
     }
 
     /// Shows in its slot that it lives, and what would be lost now.
-    pub fn tend<H: SharedData>(&mut self, now: u64, host: &H) {
+    pub fn tend(&mut self, now: u64, host: &dyn slots::Host) {
         if now.abs_diff(self.kept_at) >= SECOND {
             self.renew(now, host);
         } else if self.account.held() != self.kept_held {
@@ -208,11 +208,11 @@ impl Ledger {
     }
 
     #[inline]
-    fn keep<H: SharedData>(&mut self, now: u64, host: &H) {
+    fn keep<H: SharedData + ?Sized>(&mut self, now: u64, host: &H) {
         self.kept_at = now;
         let held = self.fill();
         if let Some(slot) = &mut self.slot {
-            slot.write(now, |out| write(out, held, &self.state), host);
+            slot.write(now, &[&held.to_le_bytes(), &self.state], host);
         }
     }
 
@@ -224,14 +224,14 @@ impl Ledger {
     }
 
     /// The chain ends in order: whoever takes its slot next goes on with it, at once.
-    pub fn end<H: SharedData>(&mut self, host: &H) {
+    pub fn end(&mut self, host: &dyn slots::Host) {
         // What is still on its way may be lost, and then it is a machine's end without notice.
         if !self.account.is_settled() {
             return;
         }
         self.chain.store(&mut self.state, Succession::Orderly);
         if let Some(mut slot) = self.slot.take() {
-            slot.leave(|out| write(out, 0, &self.state), host);
+            slot.leave(&[&[0; HELD], &self.state], host);
         }
         self.is_gone = true;
     }
@@ -303,18 +303,12 @@ impl Ledger {
     }
 }
 
-#[inline]
-fn write(out: &mut Vec<u8>, held: u64, state: &[u8]) {
-    out.extend_from_slice(&held.to_le_bytes());
-    out.extend_from_slice(state);
-}
-
 /// The name of a stream's slots.
 pub fn slot_name(stream: &str) -> Vec<u8> {
     ["audit ", stream].concat().into_bytes()
 }
 
-fn start<H: Randomness>(node: &str, worker: u32, emission: &Emission, host: &H) -> Chain {
+fn start(node: &str, worker: u32, emission: &Emission, host: &dyn slots::Host) -> Chain {
     let mut boot = [0; 8];
     host.fill(&mut boot);
     let emitter = Emitter::new(node, u64::from_le_bytes(boot), worker);

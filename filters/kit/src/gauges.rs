@@ -1,17 +1,14 @@
 //! What one VM holds of the proxy's gauges, kept in shared data: gauges outlive a VM, so that another one takes it out of them
 //! once the VM is gone without having done so.
 
-use std::collections::BTreeMap;
-
-use crate::exchange::{Clock, Randomness, SharedData};
-use crate::slots::{self, SECOND, Slot, Watch};
+use crate::slots::{self, Host, SECOND, Slot, Watch};
 
 const NAME: &[u8] = b"gauges";
 
 /// What a VM holds, by the gauges' full names.
 #[derive(Debug, Default)]
 pub struct Gauges {
-    held: BTreeMap<Box<str>, i64>,
+    held: Vec<(Box<str>, i64)>,
     slot: Option<Slot>,
     kept_at: u64,
     watch: Watch,
@@ -20,43 +17,36 @@ pub struct Gauges {
 impl Gauges {
     /// This VM moved a gauge by that much.
     #[inline(never)]
-    pub fn hold<H: Clock + Randomness + SharedData>(&mut self, gauge: &str, by: i64, host: &H) {
-        match self.held.get_mut(gauge) {
-            Some(held) => *held = held.saturating_add(by),
-            None => {
-                self.held.insert(gauge.into(), by);
-            }
+    pub fn hold(&mut self, gauge: &str, by: i64, now: u64, host: &dyn Host) {
+        match self.held.iter_mut().find(|(known, _)| **known == *gauge) {
+            Some((_, held)) => *held = held.saturating_add(by),
+            None => self.held.push((gauge.into(), by)),
         }
-        self.keep(host.now(), host);
+        self.keep(now, host);
     }
 
-    fn keep<H: Randomness + SharedData>(&mut self, now: u64, host: &H) {
+    fn keep(&mut self, now: u64, host: &dyn Host) {
         if self.slot.is_none() {
             // What one before had there was taken out.
             self.slot = slots::take(NAME, now, host).map(|(slot, _)| slot);
         }
         self.kept_at = now;
         if let Some(slot) = &mut self.slot {
-            slot.write(now, |out| write(&self.held, out), host);
+            slot.write(now, &[&written(&self.held)], host);
         }
     }
 
     /// Shows that this VM lives, and looks after those that do not: `adjust` moves a gauge. Call it on every tick.
     #[inline(never)]
-    pub fn tick<H: Clock + Randomness + SharedData>(
-        &mut self,
-        host: &H,
-        mut adjust: impl FnMut(&str, i64),
-    ) {
-        let now = host.now();
+    pub fn tick(&mut self, now: u64, host: &dyn Host, adjust: &mut dyn FnMut(&str, i64)) {
         if let Some(slot) = &mut self.slot
             && now.abs_diff(self.kept_at) >= SECOND
         {
             self.kept_at = now;
-            if !slot.renew(now, |out| write(&self.held, out), host) {
+            if !slot.renew(now, &[&written(&self.held)], host) {
                 // Taken for gone, and its share was taken out.
                 self.slot = None;
-                for (gauge, held) in self.held.iter().filter(|(_, held)| **held != 0) {
+                for (gauge, held) in self.held.iter().filter(|(_, held)| *held != 0) {
                     adjust(gauge, *held);
                 }
                 self.keep(now, host);
@@ -66,20 +56,22 @@ impl Gauges {
             for (gauge, held) in read(&state) {
                 adjust(gauge, held.saturating_neg());
             }
-            slot.leave(|_| {}, host);
+            slot.leave(&[], host);
         }
     }
 }
 
 /// Each gauge that holds anything: the length of its name, the name, and how much.
-fn write(held: &BTreeMap<Box<str>, i64>, out: &mut Vec<u8>) {
-    for (gauge, held) in held.iter().filter(|(_, held)| **held != 0) {
+fn written(held: &[(Box<str>, i64)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (gauge, held) in held.iter().filter(|(_, held)| *held != 0) {
         if let Ok(length) = u16::try_from(gauge.len()) {
             out.extend_from_slice(&length.to_le_bytes());
             out.extend_from_slice(gauge.as_bytes());
             out.extend_from_slice(&held.to_le_bytes());
         }
     }
+    out
 }
 
 fn read(mut state: &[u8]) -> Vec<(&str, i64)> {
@@ -101,7 +93,10 @@ fn next(state: &[u8]) -> Option<((&str, i64), &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::exchange::Clock as _;
     use crate::testing::{FakeWorker, Names};
 
     /// The proxy's gauges.
@@ -111,11 +106,11 @@ mod tests {
     impl Proxy {
         fn hold(&mut self, vm: &mut Gauges, gauge: &str, by: i64, host: &FakeWorker) {
             *self.0.entry(gauge.to_owned()).or_default() += by;
-            vm.hold(gauge, by, host);
+            vm.hold(gauge, by, host.now(), host);
         }
 
         fn tick(&mut self, vm: &mut Gauges, host: &FakeWorker) {
-            vm.tick(host, |gauge, by| {
+            vm.tick(host.now(), host, &mut |gauge, by| {
                 *self.0.entry(gauge.to_owned()).or_default() += by;
             });
         }
@@ -163,16 +158,14 @@ mod tests {
         let mut vm = Gauges::default();
         for _ in 0..30 {
             host.pass_ms(1000);
-            vm.tick(&host, |_, _| panic!("nothing to take out"));
+            vm.tick(host.now(), &host, &mut |_, _| panic!("nothing to take out"));
         }
         assert_eq!(host.shared.keys(), 0);
     }
 
     #[test]
     fn a_state_that_is_cut_short_gives_what_is_whole() {
-        let held = BTreeMap::from([("a".into(), -1), ("b".into(), 0), ("c".into(), 3)]);
-        let mut state = Vec::new();
-        write(&held, &mut state);
+        let state = written(&[("a".into(), -1), ("b".into(), 0), ("c".into(), 3)]);
         assert_eq!(read(&state), [("a", -1), ("c", 3)]);
         for cut in 0..state.len() {
             assert!(read(&state[..cut]).len() < 2);

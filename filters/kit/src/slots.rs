@@ -19,6 +19,11 @@ const HEAD: usize = 16;
 /// The sign in a slot that its owner left: it may be taken at once.
 const LEFT: u64 = 0;
 
+/// What slots ask of a host. Behind a pointer: all but the writing of a record's state is compiled once.
+pub trait Host: SharedData + Randomness {}
+
+impl<T: SharedData + Randomness> Host for T {}
+
 /// A slot of which this VM is the owner.
 #[derive(Debug)]
 pub struct Slot {
@@ -31,16 +36,12 @@ pub struct Slot {
 /// Takes the first slot of that name that was left or that nobody has; with it the state in which it was left, empty where
 /// there is none. `None` where the host shares no data.
 #[inline(never)]
-pub fn take<H: SharedData + Randomness>(
-    name: &[u8],
-    now: u64,
-    host: &H,
-) -> Option<(Slot, Vec<u8>)> {
+pub fn take(name: &[u8], now: u64, host: &dyn Host) -> Option<(Slot, Vec<u8>)> {
     for number in 0..MAX {
         let mut slot = Slot::of(name, number, host);
         match host.shared(&slot.key).ok()? {
             None => {
-                slot.fill(now, |_| {});
+                slot.fill(now, &[]);
                 if slot.create(host) {
                     return Some((slot, Vec::new()));
                 }
@@ -70,7 +71,7 @@ fn parts(value: &[u8]) -> (u64, u64, &[u8]) {
 }
 
 impl Slot {
-    fn of<H: Randomness>(name: &[u8], number: u32, host: &H) -> Self {
+    fn of(name: &[u8], number: u32, host: &dyn Host) -> Self {
         let mut owner = [0; 8];
         host.fill(&mut owner);
         Self {
@@ -82,14 +83,16 @@ impl Slot {
     }
 
     #[inline]
-    fn fill(&mut self, sign: u64, state: impl FnOnce(&mut Vec<u8>)) {
+    fn fill(&mut self, sign: u64, state: &[&[u8]]) {
         self.value.clear();
         self.value.extend_from_slice(&self.owner.to_le_bytes());
         self.value.extend_from_slice(&sign.to_le_bytes());
-        state(&mut self.value);
+        for part in state {
+            self.value.extend_from_slice(part);
+        }
     }
 
-    fn create<H: SharedData>(&self, host: &H) -> bool {
+    fn create(&self, host: &dyn Host) -> bool {
         [Version::ABSENT, Version::STRICTLY_ABSENT]
             .into_iter()
             .any(|version| {
@@ -100,25 +103,26 @@ impl Slot {
     }
 
     /// Takes it over from another owner, whose state stays; false if that one, or a third, wrote meanwhile.
-    fn seize<H: SharedData>(&mut self, now: u64, state: &[u8], version: Version, host: &H) -> bool {
-        self.fill(now.max(1), |value| value.extend_from_slice(state));
+    fn seize(&mut self, now: u64, state: &[u8], version: Version, host: &dyn Host) -> bool {
+        self.fill(now.max(1), &[state]);
         host.share(&self.key, &self.value, version).is_ok()
     }
 
     /// Writes the state, whatever stands there: ask [`Slot::renew`] after a silence. A host that does not take it costs what the
     /// slot is for, and nothing else.
     #[inline]
-    pub fn write<H: SharedData>(&mut self, now: u64, state: impl FnOnce(&mut Vec<u8>), host: &H) {
+    pub fn write<H: SharedData + ?Sized>(&mut self, now: u64, state: &[&[u8]], host: &H) {
         self.store(now.max(1), state, host);
     }
 
     /// Writes the state as the owner's last word.
-    pub fn leave<H: SharedData>(&mut self, state: impl FnOnce(&mut Vec<u8>), host: &H) {
+    #[inline(never)]
+    pub fn leave(&mut self, state: &[&[u8]], host: &dyn Host) {
         self.store(LEFT, state, host);
     }
 
     #[inline]
-    fn store<H: SharedData>(&mut self, sign: u64, state: impl FnOnce(&mut Vec<u8>), host: &H) {
+    fn store<H: SharedData + ?Sized>(&mut self, sign: u64, state: &[&[u8]], host: &H) {
         self.fill(sign, state);
         // Envoy takes 0 for "whatever stands there".
         let written = host.share(&self.key, &self.value, Version(0));
@@ -131,12 +135,7 @@ impl Slot {
 
     /// Writes the state if the slot still is ours; whether it is. Nobody can take it between the question and the answer.
     #[inline(never)]
-    pub fn renew<H: SharedData>(
-        &mut self,
-        now: u64,
-        state: impl FnOnce(&mut Vec<u8>),
-        host: &H,
-    ) -> bool {
+    pub fn renew(&mut self, now: u64, state: &[&[u8]], host: &dyn Host) -> bool {
         match host.shared(&self.key) {
             Ok(Some((value, version))) if parts(&value).0 == self.owner => {
                 self.fill(now.max(1), state);
@@ -173,13 +172,8 @@ struct Seen {
 impl Watch {
     /// Looks at all slots, once a second however often it is called, and takes over those whose owners are gone: each with
     /// its state.
-    #[inline]
-    pub fn look<H: SharedData + Randomness>(
-        &mut self,
-        name: &[u8],
-        now: u64,
-        host: &H,
-    ) -> Vec<(Slot, Vec<u8>)> {
+    #[inline(never)]
+    pub fn look(&mut self, name: &[u8], now: u64, host: &dyn Host) -> Vec<(Slot, Vec<u8>)> {
         let step = self.looked_at.map(|at| now.checked_sub(at).unwrap_or(0));
         // A clock that was set back starts anew.
         let is_back = self.looked_at.is_some_and(|at| now < at);
@@ -190,13 +184,12 @@ impl Watch {
         self.take_silent(name, step.unwrap_or(0).min(STEP), now, host)
     }
 
-    #[inline(never)]
-    fn take_silent<H: SharedData + Randomness>(
+    fn take_silent(
         &mut self,
         name: &[u8],
         step: u64,
         now: u64,
-        host: &H,
+        host: &dyn Host,
     ) -> Vec<(Slot, Vec<u8>)> {
         let before = std::mem::take(&mut self.seen);
         let mut taken = Vec::new();
@@ -244,11 +237,11 @@ mod tests {
     }
 
     fn write(slot: &mut Slot, text: &[u8], host: &FakeWorker) {
-        slot.write(host.now(), |out| out.extend_from_slice(text), host);
+        slot.write(host.now(), &[text], host);
     }
 
     fn renew(slot: &mut Slot, text: &[u8], host: &FakeWorker) -> bool {
-        slot.renew(host.now(), |out| out.extend_from_slice(text), host)
+        slot.renew(host.now(), &[text], host)
     }
 
     /// Looks so many times, a second apart; what was taken.
@@ -273,7 +266,7 @@ mod tests {
             host.pass_ms(100_000);
             let (second, _) = taken(&host);
             assert_eq!(second.number, 1, "no time alone makes a slot free");
-            first.leave(|out| out.extend_from_slice(b"last"), &host);
+            first.leave(&[b"last"], &host);
             let (third, state) = taken(&host);
             assert_eq!((third.number, state.as_slice()), (0, &b"last"[..]));
             assert!(!renew(&mut first, b"again", &host));

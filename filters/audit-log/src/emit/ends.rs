@@ -12,12 +12,13 @@ use crate::notice::Notice;
 
 impl Emit {
     /// Ends the chains of VMs that ended without notice.
-    pub(super) fn end_orphans<H: Host>(&self, host: &H) {
+    pub(super) fn end_orphans<H: Host>(&self, now: u64, host: &H) {
         if !self.emission.sealed {
             return;
         }
         let mut watch = self.watch.borrow_mut();
-        for lost in ledgers::adopt(&self.emission, self.live.stream(), &mut watch, host) {
+        let stream = self.live.stream();
+        for lost in ledgers::adopt(&self.emission, stream, &mut watch, now, host) {
             self.count_lost(lost, host);
         }
     }

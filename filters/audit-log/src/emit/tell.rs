@@ -55,7 +55,7 @@ impl Emit {
         if self.emission.sealed
             && !has_lines
             && !self.began.get()
-            && ledgers::known(self.live.stream(), worker).is_some()
+            && ledgers::known(self.live.stream(), now, worker).is_some()
         {
             // After new settings, and before their first request: the chain goes on, checkpoints and all.
             self.begin(String::new, worker);
@@ -69,7 +69,7 @@ impl Emit {
                 self.tell(worker);
                 self.checkpoint(now, worker);
             }
-            self.end_orphans(worker);
+            self.end_orphans(now, worker);
         }
         let own = self.ledger.borrow().clone();
         for other in ledgers::with_matters(own.as_ref()) {
@@ -121,6 +121,7 @@ impl Emit {
     }
 
     /// Tells what our own chain has to tell.
+    #[inline(never)]
     pub(super) fn tell_of<H: Host>(&self, own: &Shared, host: &H) {
         loop {
             // Not in the loop's head: what is asked there stays borrowed.
@@ -136,6 +137,7 @@ impl Emit {
 
     /// Tells what another chain of this VM has to tell, where its records go: that of a VM that is gone, or of settings that are no
     /// longer in force.
+    #[inline(never)]
     fn tell_of_other<H: Host>(&self, other: &Shared, host: &H) {
         let Some(exporter) = &self.exporter else {
             return;
