@@ -1,5 +1,6 @@
 //! Handing records over: sealed, to the log and to the exporter, with what the bundle tells of itself among them.
 
+mod at_once;
 mod ends;
 mod tell;
 
@@ -10,7 +11,7 @@ use audit_chain::Mark;
 use portcullis_kit::exchange::{
     CalloutAnswer, CalloutId, Clock, Exchange, Log, Metrics, Randomness, SharedData, Worker,
 };
-use portcullis_kit::export::settings::{Ack, Overflow};
+use portcullis_kit::export::settings::Overflow;
 use portcullis_kit::export::{Exporter, Pushed, Reason};
 use portcullis_kit::slots::Watch;
 
@@ -24,6 +25,7 @@ use crate::ledgers::{self, Opened};
 use crate::lines::Lines;
 use crate::live::Live;
 use crate::notice::Notice;
+use crate::proxy_log::ProxyLog;
 use crate::waiting::Ticket;
 
 /// What handing over asks of a host; a request has it, and so has a worker's tick.
@@ -60,8 +62,11 @@ pub struct Emit {
     live: Live,
     /// What was seen of other VMs with the same stream.
     watch: RefCell<Watch>,
+    log: ProxyLog,
     /// Records dropped that no record tells of yet, where records have no numbers.
     unsealed: Cell<u64>,
+    /// Records dropped because the proxy's log takes none, that no record tells of yet.
+    unlogged: Cell<u64>,
     told_down: Cell<bool>,
     began: Cell<bool>,
 }
@@ -82,7 +87,9 @@ impl Emit {
             ledger: RefCell::new(None),
             buffer: RefCell::new(Vec::new()),
             watch: RefCell::default(),
+            log: ProxyLog::default(),
             unsealed: Cell::new(0),
+            unlogged: Cell::new(0),
             told_down: Cell::new(false),
             began: Cell::new(false),
         }
@@ -92,7 +99,8 @@ impl Emit {
     pub fn tick_period_ms(&self) -> Option<u32> {
         let own = match &self.exporter {
             Some(exporter) => Some(exporter.plan().tick_period_ms()),
-            None => self.emission.sealed.then_some(1000),
+            // The log is asked whether it takes records.
+            None => (self.emission.sealed || self.emission.logs).then_some(1000),
         };
         own.into_iter()
             .chain(self.admissions.tick_period_ms())
@@ -111,6 +119,9 @@ impl Emit {
         node: impl FnOnce() -> String,
         host: &H,
     ) -> bool {
+        if self.emission.logs && self.is_given_up(host) {
+            return false;
+        }
         self.look_after_chain(time, host);
         if !self.began.get() {
             self.begin(node, host);
@@ -139,21 +150,10 @@ impl Emit {
         exporter.is_none_or(|exporter| exporter.has_room(size))
     }
 
-    /// Whether the proxy writes records itself.
-    fn is_written(&self) -> bool {
-        self.emission.is_local()
-    }
-
     /// Whether requests are refused for whose record there is no room.
     pub fn denies(&self) -> bool {
         let plan = self.emission.plan.as_ref();
         plan.is_some_and(|plan| plan.overflow() == Overflow::Deny)
-    }
-
-    /// Whether a record that is written is acknowledged by that: it stands in the proxy's log, and nobody else is asked.
-    pub fn has_at_once(&self) -> bool {
-        let plan = self.emission.plan.as_ref();
-        self.emission.logs && plan.is_none_or(|plan| plan.ack() == Ack::Any)
     }
 
     /// For how many nanoseconds no sink can acknowledge anything.
@@ -278,7 +278,7 @@ impl Emit {
                 if let Some(matter) = entry.tells {
                     ledger.tells(seq, matter);
                 }
-                if self.emission.logs {
+                if self.emission.logs && self.log.took() {
                     // The log is there or the proxy is not.
                     ledger.acknowledge(seq);
                 }
@@ -322,7 +322,7 @@ impl Emit {
     #[inline(never)]
     fn turn_away(&self) {
         match &*self.ledger.borrow() {
-            Some(ledger) => ledger.borrow_mut().turn_away(self.overflow_reason()),
+            Some(ledger) => ledger.borrow_mut().turn_away(1, self.overflow_reason()),
             None => self.unsealed.set(self.unsealed.get() + 1),
         }
         if let Some(exporter) = &self.exporter {
@@ -359,6 +359,7 @@ impl Emit {
         let fates = self.settle();
         self.release(fates, worker);
         self.expire(worker);
+        self.log.ask(self.emission.unlogged[0], worker);
         self.speak(true, worker);
     }
 

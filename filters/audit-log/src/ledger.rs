@@ -273,10 +273,10 @@ impl Ledger {
         }
     }
 
-    /// A record is given up before it has a number.
-    pub fn turn_away(&mut self, reason: &'static str) {
-        self.chain.count_dropped(1);
-        self.account.add(Matter::Unsealed { records: 1, reason });
+    /// Records are given up before they have a number.
+    pub fn turn_away(&mut self, records: u64, reason: &'static str) {
+        self.chain.count_dropped(records);
+        self.account.add(Matter::Unsealed { records, reason });
     }
 
     /// So many records that were acknowledged are not there, and nobody says which.

@@ -152,6 +152,7 @@ mod tests {
     fn emission(logs: bool) -> Emission {
         Emission {
             logs,
+            unlogged: [MetricId(None); 2],
             access_log: None,
             lost: MetricId(None),
             plan: None,

@@ -11,6 +11,7 @@ LOGGED_OTEL = "OpenTelemetry access logger, the same fields"
 LOGGED = "audit-log, as an access logger"
 LOGGED_UNSEALED = "audit-log, as an access logger, not sealed"
 LOGGED_AS_FILTER = "audit-log, as a filter"
+LOGGED_FLOOR = "audit-log's host calls alone"
 FOUR = "four filters, as the chain"
 FIVE = "all five, as the chain"
 FIVE_MODULES = "all five, as five modules"
@@ -129,6 +130,7 @@ def compared(headers):
         Variant(LOGGED, manager=audit_logger(audit()), exports=True),
         Variant(LOGGED_UNSEALED, manager=audit_logger(unsealed), exports=True),
         Variant(LOGGED_AS_FILTER, (wasm(project.DIST / "audit_log.wasm", "audit-log", audit()),), exports=True),
+        Variant(LOGGED_FLOOR, (variants.RECORDED_FLOOR,)),
         Variant(FOUR, (chain(),)),
         Variant(FIVE, (chain(audit_log=audit()),), exports=True),
         Variant(FIVE_MODULES, modules(), exports=True),
@@ -141,6 +143,7 @@ TARGETS = [
     ("audit-log, as an access logger", LOGGED, LOGGED_NATIVE, 5.0),
     ("audit-log, as a filter", LOGGED_AS_FILTER, LOGGED_NATIVE, None),
     ("audit-log inside the chain", (FIVE, FOUR), LOGGED_NATIVE, 2.0),
+    ("audit-log's host calls alone", LOGGED_FLOOR, LOGGED_NATIVE, None),
     ("OpenTelemetry access logger", LOGGED_OTEL, LOGGED_NATIVE, None),
     ("audit-log, as an access logger", LOGGED, LOGGED_OTEL, None),
     ("all five, as the chain", FIVE, FIVE_NATIVE, 3.6),

@@ -251,6 +251,21 @@ TRACED_FLOOR = floor(
     [NOW],
 )
 STATUS_FLOOR = floor([], [{"response_header": ":status"}])
+# Of a record of a GET that the route answered, without its seal and without what it takes to send it.
+RECORDED_FLOOR = floor([], [], [
+    READ_ALL,
+    {"response_header": ":status"},
+    {"property": ["response", "code_details"]},
+    {"property": ["portcullis.ratelimit"]},
+    {"property": ["response", "size"]},
+    {"property": ["request", "size"]},
+    {"property": ["source", "address"]},
+    {"property": ["request", "duration"]},
+    {"property": ["xds", "route_name"]},
+    NOW,
+    "increment",
+    {"write": {"key": "head", "size": 160}},
+])
 
 
 def ours():

@@ -76,10 +76,14 @@ impl Emit {
     #[inline(never)]
     pub fn stop<W: Worker>(&self, worker: &W) {
         self.look_after_chain(worker.now(), worker);
+        let is_unheard = self.is_unheard();
+        self.log.forget(self.emission.unlogged[0], worker);
         if !self.began.get() || !self.emission.logs || !self.live.is_last() {
             return;
         }
-        self.notice(Notice::Stop, Mark::Checkpoint, worker);
+        if !is_unheard {
+            self.notice(Notice::Stop, Mark::Checkpoint, worker);
+        }
         if let Some(ledger) = self.ledger.take() {
             ledger.borrow_mut().end(worker);
             ledgers::leave(&ledger);

@@ -9,6 +9,7 @@ use portcullis_kit::export::{Reason, Settled};
 use super::{Emit, Host, SEAL_BYTES};
 use crate::admission::Fate;
 use crate::deliver::Outgoing;
+use crate::emission::UNWRITTEN;
 use crate::format;
 use crate::guard;
 use crate::ledger::Shared;
@@ -27,8 +28,10 @@ impl Emit {
             add_fates(&settled, &mut fates);
             match settled {
                 Settled::Acknowledged { records, rejected } => {
-                    if let Some((ledger, _)) = records.iter().find_map(|one| one.place.as_ref()) {
-                        ledger.borrow_mut().count_rejected(rejected);
+                    let mut places = records.iter().filter_map(|one| one.place.as_ref());
+                    let of_ours = places.clone().count() as u64;
+                    if let Some((ledger, _)) = places.next() {
+                        ledger.borrow_mut().count_rejected(rejected.min(of_ours));
                     }
                     for (ledger, seq) in records.iter().filter_map(|one| one.place.as_ref()) {
                         ledger.borrow_mut().acknowledge(*seq);
@@ -51,9 +54,10 @@ impl Emit {
     pub(super) fn speak<W: Worker>(&self, is_tick: bool, worker: &mut W) {
         let now = worker.now();
         self.look_after_chain(now, worker);
-        let has_lines = self.emission.access_log.is_some();
+        // Where nobody takes records, nothing is said.
+        let is_silent = self.emission.access_log.is_some() || self.is_unheard();
         if self.emission.sealed
-            && !has_lines
+            && !is_silent
             && !self.began.get()
             && ledgers::known(self.live.stream(), now, worker).is_some()
         {
@@ -61,13 +65,15 @@ impl Emit {
             self.begin(String::new, worker);
         }
         if self.began.get() {
-            if !has_lines {
+            if !is_silent {
                 if is_tick {
                     self.tell_sink(worker);
                 }
-                // After an answer there may be room that the next request takes.
-                self.tell(worker);
-                self.checkpoint(now, worker);
+                // After an answer there may be room that the next request takes. First of all it is said that a sink is back.
+                if is_tick || !self.told_down.get() {
+                    self.tell(worker);
+                    self.checkpoint(now, worker);
+                }
             }
             self.end_orphans(now, worker);
         }
@@ -107,9 +113,17 @@ impl Emit {
             return;
         }
         let own = self.ledger.borrow().clone();
+        let unlogged = self.unlogged.take();
         if let Some(ledger) = own {
+            if unlogged > 0 {
+                ledger.borrow_mut().turn_away(unlogged, UNWRITTEN);
+            }
             self.tell_of(&ledger, host);
             return;
+        }
+        if unlogged > 0 {
+            let (records, reason) = (unlogged, UNWRITTEN);
+            self.notice(Notice::Dropped { records, reason }, Mark::None, host);
         }
         let records = self.unsealed.get();
         let reason = self.overflow_reason();

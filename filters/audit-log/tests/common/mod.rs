@@ -3,6 +3,7 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod one_worker;
+pub mod site;
 
 use std::collections::BTreeMap;
 

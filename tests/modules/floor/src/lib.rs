@@ -41,6 +41,8 @@ enum Call {
     Shared(String),
     /// Reads it, and writes so many bytes over it.
     Share(Share),
+    /// Writes so many bytes into a shared value, whatever was there.
+    Write(Share),
     /// Answers with this status and so many bytes; the last call of a request.
     Reply(Answer),
 }
@@ -88,6 +90,9 @@ impl Call {
                 };
                 value.resize(*size, 0);
                 let _ = exchange.share(key.as_bytes(), &value, version);
+            }
+            Self::Write(Share { key, size }) => {
+                let _ = exchange.share(key.as_bytes(), &vec![0; *size], Version(0));
             }
             Self::Reply(Answer { status, size }) => {
                 let headers = [
