@@ -118,7 +118,7 @@ fn drops_that_nothing_told_of_yet_are_told_under_newer_settings() {
         settings["delivery"] = delivery(1001);
         let mut new = old.reloaded(&settings);
         let got = new.drain(20, accept);
-        assert_told(&got, &emitter(&got[0]).to_owned());
+        assert_told(&got, emitter(&got[0]));
         let told: u64 = got
             .iter()
             .filter_map(|record| record["records"].as_u64())
@@ -179,7 +179,7 @@ fn a_record_that_tells_of_drops_is_told_of_itself_if_it_is_dropped() {
         if refuses { "400" } else { "200" }
     });
     assert!(refused.get() >= 3);
-    assert_told(&got, &emitter(&got[0]).to_owned());
+    assert_told(&got, emitter(&got[0]));
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn telling_takes_no_room_of_records_and_nothing_that_it_tells_is_lost() {
         .iter()
         .filter(|record| record["action"]["path"] == "/kept");
     assert_eq!(kept.count(), 2, "{got:?}");
-    assert_told(&got, &emitter(&got[0]).to_owned());
+    assert_told(&got, emitter(&got[0]));
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn with_a_queue_of_one_record_a_checkpoint_waits_until_the_record_is_gone() {
         .filter_map(|record| record["action"]["path"].as_str());
     assert_eq!(paths.collect::<Vec<_>>(), ["/1", "/2", "/3"], "{got:?}");
     assert!(events(&got).contains(&"bundle.checkpoint"));
-    assert_told(&got, &emitter(&got[0]).to_owned());
+    assert_told(&got, emitter(&got[0]));
 }
 
 /// A worker with a chain of its own, beside that of a VM that is gone, which had this many records on their way; and the

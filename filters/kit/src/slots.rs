@@ -174,7 +174,7 @@ impl Watch {
     /// its state.
     #[inline(never)]
     pub fn look(&mut self, name: &[u8], now: u64, host: &dyn Host) -> Vec<(Slot, Vec<u8>)> {
-        let step = self.looked_at.map(|at| now.checked_sub(at).unwrap_or(0));
+        let step = self.looked_at.map(|at| now.saturating_sub(at));
         // A clock that was set back starts anew.
         let is_back = self.looked_at.is_some_and(|at| now < at);
         if !is_back && step.is_some_and(|step| step < SECOND) {
