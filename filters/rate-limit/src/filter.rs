@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 
 use portcullis_kit::config::log_line;
-use portcullis_kit::exchange::Exchange;
+use portcullis_kit::exchange::{Exchange, Worker};
 use portcullis_kit::problem::Client;
 use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow};
 
@@ -15,6 +15,7 @@ use crate::decide::{Decision, Rule, Standing, Taken};
 use crate::exemption;
 use crate::headers::{self, Told};
 use crate::identity::{self, Identity};
+use crate::in_flight;
 use crate::plan::{OnError, Profile, Tier};
 use crate::refusal;
 use crate::settings::Settings;
@@ -35,6 +36,8 @@ pub struct RateLimit<S: Store = Shared> {
     shadow_log: Quiet,
     store_log: Quiet,
     full_log: Quiet,
+    /// Whether any profile limits requests in flight.
+    in_flight: bool,
 }
 
 /// What one request remembers: nothing where it was not limited.
@@ -302,7 +305,8 @@ impl<S: Store> Filter for RateLimit<S> {
     const NAME: &'static str = "rate-limit";
     const CALLBACKS: Callbacks = Callbacks::REQUEST_HEADERS
         .and(Callbacks::RESPONSE_HEADERS)
-        .and(Callbacks::LOG);
+        .and(Callbacks::LOG)
+        .and(Callbacks::TICK);
     type Settings = Settings;
     type Profile = Profile;
     type Stream = Stream;
@@ -313,6 +317,7 @@ impl<S: Store> Filter for RateLimit<S> {
             shadow_log: Quiet::default(),
             store_log: Quiet::default(),
             full_log: Quiet::default(),
+            in_flight: false,
         }
     }
 
@@ -326,6 +331,22 @@ impl<S: Store> Filter for RateLimit<S> {
 
     fn check(profiles: &[(&str, &Profile)]) -> Result<(), ConfigError> {
         compile::check(profiles)
+    }
+
+    fn ready(&mut self, profiles: &[(&str, &Profile)]) {
+        let declared = profiles.iter().flat_map(|(_, profile)| &profile.declared);
+        let mut algorithms = declared.map(|declared| declared.algorithm);
+        self.in_flight =
+            algorithms.any(|algorithm| matches!(algorithm, Algorithm::Concurrency { .. }));
+    }
+
+    /// No other limit needs a tick.
+    fn tick_period_ms(&self) -> Option<u32> {
+        (self.in_flight || in_flight::is_any()).then_some(in_flight::TICK_MS)
+    }
+
+    fn tick<W: Worker>(&self, worker: &mut W) {
+        in_flight::show(worker);
     }
 
     #[inline]
@@ -393,7 +414,7 @@ impl<S: Store> Filter for RateLimit<S> {
         };
         let taken = taken(&rules, &decision);
         if !taken.is_empty() {
-            exchange.adjust(profile.metrics.in_flight, 1);
+            in_flight::count(profile.metrics.in_flight, 1);
         }
         let limited = Limited {
             tier: at,
@@ -438,7 +459,7 @@ impl<S: Store> Filter for RateLimit<S> {
         if limited.taken.is_empty() {
             return;
         }
-        exchange.adjust(profile.metrics.in_flight, -1);
+        in_flight::count(profile.metrics.in_flight, -1);
         let released = self.store.release(
             &profile.table,
             limited.fingerprint,

@@ -19,6 +19,7 @@ pub mod exemption;
 pub mod filter;
 pub mod headers;
 pub mod identity;
+pub mod in_flight;
 pub mod period;
 pub mod plan;
 pub mod preset;

@@ -11,6 +11,8 @@ mod clients;
 mod eviction;
 #[path = "filter.rs"]
 mod filter;
+#[path = "in_flight.rs"]
+mod in_flight;
 #[path = "limits.rs"]
 mod limits;
 #[path = "quota.rs"]

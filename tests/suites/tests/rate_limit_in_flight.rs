@@ -72,7 +72,12 @@ fn start() -> Shared {
         .concurrency(2)
         .cluster(cluster("dead", dead))
         .listener(listener)
-        .listener(plans::quick("traps", traps));
+        .listener(
+            Listener::new("traps")
+                .filter(traps)
+                .route(Route::prefix("/direct").direct(200, "ok"))
+                .route(Route::prefix("/")),
+        );
     let envoy =
         Envoy::start("rate-limit-in-flight", &config).unwrap_or_else(|error| panic!("{error}"));
     Shared { upstream, envoy }
@@ -205,7 +210,8 @@ fn whatever_ends_a_request_gives_back_what_it_held(shared: &Shared) {
 /// there again.
 fn what_a_trapped_vm_held_lapses_with_its_lease(shared: &Shared) {
     let port = shared.envoy.port("traps");
-    let send = || Request::get("/").header(KEY, "trapped").send(port).status;
+    let get = |target: &str, client: &str| Request::get(target).header(KEY, client);
+    let send = || get("/direct", "trapped").send(port).status;
     let began = Instant::now();
     assert_eq!(send(), 200);
     wait::until("the VM after its trap", || (send() == 429).then_some(()));
@@ -214,4 +220,16 @@ fn what_a_trapped_vm_held_lapses_with_its_lease(shared: &Shared) {
     println!("held for {held:?}");
     assert!(held >= LEASE, "{held:?}");
     assert!(shared.envoy.admin().vm_reloads() > 0, "the module did trap");
+    // Whatever held requests when its VM was gone, gives them back to the gauge.
+    let held: Vec<Connection> = (0..3)
+        .map(|client| {
+            let mut connection = Connection::open(port);
+            connection.send(&get("/delay/15000", &format!("held-{client}")).to_bytes());
+            connection
+        })
+        .collect();
+    shared.until_in_flight(3);
+    assert_eq!(get("/direct", "traps").send(port).status, 200);
+    drop(held);
+    shared.until_in_flight(0);
 }
