@@ -35,7 +35,7 @@ MAX_MODULE_BYTES = {
     "audit_log.wasm": 416_000,
     "portcullis.wasm": 1_002_000,
     "problem_json.wasm": 353_000,
-    "rate_limit.wasm": 304_500,
+    "rate_limit.wasm": 287_000,
     "request_tracing.wasm": 301_000,
     "security_headers.wasm": 247_500,
 }
