@@ -7,7 +7,7 @@ TOOL := python3 tests/tools
 # Variables of the commands below.
 export SUITES REGISTRY ENVOY PORT PLAIN_PORT METRICS_PORT ADMIN_PORT BLUE_PORT GREEN_PORT EXAMPLE CONCURRENCY FUZZ_ITERATIONS ROUNDS REQUESTS SERIES_REQUESTS GRACE
 
-.PHONY: measure-memory release test-matrix help setup build run test test-rate-limit-full check bench bench-instructions fuzz fmt clean python3 test-series-full check-monitoring images compose-up compose-test compose-down drain test-audit-full
+.PHONY: measure-memory release test-matrix help setup build run test test-rate-limit-full check bench bench-instructions fuzz fmt clean python3 test-series-full check-monitoring check-documents images compose-up compose-test compose-down drain test-audit-full
 
 help: ## this list
 	@echo "make COMMAND [VARIABLE=value …]"
@@ -46,6 +46,9 @@ test-audit-full: python3 ## audit-log's delivery and memory on a real Envoy, wit
 check: python3 ## the validator over everything in envoy/
 	@$(TOOL)/check.py
 
+check-documents: python3 ## every command, snippet and link of the documents
+	@$(TOOL)/documents.py
+
 images: python3 ## the images of the harness; stand-ins where no registry is reachable (IMAGES=auto, official or stand-in)
 	@$(TOOL)/images.py
 
@@ -70,7 +73,7 @@ fuzz: python3 ## every fuzz target (FUZZ_ITERATIONS=20000)
 measure-memory: python3 ## memory and start of Envoy with each module, into docs/operations.md
 	@$(TOOL)/memory.py
 
-test-matrix: python3 ## the suites on every Envoy from 1.36 on, into docs/hosts.md (SUITES="routes tls")
+test-matrix: python3 ## every suite on every Envoy from 1.36 on, into docs/hosts.md (SUITES="routes tls")
 	@$(TOOL)/matrix.py
 
 release: python3 ## what a release consists of, into dist/release/, built twice and checked (REGISTRY=host/path pushes it)

@@ -7,13 +7,16 @@
    so for --quiet seconds: workers tell of their queues four times a second.
 4. It stops Envoy, unless --keep-running leaves that to whoever runs it: a preStop hook, for one.
 
-At the --deadline it goes on with what it has. Exit status 0: nothing was on its way or waited; 1: something did, or still
-does; 2: the admin interface does not answer.
+At the --deadline it goes on with what it has. Interrupted in step 1 it takes that back; after step 2 there is no way back. Exit
+status 0: nothing was on its way or waited; 1: something did, or still does, or it was interrupted; 2: the admin interface does not
+answer, or tells of no requests, so that nobody could say whether any are on their way.
 """
 
 import argparse
+import contextlib
 import http.client
 import re
+import signal
 import sys
 import time
 
@@ -27,6 +30,10 @@ STATS = r"/stats?filter=%5Ehttp%5C..*%5C.downstream_(rq_active|cx_active|rq_tota
 
 
 class Unreachable(Exception):
+    pass
+
+
+class Interrupted(Exception):
     pass
 
 
@@ -54,6 +61,11 @@ class Admin:
     def stats(self):
         lines = (line.rpartition(": ") for line in self.ask("GET", STATS).splitlines())
         return {name: int(value) for name, _, value in lines if value.isdigit()}
+
+    def must_count_requests(self):
+        """What is not counted looks like what is not there."""
+        if not any(REQUESTS.search(name) for name in self.stats()):
+            raise Unreachable(f"{self.address} tells of no requests: does stats_config keep http.*.downstream_rq_active from being counted?")
 
 
 class State:
@@ -94,10 +106,46 @@ def wait(admin, deadline, quiet):
 
 
 def say(text):
-    print(f"drain: {text}", flush=True)
+    # Whoever read this may be gone; what was begun has to be ended.
+    with contextlib.suppress(OSError):
+        print(f"drain: {text}", flush=True)
 
 
-def main():
+def drain(admin, chosen):
+    """The last state, and whether it is empty."""
+    deadline = time.monotonic() + chosen.deadline
+    admin.must_count_requests()
+    before = State(admin.stats())
+    admin.ask("POST", "/healthcheck/fail")
+    try:
+        say(f"health checks fail; {before}")
+        time.sleep(max(0, min(chosen.grace, deadline - time.monotonic())))
+    except Interrupted:
+        admin.ask("POST", "/healthcheck/ok")
+        say("interrupted: health checks are as before, and it serves on")
+        raise
+    admin.ask("POST", "/drain_listeners")
+    try:
+        say("no new connections")
+        ended = wait(admin, deadline, chosen.quiet)
+    except Interrupted:
+        say("interrupted: it takes no new connections, and runs on; run this again to stop it in order")
+        raise
+    if not chosen.keep_running:
+        admin.ask("POST", "/quitquitquit")
+    return ended
+
+
+def interrupted(*_):
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise Interrupted
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def read_options():
     summary, _, rest = __doc__.partition("\n")
     parser = argparse.ArgumentParser(description=summary, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--admin", required=True, metavar="HOST:PORT", help="the admin interface")
@@ -105,21 +153,20 @@ def main():
     parser.add_argument("--quiet", type=float, default=1.5, metavar="SECONDS", help="how long nothing must happen (1.5)")
     parser.add_argument("--deadline", type=float, default=60, metavar="SECONDS", help="how long all of it may take (60)")
     parser.add_argument("--keep-running", action="store_true", help="do not stop Envoy")
-    chosen = parser.parse_args()
+    return parser.parse_args()
+
+
+def main():
+    chosen = read_options()
+    for number in SIGNALS:
+        signal.signal(number, interrupted)
     try:
-        admin = Admin(chosen.admin)
-        deadline = time.monotonic() + chosen.deadline
-        admin.ask("POST", "/healthcheck/fail")
-        say(f"health checks fail; {State(admin.stats())}")
-        time.sleep(max(0, min(chosen.grace, deadline - time.monotonic())))
-        admin.ask("POST", "/drain_listeners")
-        say("no new connections")
-        state, is_empty = wait(admin, deadline, chosen.quiet)
-        if not chosen.keep_running:
-            admin.ask("POST", "/quitquitquit")
+        state, is_empty = drain(Admin(chosen.admin), chosen)
     except Unreachable as error:
         print(f"drain: failed: {error}", file=sys.stderr)
         return 2
+    except Interrupted:
+        return 1
     end = "runs on" if chosen.keep_running else "stopped"
     if is_empty:
         say(f"ok: nothing is on its way and nothing waits; {end}")

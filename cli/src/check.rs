@@ -11,6 +11,7 @@ use crate::document::{
     Dialect, Fault, Node, Pos, Source, Span, path_at, read_all, without_surrogates,
 };
 use crate::find::{Document, Findings};
+use crate::finding::Check;
 use crate::registry::Bundle;
 use crate::{lint, mistakes};
 
@@ -20,6 +21,8 @@ pub struct Report {
     pub text: String,
     pub errors: usize,
     pub warnings: usize,
+    /// Which check told, and whether `error` or `warning`, in the order of the text.
+    pub checks: Vec<(&'static str, &'static str)>,
 }
 
 /// What texts hold; with `bundle` they are bare settings of that plugin.
@@ -121,7 +124,7 @@ fn read_file(
         let span = Span::at(Pos { line: 1, column: 1 });
         findings
             .diagnostics
-            .push(Diagnostic::new(file, span, Severity::Error, message));
+            .push(Diagnostic::new(file, span, Severity::Error, message).of(Check::Settings));
     }
     documents
 }
@@ -170,6 +173,7 @@ fn unchecked(findings: &Findings, sources: &[Source], found: &[Diagnostic]) -> O
             Severity::Error,
             message,
         )
+        .of(Check::NothingChecked)
         .help(format!(
             "plugins are known by their root_id ({}) or by their module's name",
             Bundle::names().join(", ")
@@ -181,6 +185,8 @@ fn unchecked(findings: &Findings, sources: &[Source], found: &[Diagnostic]) -> O
 fn report(sources: &[Source], findings: &Findings, found: &[Diagnostic]) -> Report {
     let mut report = Report::default();
     for diagnostic in found {
+        let told = (diagnostic.check.name(), diagnostic.severity.name());
+        report.checks.push(told);
         match diagnostic.severity {
             Severity::Error => report.errors = report.errors.saturating_add(1),
             Severity::Warning => report.warnings = report.warnings.saturating_add(1),

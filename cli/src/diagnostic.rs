@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use portcullis_kit::config::nearest;
 
 use crate::document::{Pos, Source, Span};
+use crate::finding::Check;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -14,6 +15,15 @@ pub enum Severity {
     Warning,
 }
 
+impl Severity {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
 /// A mistake at a place.
 #[derive(Debug)]
 pub struct Diagnostic {
@@ -21,6 +31,7 @@ pub struct Diagnostic {
     pub file: usize,
     pub span: Span,
     pub severity: Severity,
+    pub check: Check,
     /// What is wrong.
     pub message: String,
     /// Where it stands, as a path of names.
@@ -35,10 +46,17 @@ impl Diagnostic {
             file,
             span,
             severity,
+            check: Check::Syntax,
             message: message.into(),
             path: None,
             help: Vec::new(),
         }
+    }
+
+    #[must_use]
+    pub fn of(mut self, check: Check) -> Self {
+        self.check = check;
+        self
     }
 
     #[must_use]
@@ -78,10 +96,7 @@ impl Diagnostic {
     ///   did you mean `max_age`?
     /// ```
     pub fn render(&self, source: &Source) -> String {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
+        let severity = self.severity.name();
         let Pos { line, column } = self.span.start;
         let mut out = format!(
             "{}:{line}:{column}: {severity}: {}\n",

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::document::{Dialect, Node, Source, Span};
+use crate::finding::Check;
 use crate::registry::Bundle;
 
 pub use settings::Settings;
@@ -281,7 +282,10 @@ fn unknown_root_id(
     let names = Bundle::names();
     let hosted = |name: &&str| Bundle::of_root_id(name).is_some_and(|bundle| module.hosts(bundle));
     let allowed: Vec<&str> = names.into_iter().filter(hosted).collect();
-    document.error(place, message).advise(root_id, &allowed)
+    document
+        .error(place, message)
+        .of(Check::RootId)
+        .advise(root_id, &allowed)
 }
 
 /// The strings of a list.

@@ -8,6 +8,7 @@ mod docs;
 pub mod document;
 pub mod explain;
 mod find;
+mod finding;
 mod lint;
 mod local_replies;
 mod mistakes;

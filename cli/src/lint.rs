@@ -29,20 +29,32 @@ mod request_id;
 
 use crate::diagnostic::Diagnostic;
 use crate::find::Findings;
+use crate::finding::Check;
 
-/// All that can only be seen once every file has been read.
+type Run = fn(&Findings) -> Vec<Diagnostic>;
+
+/// What can only be seen once every file has been read.
+const CHECKS: [(Check, Run); 12] = [
+    (Check::Order, order::check),
+    (Check::Profiles, profiles::check),
+    (Check::Pause, pause::check),
+    (Check::Cors, cors::check),
+    (Check::RateLimit, rate_limit::check),
+    (Check::RequestId, request_id::check),
+    (Check::ProblemJson, problem_json::check),
+    (Check::LocalReplies, local_replies::check),
+    (Check::Clusters, clusters::check),
+    (Check::AccessLogger, access_logger::check),
+    (Check::AccessLogSink, access_log_sink::check),
+    (Check::Bodies, bodies::check),
+];
+
 pub fn all(findings: &Findings) -> Vec<Diagnostic> {
-    let mut found = order::check(findings);
-    found.extend(profiles::check(findings));
-    found.extend(pause::check(findings));
-    found.extend(cors::check(findings));
-    found.extend(rate_limit::check(findings));
-    found.extend(request_id::check(findings));
-    found.extend(problem_json::check(findings));
-    found.extend(local_replies::check(findings));
-    found.extend(clusters::check(findings));
-    found.extend(access_logger::check(findings));
-    found.extend(access_log_sink::check(findings));
-    found.extend(bodies::check(findings));
-    found
+    let told = |(check, run): &(Check, Run)| {
+        let found = run(findings).into_iter();
+        found
+            .map(|diagnostic| diagnostic.of(*check))
+            .collect::<Vec<_>>()
+    };
+    CHECKS.iter().flat_map(told).collect()
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::document::Pointer;
 use crate::find::Found;
+use crate::finding::Check;
 use crate::registry::Bundle;
 
 /// More than anyone reads; bounds the work on a file that is all wrong.
@@ -157,7 +158,9 @@ fn diagnostic(plugin: &Found, error: &ConfigError) -> Diagnostic {
     let told = told(&error.mistake);
     let merge = matches!(pointer, Pointer::KeyBelow("<<"));
     let mut diagnostic = Diagnostic::new(plugin.file, span, Severity::Error, told.message);
-    diagnostic = diagnostic.path(format!("{}, {path}", plugin.bundle.name()));
+    diagnostic = diagnostic
+        .of(Check::Settings)
+        .path(format!("{}, {path}", plugin.bundle.name()));
     if let Some((found, allowed)) = told.choice {
         diagnostic = diagnostic.advise(found, &allowed);
     }

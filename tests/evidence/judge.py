@@ -14,6 +14,8 @@ from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 OCSF_VERSIONS = ["1.5.0", "1.6.0", "1.7.0", "1.8.0"]
 # Base Event, HTTP Activity, API Activity: what the suites must have made.
 OCSF_CLASSES = {0, 4002, 6003}
+# At which a request is recorded: the same, of each form.
+STAGES = {"RequestReceived", "ResponseComplete"}
 
 
 def form(record):
@@ -55,12 +57,15 @@ class Judge:
         return faults
 
 
+def own(record):
+    """What every form has: the record itself, or its member for what the form has no place for."""
+    return {"native": record, "ocsf": record.get("unmapped", {}), "ecs": record.get("portcullis", {})}[form(record)]
+
+
 def kind(record):
     """What a record is of, so that the report shows what was judged."""
-    if form(record) == "native":
-        return record.get("event") or f"{record.get('category')}, {record.get('outcome')}"
-    rest = record.get("unmapped" if form(record) == "ocsf" else "portcullis", {})
-    return rest.get("event") or f"{rest.get('category')}, {rest.get('outcome')}"
+    rest = own(record)
+    return rest.get("event") or ", ".join(str(rest.get(name)) for name in ("stage", "category", "outcome"))
 
 
 def broken(record):
@@ -77,17 +82,20 @@ def broken(record):
 def main(folder, schema):
     judge = Judge(json.loads(pathlib.Path(schema).read_text()))
     kinds = collections.defaultdict(collections.Counter)
+    stages = collections.defaultdict(set)
     wrong, examples = [], {}
     for path in sorted(pathlib.Path(folder).glob("*.ndjson")):
         for number, line in enumerate(path.read_text().splitlines(), 1):
             record = json.loads(line)
             kinds[form(record)][kind(record)] += 1
+            stages[form(record)].add(own(record).get("stage"))
             examples.setdefault((form(record), record.get("class_uid")), record)
             wrong += [f"{path.name}:{number}: {fault}" for fault in judge.faults(record)]
     if wrong:
         raise SystemExit("\n".join([*wrong[:20], f"{len(wrong)} faults"]))
     missing = {"native", "ocsf", "ecs"} - set(kinds)
     missing |= OCSF_CLASSES - {uid for _, uid in examples}
+    missing |= {f"{name} at {stage}" for name, got in stages.items() for stage in STAGES - got}
     if missing:
         raise SystemExit(f"{folder} holds no records of {sorted(map(str, missing))}")
     # The judge itself: a record that is wrong must not pass.

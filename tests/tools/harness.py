@@ -168,6 +168,28 @@ def collected(containers):
     say(f"    request {request_id}: its audit record, and its span of trace {trace.group(1)}")
 
 
+def told(containers):
+    """An alert of each severity, and one of none, comes from Alertmanager to the receiver of its name."""
+    mark = secrets.token_hex(4)
+    wanted = {"critical": "critical", "warning": "warning", "info": "info", "": "unrouted"}
+    # Active until the test is long over, and not for ever.
+    ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2 * DEADLINE))
+    alerts = [
+        {"labels": {"alertname": f"ComposeTest{mark}", "severity": severity}, "annotations": {"summary": f"{mark} for {receiver}"}, "endsAt": ends}
+        for severity, receiver in wanted.items()
+    ]
+    post = urllib.request.Request(f"http://127.0.0.1:{port('alertmanager')}/api/v2/alerts", json.dumps(alerts).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(post, timeout=10):
+        pass
+    lines = lambda: [line for line in engine.logs(containers["alert-receiver"]["Id"]).splitlines() if mark in line]
+    # The longest `group_wait` is half a minute.
+    heard = until(f"four alerts {mark} in the receiver's log", lambda: len(lines()) == len(wanted) and lines())
+    for receiver in wanted.values():
+        if not any(line.startswith(f"{receiver}: firing ComposeTest{mark}: {mark} for {receiver} ") for line in heard):
+            raise Failure(f"the alert for `{receiver}` came elsewhere: {heard}")
+    say(f"    alerts arrived at {', '.join(wanted.values())}")
+
+
 def stored(containers):
     """Redis keeps what it is given."""
     value = secrets.token_hex(8)
@@ -208,9 +230,11 @@ def tests(command, containers, runner, wanted):
         stored(containers)
     with command.stage("Prometheus and Alertmanager"):
         scraped()
+    with command.stage("alerts arrive"):
+        told(containers)
     if "grafana" in wanted:
         with command.stage("Grafana"):
             dashboards()
     else:
         say("    Grafana is skipped: its profile is off (GRAFANA=1 make compose-up turns it on; it needs a registry)")
-    return f"{len(containers)} services healthy, {passed} scenarios passed, metrics scraped, spans and records collected"
+    return f"{len(containers)} services healthy, {passed} scenarios passed, metrics scraped, spans and records collected, alerts told"

@@ -53,7 +53,7 @@ def build_programs():
     packages = ["-p", "portcullis-upstream", "-p", "portcullis-compose"]
     run(["cargo", "build", *project.LOCKED, "--profile", "tools", "--target", triple, *packages], cwd=project.ROOT, extra_env=flags)
     folder = project.TARGET / triple / "tools"
-    return [folder / name for name in ("demo-upstream", "harness-probe", "harness-certificate")]
+    return [folder / name for name in ("demo-upstream", "harness-probe", "harness-certificate", "harness-alerts")]
 
 
 def make(image, recipe):

@@ -1,4 +1,5 @@
-"""`make release`: what a release consists of, into dist/release/, checked. With REGISTRY= it is pushed; without, nothing leaves."""
+"""`make release`: what a release consists of, into dist/release/, checked, and rehearsed with a registry on the loopback. With
+REGISTRY= it is pushed; without, nothing leaves."""
 
 import hashlib
 import json
@@ -12,7 +13,7 @@ import project
 import setup
 from console import Command, Failure, output, run, say
 from environment import Environment
-from packaging import oci
+from packaging import oci, registry, rehearsal, signing, transfer
 
 FOLDER = project.DIST / "release"
 BILLS = Environment("release", [project.ROOT / "tests" / "release" / "requirements.txt"], hint="is the network there, and python3 3.11 or newer?")
@@ -121,21 +122,11 @@ def images(command, modules, release, commit):
             for form in oci.FORMS:
                 tag = release if form == oci.IMAGE else f"{release}-artifact"
                 folder = FOLDER / "oci" / f"{name.replace('_', '-')}-{form}"
-                digest = oci.write(form, module.read_bytes(), folder, annotations, tag)
-                _read_by_others(folder, tag, digest)
+                digest = oci.write(form, module.read_bytes(), name.replace("_", "-"), folder, annotations, tag)
+                transfer.can_be_read(folder, tag, digest)
                 made.append((folder, f"{name.replace('_', '-')}:{tag}", digest))
                 say(f"    {project.relative(folder)}: {digest}")
     return made
-
-
-def _read_by_others(folder, tag, digest):
-    """skopeo, which knows nothing of how the layout came about, must find the same image in it."""
-    said = output(["skopeo", "inspect", "--raw", f"oci:{folder}:{tag}"])
-    if said is None or "sha256:" + hashlib.sha256(said.encode()).hexdigest() != digest:
-        raise Failure(f"skopeo does not find {digest} in {project.relative(folder)}")
-    copied = FOLDER / "copied"
-    run(["skopeo", "copy", "--quiet", f"oci:{folder}:{tag}", f"dir:{copied}"], quiet=True)
-    shutil.rmtree(copied)
 
 
 def sums(command):
@@ -147,34 +138,12 @@ def sums(command):
         say(f"    {len(files)} files in {project.relative(FOLDER)}/SHA256SUMS")
 
 
-def signing(made, registry):
-    """What signs the release, for whoever has the identity to sign with. Digests, not tags: a tag can be moved."""
-    blobs = [f"cosign sign-blob --yes --bundle SHA256SUMS.sigstore.json SHA256SUMS\n"]
-    names = {reference.partition(":")[0] for _, reference, _ in made}
-    refs = [f"cosign sign --yes {registry}/{reference.partition(':')[0]}@{digest}\n" for _, reference, digest in made]
-    script = FOLDER / "sign.sh"
-    script.write_text("#!/bin/sh\n# Signs this release with cosign (keyless, or with COSIGN_KEY).\nset -eu\ncd \"$(dirname \"$0\")\"\n" + "".join(blobs + refs))
-    script.chmod(0o755)
-    return len(names)
-
-
-def push(command, made, registry):
-    with command.stage(f"push to {registry}"):
-        options = ["--dest-tls-verify=false"] if registry.startswith(("127.0.0.1", "localhost")) else []
-        for folder, reference, digest in made:
-            tag = reference.partition(":")[2]
-            run(["skopeo", "copy", "--quiet", "--preserve-digests", *options, f"oci:{folder}:{tag}", f"docker://{registry}/{reference}"])
-            there = output(["skopeo", "inspect", *[o.replace("--dest-tls", "--tls") for o in options], "--raw", f"docker://{registry}/{reference}"])
-            if there is None or "sha256:" + hashlib.sha256(there.encode()).hexdigest() != digest:
-                raise Failure(f"{registry}/{reference} is not {digest}")
-
-
 def main(command):
-    registry = (os.environ.get("REGISTRY") or "").rstrip("/")
+    target = (os.environ.get("REGISTRY") or "").rstrip("/")
     release, commit = version(), revision()
     with command.stage("set-up"):
-        setup.require("git", "tar", "skopeo", "sha256sum")
-        setup.for_build()
+        setup.require("git", "tar", "skopeo", "sha256sum", registry.PROGRAM)
+        setup.for_envoy()
     build.programs(command)
     modules = build.modules(command)
     checks(command)
@@ -185,12 +154,15 @@ def main(command):
         shutil.copy2(module, FOLDER)
     bills(command)
     made = images(command, modules, release, commit)
-    signing(made, registry or "REGISTRY")
+    signing.write(FOLDER, made)
     (FOLDER / "release.json").write_text(json.dumps({"version": release, "commit": commit, "images": {r: d for _, r, d in made}}, indent=2) + "\n")
     sums(command)
-    if registry:
-        push(command, made, registry)
-        return f"{release} is in {registry}; sign it with dist/release/sign.sh"
+    with command.stage("to a registry and back"):
+        rehearsal.rehearse(FOLDER, modules, made)
+    if target:
+        with command.stage(f"push to {target}"):
+            transfer.push(made, target)
+        return f"{release} is in {target}; sign it with `dist/release/sign.sh {target}`"
     return f"{release} is in dist/release/, nothing was pushed (REGISTRY=host/path pushes)"
 
 

@@ -12,6 +12,7 @@ import evidence
 import judges
 import otlp
 import project
+import workflows
 from console import Command, Failure, output, run, say
 
 # What installs a program that is missing.
@@ -28,6 +29,7 @@ APT = {
     "prometheus": "prometheus",
     "git": "git",
     "skopeo": "skopeo",
+    "docker-registry": "docker-registry",
     "sha256sum": "coreutils",
     "promtool": "prometheus",
     "amtool": "prometheus-alertmanager",
@@ -197,6 +199,7 @@ def for_tests():
     judges.install()
     otlp.install()
     evidence.install()
+    workflows.JUDGES.install()
 
 
 def main(command):

@@ -15,6 +15,7 @@ import monitoring
 import otlp
 import project
 import setup
+import workflows
 from console import Command, Failure, run, say
 
 # Iterations per fuzz target: bounded, so that a run takes about as long every time.
@@ -115,14 +116,16 @@ def tests(command):
         evidence.judge()
 
 
-def shipped(command):
+def shipped(command, programs):
     with command.stage("validator over envoy/"):
         check.configurations()
     with command.stage("docs match the code"):
         pages = [str(p.relative_to(project.ROOT)) for p in sorted(project.ROOT.glob("docs/*.md")) if "<!-- options:" in p.read_text()]
         run([project.DIST / "bin" / "portcullis", "docs", "--check", *pages], cwd=project.ROOT)
-    with command.stage("documents: links, settings, commands"):
-        documents.judge()
+    with command.stage("documents: links, and every fenced block"):
+        documents.judge(programs)
+    with command.stage("the forge's workflow, before judges"):
+        workflows.judge()
 
 
 def demo_serves(command, folder):
@@ -147,7 +150,7 @@ def main(command):
     folder = build.programs(command)
     build.modules(command)
     build.test_modules(command)
-    shipped(command)
+    shipped(command, folder)
     tests(command)
     demo_serves(command, folder)
     judged(command, folder)

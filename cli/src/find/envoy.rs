@@ -9,6 +9,7 @@ use super::{
     strings, unknown_root_id,
 };
 use crate::document::{Node, Span};
+use crate::finding::Check;
 use crate::lint;
 
 /// The types whose `config` is a wasm plugin that can be one of ours.
@@ -260,7 +261,12 @@ fn configuration(
                         stray.key
                     );
                     let help = "write the settings below `value:`";
-                    findings.report(document.error(stray.key_span, message).help(help));
+                    findings.report(
+                        document
+                            .error(stray.key_span, message)
+                            .of(Check::Settings)
+                            .help(help),
+                    );
                     return unread(entry.key_span);
                 }
                 Settings::none(entry.key_span)
@@ -283,7 +289,12 @@ fn configuration(
                 format!("a configuration of type `{other}` is neither of the two that plugins read")
             };
             let help = "allowed: type.googleapis.com/google.protobuf.Struct, type.googleapis.com/google.protobuf.StringValue";
-            findings.report(document.error(entry.key_span, message).help(help));
+            findings.report(
+                document
+                    .error(entry.key_span, message)
+                    .of(Check::Settings)
+                    .help(help),
+            );
             unread(entry.key_span)
         }
     }
@@ -313,13 +324,18 @@ fn named_profiles(
         findings.report(
             document
                 .warning(ours.key_span, message)
+                .of(Check::Profiles)
                 .help("move it to the routes"),
         );
         return;
     }
     for entry in ours.value.entries() {
         let Some(profile) = entry.value.text() else {
-            findings.report(document.error(entry.key_span, "a profile is named by a string"));
+            findings.report(
+                document
+                    .error(entry.key_span, "a profile is named by a string")
+                    .of(Check::Profiles),
+            );
             continue;
         };
         findings.profiles.push(NamedProfile {

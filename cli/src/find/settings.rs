@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{Document, nothing};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::document::{self, Node, Pointer, Pos, Span, locate, place_in, to_value};
+use crate::finding::Check;
 
 #[derive(Debug)]
 pub struct Settings {
@@ -94,5 +95,5 @@ fn unreadable(
         }
         (mistake, _) => (outside, mistake.to_string()),
     };
-    Diagnostic::new(document.file, span, Severity::Error, message)
+    Diagnostic::new(document.file, span, Severity::Error, message).of(Check::Settings)
 }

@@ -3,6 +3,7 @@
 use crate::diagnostic::Diagnostic;
 use crate::document::{Node, Span};
 use crate::find::{Document, Findings};
+use crate::finding::Check;
 
 const WANTED: &str = "FAIL_RELOAD";
 const CLOSED: &str = "after one trap every request on that worker gets 503 for good";
@@ -38,14 +39,16 @@ pub fn gateway(findings: &mut Findings, document: Document<'_>, wasm: &Node, pla
     let open = wasm.is_true(&["failOpen"]);
     let message = if open { OPEN } else { CLOSED };
     let place = wasm.at(&["failOpen"]).map_or(place, |node| node.span);
-    findings.report(document.warning(place, message).help(
+    findings.report(document.warning(place, message).of(Check::Failure).help(
         "EnvoyExtensionPolicy cannot ask for FAIL_RELOAD; set the filter's `failure_policy` by an EnvoyPatchPolicy",
     ));
 }
 
 fn fault(document: Document<'_>, policy: Option<&Node>, place: Span, message: &str) -> Diagnostic {
-    document.error(
-        policy.map_or(place, |node| node.span),
-        format!("no {WANTED}: {message}"),
-    )
+    document
+        .error(
+            policy.map_or(place, |node| node.span),
+            format!("no {WANTED}: {message}"),
+        )
+        .of(Check::Failure)
 }

@@ -21,7 +21,8 @@ const REQUEST_ID: &str = "%REQ(X-REQUEST-ID)%";
 
 /// What an id may be made of: clients can choose one where Envoy has not replaced it yet.
 const HAS_ID: &str = "'x-request-id' in request.headers && request.headers['x-request-id'].matches('^[0-9A-Za-z._-]+$')";
-const IS_PROBLEM: &str = "'content-type' in response.headers && response.headers['content-type'].startsWith('application/problem+')";
+/// What filters answered: a problem document, or a page or a text of problem-json's.
+const IS_PROBLEM: &str = "('content-type' in response.headers && response.headers['content-type'].startsWith('application/problem+')) || response.code_details == 'problem_json_empty_error'";
 const CEL: &str =
     "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter";
 
@@ -66,7 +67,8 @@ fn statuses(profile: &Profile) -> Vec<u16> {
 }
 
 fn grpc(out: &mut String, profile: &Profile) {
-    let header = "header_filter: { header: { name: content-type, string_match: { prefix: application/grpc } } }";
+    // As Envoy itself tells gRPC: no more, as what is no gRPC gets text.
+    let header = r#"header_filter: { header: { name: content-type, string_match: { safe_regex: { regex: "application/grpc([+;].*)?" } } } }"#;
     if let Some(reply) = profile.local_reply(503) {
         let text = json_text(&escaped(reply.detail));
         let _ = write!(

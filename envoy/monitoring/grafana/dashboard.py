@@ -75,7 +75,9 @@ ROWS = [
             "{{instance}}": total(LIMIT + "in_flight", "instance")}),
     ]),
     ("Errors and protection: problem-json, security-headers", [
-        ("Errors by category", "reqps", "What upstreams answered: the client's doing, the service's, or that of something behind it.", {
+        ("Errors by category", "reqps", "Whose error it was: the client's (user), the service's (system), or that of something behind it (external). "
+         "Derived from the status that the router got, as problem-json does by default: 4xx user, 502 to 504 external, other 5xx system. "
+         "Not seen here: `categories` of your own, and what filters answered themselves.", {
             category: rate("envoy_cluster_upstream_rq", "job", f'{CHOSEN}, envoy_response_code=~"{codes}"')
             for category, codes in (("user", "4.."), ("system", "50[01]|50[5-9]|5[1-9]."), ("external", "50[234]"))}),
         ("Documents by source", "reqps", "What an error was made of.", {

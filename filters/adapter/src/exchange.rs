@@ -266,6 +266,10 @@ impl Log for HostExchange<'_> {
     fn log(&self, level: log::Level, line: &str) {
         host::log(level, line);
     }
+
+    fn writes(&self, level: log::Level) -> bool {
+        host::writes(level)
+    }
 }
 
 impl Callouts for HostExchange<'_> {

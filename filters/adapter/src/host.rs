@@ -26,6 +26,7 @@ pub enum Buffer {
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     fn proxy_log(level: u32, text: *const u8, size: usize) -> u32;
+    fn proxy_get_log_level(level: *mut u32) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_get_buffer_bytes(
@@ -140,16 +141,28 @@ fn take(status: u32, data: *mut u8, size: usize) -> Result<Vec<u8>, Refused> {
     Ok(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 
-pub fn log(level: log::Level, line: &str) {
-    let level = match level {
+/// The ABI's number.
+fn number(level: log::Level) -> u32 {
+    match level {
         log::Level::Trace => 0,
         log::Level::Debug => 1,
         log::Level::Info => 2,
         log::Level::Warn => 3,
         log::Level::Error => 4,
-    };
+    }
+}
+
+pub fn log(level: log::Level, line: &str) {
     // SAFETY: pointer and length belong to one live slice. There is nowhere to report a failure to log.
-    let _ = unsafe { proxy_log(level, line.as_ptr(), line.len()) };
+    let _ = unsafe { proxy_log(number(level), line.as_ptr(), line.len()) };
+}
+
+/// Whether the host writes lines of that level now; a host that does not say is taken to.
+pub fn writes(level: log::Level) -> bool {
+    let mut least = 0;
+    // SAFETY: `least` is a live u32.
+    let status = unsafe { proxy_get_log_level(&mut least) };
+    status != OK || number(level) >= least
 }
 
 /// Nanoseconds since the Unix epoch; 0 where the host has no clock.

@@ -63,6 +63,10 @@ impl Log for HostWorker {
     fn log(&self, level: log::Level, line: &str) {
         host::log(level, line);
     }
+
+    fn writes(&self, level: log::Level) -> bool {
+        host::writes(level)
+    }
 }
 
 impl Callouts for HostWorker {

@@ -132,6 +132,9 @@ impl Emit {
         let Some(wait) = guard.wait else {
             return Admission::Passes;
         };
+        if self.is_mute(seen.exchange) {
+            return Admission::Refused(Reason::SinkDown, silence);
+        }
         let is_local = self.has_at_once();
         if let Some(reason) = self
             .hopeless(wait, guard.acts, silence)

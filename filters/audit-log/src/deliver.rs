@@ -20,6 +20,8 @@ pub struct Outgoing {
     /// Whether it tells of a security event.
     pub is_event: bool,
     pub json: Box<[u8]>,
+    /// Whether the proxy has written it itself, so that no sink can lose it.
+    pub is_written: bool,
     /// Who waits for its acknowledgement.
     pub ticket: Option<Ticket>,
 }

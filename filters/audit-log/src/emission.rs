@@ -19,7 +19,7 @@ pub enum Encoding {
 pub const LOG_STATE: &str = "portcullis.audit";
 /// Why records are dropped that were queued in a VM that ended without notice.
 pub const RESTART: &str = "restart";
-/// Why records are dropped that the proxy's access log never got.
+/// Why records are dropped that the proxy's access log never got, or that its log does not write.
 pub const UNWRITTEN: &str = "unwritten";
 
 /// How records leave.
@@ -27,6 +27,8 @@ pub const UNWRITTEN: &str = "unwritten";
 pub struct Emission {
     /// Into the proxy's log.
     pub logs: bool,
+    /// The gauge of workers whose records that log does not write, and what counts records that nobody has therefore.
+    pub unlogged: [MetricId; 2],
     /// Into the proxy's access log, and what counts records that it never got.
     pub access_log: Option<MetricId>,
     /// To sinks that are asked by HTTP.
@@ -75,7 +77,7 @@ impl Emission {
         }
     }
 
-    /// Whether the proxy writes records itself: what it takes is not kept until a sink acknowledges it.
+    /// Whether the proxy may write records itself: what it takes is not kept until a sink acknowledges it.
     #[inline]
     pub fn is_local(&self) -> bool {
         self.logs || self.access_log.is_some()

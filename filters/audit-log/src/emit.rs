@@ -1,5 +1,6 @@
 //! Handing records over: sealed, to the log and to the exporter, with what the bundle tells of itself among them.
 
+mod at_once;
 mod ends;
 
 use std::cell::{Cell, RefCell};
@@ -9,18 +10,19 @@ use audit_chain::Mark;
 use portcullis_kit::exchange::{
     CalloutAnswer, CalloutId, Clock, Exchange, Log, Metrics, Randomness, SharedData, Worker,
 };
-use portcullis_kit::export::settings::{Ack, Overflow};
+use portcullis_kit::export::settings::Overflow;
 use portcullis_kit::export::{Exporter, Pushed, Reason, Settled};
 
 use crate::admission::{Admissions, Fate};
 use crate::deliver::Outgoing;
-use crate::emission::Emission;
+use crate::emission::{Emission, UNWRITTEN};
 use crate::format;
 use crate::guard;
 use crate::ledger::{self, Shared};
 use crate::lines::Lines;
 use crate::live::Live;
 use crate::notice::Notice;
+use crate::proxy_log::ProxyLog;
 use crate::slot::SILENCE;
 use crate::untold::Untold;
 use crate::waiting::Ticket;
@@ -46,8 +48,11 @@ pub struct Emit {
     lines: Lines,
     live: Live,
     looked_at: Cell<u64>,
+    log: ProxyLog,
     /// Records dropped before they had a number, that no record tells of yet.
     unsealed: Cell<u64>,
+    /// The same, because the proxy's log takes none.
+    unlogged: Cell<u64>,
     told_down: Cell<bool>,
     began: Cell<bool>,
 }
@@ -68,7 +73,9 @@ impl Emit {
             ledger: RefCell::new(None),
             buffer: RefCell::new(Vec::new()),
             untold: RefCell::default(),
+            log: ProxyLog::default(),
             unsealed: Cell::new(0),
+            unlogged: Cell::new(0),
             told_down: Cell::new(false),
             began: Cell::new(false),
             looked_at: Cell::new(0),
@@ -79,7 +86,8 @@ impl Emit {
     pub fn tick_period_ms(&self) -> Option<u32> {
         let own = match &self.exporter {
             Some(exporter) => Some(exporter.plan().tick_period_ms()),
-            None => self.emission.sealed.then_some(1000),
+            // The log is asked whether it takes records.
+            None => (self.emission.sealed || self.emission.logs).then_some(1000),
         };
         own.into_iter()
             .chain(self.admissions.tick_period_ms())
@@ -98,6 +106,9 @@ impl Emit {
         node: impl FnOnce() -> String,
         host: &H,
     ) -> bool {
+        if self.emission.logs && self.is_given_up(host) {
+            return false;
+        }
         if self.is_lost(time, host) {
             self.leave_chain();
         }
@@ -115,7 +126,7 @@ impl Emit {
     /// Whether there is room for a record of that size.
     pub fn has_room(&self, size: usize) -> bool {
         let exporter = self.exporter.as_ref();
-        let exporter = exporter.filter(|_| !self.emission.is_local());
+        let exporter = exporter.filter(|_| !self.is_written());
         exporter.is_none_or(|exporter| exporter.has_room(size))
     }
 
@@ -123,12 +134,6 @@ impl Emit {
     pub fn denies(&self) -> bool {
         let plan = self.emission.plan.as_ref();
         plan.is_some_and(|plan| plan.overflow() == Overflow::Deny)
-    }
-
-    /// Whether a record that is written is acknowledged by that: it stands in the proxy's log, and nobody else is asked.
-    pub fn has_at_once(&self) -> bool {
-        let plan = self.emission.plan.as_ref();
-        self.emission.logs && plan.is_none_or(|plan| plan.ack() == Ack::Any)
     }
 
     /// For how many nanoseconds no sink can acknowledge anything.
@@ -233,7 +238,7 @@ impl Emit {
             seq = ledger
                 .seal(&mut buffer, place, mark, time, host)
                 .unwrap_or(0);
-            if self.emission.logs {
+            if self.emission.logs && self.log.took() {
                 // The log is there or the proxy is not.
                 ledger.settle(std::iter::once(seq));
             }
@@ -252,6 +257,7 @@ impl Emit {
                 time,
                 is_event,
                 json: buffer.as_slice().into(),
+                is_written: self.is_written(),
                 ticket,
             };
             return exporter.push(outgoing, time) == Pushed::Queued;
@@ -263,7 +269,7 @@ impl Emit {
     #[inline]
     fn is_kept(&self, size: usize) -> bool {
         let exporter = self.exporter.as_ref();
-        let Some(exporter) = exporter.filter(|_| !self.emission.is_local()) else {
+        let Some(exporter) = exporter.filter(|_| !self.is_written()) else {
             return true;
         };
         exporter.plan().overflow() == Overflow::DropOldest || exporter.has_room(size + 512)
@@ -302,11 +308,12 @@ impl Emit {
             self.leave_chain();
             return;
         }
+        self.log.ask(self.emission.unlogged[0], worker);
         let began = self.began.get();
         if !began && self.ledger.borrow().is_none() {
             return;
         }
-        if began && self.emission.access_log.is_none() {
+        if began && self.emission.access_log.is_none() && !self.is_unheard() {
             self.tell(worker);
             self.checkpoint(now, worker);
         }
@@ -347,22 +354,22 @@ impl Emit {
         };
         let mut ledger = ledger.borrow_mut();
         ledger.chain().count_retried(exporter.retried());
-        if self.emission.is_local() {
-            // The proxy writes them all.
-            return fates;
-        }
         for settled in all {
             match settled {
                 Settled::Acknowledged { records, rejected } => {
-                    ledger.settle(records.iter().map(|record| record.seq));
-                    ledger.chain().count_dropped(rejected);
+                    let seqs = seqs_of_unwritten(&records);
+                    ledger
+                        .chain()
+                        .count_dropped(rejected.min(seqs.len() as u64));
+                    ledger.settle(seqs.into_iter());
                 }
                 Settled::Dropped { records, reason } => {
-                    ledger.chain().count_dropped(records.len() as u64);
-                    ledger.settle(records.iter().map(|record| record.seq));
+                    let seqs = seqs_of_unwritten(&records);
+                    ledger.chain().count_dropped(seqs.len() as u64);
+                    ledger.settle(seqs.iter().copied());
                     let mut untold = self.untold.borrow_mut();
-                    for record in records.iter().filter(|record| record.seq > 0) {
-                        untold.add((record.seq, record.seq), reason.name());
+                    for seq in seqs.into_iter().filter(|seq| *seq > 0) {
+                        untold.add((seq, seq), reason.name());
                     }
                 }
             }
@@ -389,6 +396,16 @@ impl Emit {
             if down {
                 return;
             }
+        } else if self.told_down.replace(false) {
+            self.notice(Notice::SinkUp, Mark::None, host);
+        }
+        let records = self.unlogged.take();
+        if records > 0 {
+            if let Some(ledger) = &*self.ledger.borrow() {
+                ledger.borrow_mut().chain().count_dropped(records);
+            }
+            let reason = UNWRITTEN;
+            self.notice(Notice::Dropped { records, reason }, Mark::None, host);
         }
         let records = self.unsealed.take();
         if records > 0 {
@@ -406,6 +423,12 @@ impl Emit {
             self.notice(notice, Mark::Dropped { first, last }, host);
         }
     }
+}
+
+/// The numbers of those that only sinks can have: what becomes of the others at a sink loses nothing.
+fn seqs_of_unwritten(records: &[Outgoing]) -> Vec<u64> {
+    let unwritten = records.iter().filter(|record| !record.is_written);
+    unwritten.map(|record| record.seq).collect()
 }
 
 /// What became of those records that somebody waits for. Which ones a sink did not take of a batch that it took, it does not

@@ -273,6 +273,7 @@ mod tests {
     fn emission() -> Emission {
         Emission {
             logs: false,
+            unlogged: [MetricId(None); 2],
             access_log: None,
             lost: MetricId(None),
             plan: None,

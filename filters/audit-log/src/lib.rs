@@ -28,6 +28,7 @@ pub mod mistake;
 mod notice;
 pub mod policy;
 pub mod profile;
+mod proxy_log;
 pub mod record;
 pub mod redact;
 mod refusal;

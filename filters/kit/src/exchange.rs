@@ -71,6 +71,9 @@ pub trait Metrics {
 /// The proxy's log. Structured lines only; see [`crate::config::log_line`].
 pub trait Log {
     fn log(&self, level: log::Level, line: &str);
+
+    /// Whether the host writes lines of that level. It can change at any time.
+    fn writes(&self, level: log::Level) -> bool;
 }
 
 /// Ids of a trusted peer that break their own rules.

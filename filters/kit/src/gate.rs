@@ -80,6 +80,10 @@ impl<X: Exchange> Log for Gate<'_, X> {
     fn log(&self, level: log::Level, line: &str) {
         self.inner.log(level, line);
     }
+
+    fn writes(&self, level: log::Level) -> bool {
+        self.inner.writes(level)
+    }
 }
 
 /// What a filter tells a sink is seen by neither the client nor the upstream.

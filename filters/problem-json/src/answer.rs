@@ -51,6 +51,8 @@ pub struct Draft {
     ids: Ids,
     category: Category,
     retryable: bool,
+    /// Whether the response says when to come again.
+    waits: bool,
     timestamp: Option<String>,
     /// The code that AWS tells in a header.
     code: Option<String>,
@@ -96,6 +98,7 @@ impl Draft {
             ids: Ids::of(request, exchange),
             category: category(profile, upstream, || upstream_failed(exchange)),
             retryable: waits || is_retryable(profile, upstream),
+            waits,
             code: response.get("x-amzn-errortype").and_then(error_type),
             timestamp: profile.timestamp.then(|| exchange.now()).and_then(rfc_3339),
         }
@@ -159,6 +162,12 @@ impl Draft {
         let redacted = said.redact(&profile.redaction);
         let status = meant.and_then(|code| code.status);
         let mut document = self.document(profile, status.unwrap_or(self.status));
+        if let Some(status) = status {
+            // The code says what the error is, so that the upstream's status does not.
+            let failed = || self.category == Category::External;
+            document.category = Some(category_name(category(profile, status, failed)));
+            document.retryable = Some(self.waits || is_retryable(profile, status));
+        }
         let errors = said.errors();
         if oauth {
             let described = [("error", said.code), ("error_description", said.message)];

@@ -5,45 +5,6 @@ use portcullis_kit::{Exchange, Headers, property};
 use crate::negotiate::{self, Format};
 use crate::profile::Profile;
 
-/// Headers that tell a protocol with errors of its own, where no request is to be read whole. All of them are absent from
-/// most requests, and asking for what is absent costs little.
-const PROTOCOLS: [&str; 4] = ["te", "x-grpc-web", "connect-protocol-version", "upgrade"];
-
-/// Whether such a request has to be read whole.
-pub fn is_special<X: Exchange>(exchange: &mut X) -> bool {
-    PROTOCOLS
-        .iter()
-        .any(|name| exchange.request_header(name).is_some())
-}
-
-/// Whether the client speaks a protocol that has its own errors: gRPC, gRPC-Web, Connect or WebSocket.
-pub fn has_own_errors(request: &Headers) -> bool {
-    let upgrades = request
-        .get("upgrade")
-        .is_some_and(|upgrade| upgrade.trim_ascii().eq_ignore_ascii_case(b"websocket"));
-    upgrades
-        || request.contains("connect-protocol-version")
-        || request
-            .get("content-type")
-            .is_some_and(|kind| is_protocol(&media_type(kind)))
-}
-
-/// Whether a media type belongs to such a protocol, or is a stream of events.
-pub fn is_protocol(media_type: &[u8]) -> bool {
-    media_type.starts_with(b"application/grpc")
-        || media_type.starts_with(b"application/connect+")
-        || media_type == b"text/event-stream"
-}
-
-/// The type and subtype of a `Content-Type`, in lower case.
-pub fn media_type(content_type: &[u8]) -> Vec<u8> {
-    let kind = content_type
-        .split(|byte| *byte == b';')
-        .next()
-        .unwrap_or_default();
-    kind.trim_ascii().to_ascii_lowercase()
-}
-
 /// The format that the client gets.
 pub fn format(request: &Headers, profile: &Profile) -> Format {
     let accept = || request.get_all("accept");
@@ -116,23 +77,6 @@ mod tests {
     use super::*;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    #[test]
-    fn protocols_with_errors_of_their_own_are_known_by_the_request() {
-        for (name, value, own) in [
-            ("content-type", "application/grpc", true),
-            ("content-type", "application/grpc-web+proto", true),
-            ("content-type", "Application/gRPC+json; x=y", true),
-            ("content-type", "application/connect+json", true),
-            ("connect-protocol-version", "1", true),
-            ("upgrade", "WebSocket", true),
-            ("upgrade", "h2c", false),
-            ("content-type", "application/json", false),
-        ] {
-            let request = Headers::from_lines([(name, value)]);
-            assert_eq!(has_own_errors(&request), own, "{name}: {value}");
-        }
-    }
 
     #[test]
     fn a_trace_id_is_taken_from_a_valid_traceparent_only() {

@@ -7,10 +7,11 @@ use portcullis_kit::filter::Compiling;
 use portcullis_kit::{Callbacks, ConfigError, Exchange, Filter, Flow, Headers};
 
 use crate::answer::{Answer, Draft, Outcome, Received};
-use crate::asked::{self, has_own_errors, is_protocol, media_type};
 use crate::compile;
 use crate::headers::{Document, Edit, edits, sums};
+use crate::negotiate::Format;
 use crate::profile::{Left, Profile, Source};
+use crate::protocol::{self, Protocol, media_type};
 use crate::reply;
 use crate::settings::{KeepOrEnrich, KeepOrMerge, MergeOrDrop, Settings};
 use crate::upstream::{self, Found};
@@ -55,6 +56,8 @@ struct Reading {
     body: Vec<u8>,
     /// Whether it is a problem already, and only gets ids.
     enrich: bool,
+    /// Whether it may be an error of Connect, which stays as it is.
+    connect: bool,
     /// Whether the headers wait.
     held: bool,
 }
@@ -87,7 +90,7 @@ impl Filter for ProblemJson {
         _: bool,
     ) -> Flow {
         // The host shows no request header once there is a response.
-        if profile.negotiates || asked::is_special(exchange) {
+        if profile.negotiates || protocol::is_special(exchange) {
             stream.request = Some(exchange.request());
         }
         Flow::Continue
@@ -191,9 +194,12 @@ fn rewrite<X: Exchange>(
         exchange.increment(profile.counters.left(why), 1);
         Flow::Continue
     };
-    if is_protocol(&kind) || has_own_errors(request) {
+    let protocol = Protocol::of(request);
+    // Of an error without a body Envoy would make a status of gRPC with our document in its message.
+    if protocol::has_own_errors(&kind) || (protocol == Protocol::Grpc && end_of_stream) {
         return left(Left::Protocol, exchange);
     }
+    let connect = protocol == Protocol::Connect && kind == b"application/json";
     let is_problem = kind == b"application/problem+json" || kind == b"application/problem+xml";
     let is_problem = is_problem && received.is_valid() && response.get(NET.0) != Some(NET.1);
     let enrich = is_problem
@@ -207,8 +213,9 @@ fn rewrite<X: Exchange>(
     if end_of_stream && !head && !profile.reply_to_empty {
         return left(Left::Empty, exchange);
     }
-    let draft = Draft::new(profile, received, request, &response, exchange);
-    let readable = enrich || (profile.json == MergeOrDrop::Merge && upstream::is_readable(&kind));
+    let mut draft = Draft::new(profile, received, request, &response, exchange);
+    let readable =
+        enrich || connect || (profile.json == MergeOrDrop::Merge && upstream::is_readable(&kind));
     let reads = readable && !is_encoded(&response) && fits(&response, profile.max_bytes);
 
     if end_of_stream && !head {
@@ -221,11 +228,18 @@ fn rewrite<X: Exchange>(
     }
     if reads && !head {
         let held = profile.hold;
+        if connect {
+            draft.format = Format::Json;
+        }
         if !held {
             if enrich {
                 forget_sums(&response, exchange);
             } else {
                 dress(profile, &draft, draft.status, &response, exchange, None);
+            }
+            if connect {
+                // An error of Connect is what its body may still turn out to be.
+                exchange.set_response_header("content-type", &content_type);
             }
         }
         stream.work = Work::Read(Box::new(Reading {
@@ -233,6 +247,7 @@ fn rewrite<X: Exchange>(
             content_type,
             body: Vec::new(),
             enrich,
+            connect,
             held,
         }));
         return if held { Flow::Pause } else { Flow::Continue };
@@ -271,6 +286,10 @@ fn settle<X: Exchange>(
             exchange.set_response_header("content-length", body.len().to_string().as_bytes());
         }
         return body;
+    }
+    if reading.connect && complete && protocol::is_connect_error(&reading.body) {
+        exchange.increment(profile.counters.left(Left::Protocol), 1);
+        return reading.body.clone();
     }
     let found = upstream::read(&reading.body, &reading.content_type, complete);
     // Nobody else looks at what stays as it is, so nothing may be in it that would be taken out.

@@ -13,6 +13,7 @@ mod local_reply;
 mod mistake;
 pub mod negotiate;
 mod profile;
+mod protocol;
 pub mod redact;
 mod reply;
 pub mod settings;

@@ -1,68 +1,14 @@
-//! The filter over requests in memory: which errors are rewritten, how the document gets the body's place, and what the
-//! headers beside it say.
+//! Which errors are rewritten, which pass, and what the document takes from them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // A test may fail by panic.
 
 mod passing;
 
-use passing::{Filter, HTML, ID, Sent, bench, get, pass};
+use passing::{HTML, ID, bench, get, pass};
 use portcullis_kit::Flow;
-use portcullis_kit::plugin::Stream;
 use portcullis_kit::testing::Bench;
-use serde_json::{Value, json};
+use serde_json::json;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
-
-#[test]
-fn an_html_page_becomes_a_document_of_its_status_with_an_exact_length() {
-    let bench = bench(json!({}));
-    let response = [
-        (":status", "500"),
-        ("content-type", "text/html; charset=utf-8"),
-        ("content-length", "56"),
-        ("etag", "\"1\""),
-    ];
-    let sent = pass(
-        &bench,
-        get(&[]),
-        &response,
-        &[&HTML[..10], &HTML[10..], b""],
-    );
-    assert_eq!(
-        sent.json(),
-        json!({
-            "type": "about:blank",
-            "title": "Internal Server Error",
-            "status": 500,
-            "detail": sent.json()["detail"],
-            "instance": format!("urn:uuid:{ID}"),
-            "request_id": ID,
-            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
-            "category": "system",
-            "retryable": false,
-        })
-    );
-    assert_eq!(
-        sent.header("content-type"),
-        Some("application/problem+json")
-    );
-    assert_eq!(
-        sent.header("content-length"),
-        Some(sent.body.len().to_string()).as_deref()
-    );
-    assert_eq!(sent.header("cache-control"), Some("no-store"));
-    assert_eq!(sent.header("content-language"), Some("en"));
-    assert_eq!(sent.header("vary"), Some("Accept"));
-    assert_eq!(sent.header("etag"), None);
-    assert!(!String::from_utf8_lossy(&sent.body).contains("acme"));
-    let count = "portcullis_problem-json_rewritten_total.source=status.profile=default";
-    let counted = sent.fake.counts.borrow();
-    assert!(
-        counted
-            .keys()
-            .any(|name| name.replace('-', "_") == count.replace('-', "_")),
-        "{counted:?}"
-    );
-}
 
 #[test]
 fn success_and_redirects_pass_untouched_with_one_read_in_the_response() {
@@ -148,65 +94,6 @@ fn the_code_of_aws_may_stand_in_a_header() {
 }
 
 #[test]
-fn a_body_with_trailers_is_settled_when_they_come() {
-    let bench = bench(json!({}));
-    let mut fake = get(&[]);
-    let mut stream = Stream::default();
-    bench.request(&mut fake, &mut stream);
-    fake.respond([(":status", "404"), ("content-type", "application/json")]);
-    assert_eq!(bench.headers(&mut fake, &mut stream, false), Flow::Continue);
-    assert_eq!(
-        bench.body(&mut fake, &mut stream, br#"{"message":"no su"#, false),
-        b""
-    );
-    assert_eq!(
-        bench.body(&mut fake, &mut stream, br#"ch order"}"#, false),
-        b""
-    );
-    let body = bench.trailers(&mut fake, &mut stream);
-    let document: Value = serde_json::from_slice(&body).unwrap();
-    assert_eq!(document["detail"], "no such order");
-}
-
-#[test]
-fn a_body_beyond_the_cap_is_answered_at_the_cap() {
-    let bench = bench(json!({"upstream": {"max_bytes": 1024}}));
-    let mut fake = get(&[]);
-    let mut stream = Stream::default();
-    bench.request(&mut fake, &mut stream);
-    fake.respond([(":status", "500"), ("content-type", "application/json")]);
-    bench.headers(&mut fake, &mut stream, false);
-    assert_eq!(
-        bench.body(&mut fake, &mut stream, &[b' '; 1000], false),
-        b""
-    );
-    let body = bench.body(&mut fake, &mut stream, &[b' '; 1000], false);
-    assert_eq!(
-        serde_json::from_slice::<Value>(&body).unwrap()["status"],
-        500
-    );
-    for _ in 0..3 {
-        assert_eq!(
-            bench.body(&mut fake, &mut stream, &[b' '; 5000], false),
-            b""
-        );
-    }
-    assert_eq!(bench.body(&mut fake, &mut stream, b"", true), b"");
-    // A length that is announced beyond it is not even waited for.
-    let response = [
-        (":status", "500"),
-        ("content-type", "application/json"),
-        ("content-length", "100000000"),
-    ];
-    let sent = pass(&bench, get(&[]), &response, &[b"{", b"}"]);
-    assert_eq!(
-        sent.header("content-length"),
-        Some(sent.body.len().to_string()).as_deref()
-    );
-    assert_eq!(sent.json()["status"], 500);
-}
-
-#[test]
 fn a_problem_passes_byte_for_byte() {
     let bench = bench(json!({}));
     let body = br#"{ "type" : "https://a.example/x", "big": 12345678901234567890.10 }"#;
@@ -258,101 +145,6 @@ fn enriching_adds_the_ids_that_a_problem_lacks_and_changes_no_other_byte() {
     }
     let sent = pass(&bench, get(&[]), &response, &[b"{}"]);
     assert_eq!(sent.json()["request_id"], ID);
-}
-
-#[test]
-fn protocols_with_errors_of_their_own_are_left_alone() {
-    let bench = bench(json!({}));
-    for (request, response) in [
-        (("content-type", "application/grpc"), "text/plain"),
-        (("content-type", "application/grpc-web+proto"), "text/html"),
-        (("connect-protocol-version", "1"), "application/json"),
-        (("upgrade", "websocket"), "text/plain"),
-        (("accept", "*/*"), "application/grpc"),
-        (("accept", "*/*"), "text/event-stream"),
-        (("accept", "*/*"), "application/connect+json"),
-    ] {
-        let headers = [(":status", "503"), ("content-type", response)];
-        let sent = pass(&bench, get(&[request]), &headers, &[b"{\"message\":\"x\"}"]);
-        assert_eq!(sent.body, b"{\"message\":\"x\"}", "{request:?} {response}");
-        assert_eq!(sent.fake.response.len(), 2);
-    }
-}
-
-#[test]
-fn head_gets_the_headers_that_get_would_get_and_no_body() {
-    let bench = bench(json!({}));
-    let html = [
-        (":status", "404"),
-        ("content-type", "text/html"),
-        ("content-length", "99"),
-    ];
-    let full = pass(&bench, get(&[]), &html, &[HTML]);
-    let head = pass(&bench, get(&[(":method", "HEAD")]), &html, &[]);
-    assert_eq!(head.flow, Flow::Continue);
-    let lines = |sent: &Sent| {
-        let lines = sent.fake.response.iter();
-        let mut lines: Vec<_> = lines
-            .map(|(name, value)| (name.to_vec(), value.to_vec()))
-            .collect();
-        lines.sort();
-        lines
-    };
-    assert_eq!(lines(&head), lines(&full));
-    assert!(head.fake.replies.is_empty() && head.body.is_empty());
-}
-
-#[test]
-fn held_headers_say_the_length_and_the_status_that_the_body_asks_for() {
-    let bench = bench(json!({
-        "body": "hold",
-        "codes": {"quota": {"status": 429, "type": "https://a.example/quota", "title": "Quota used up"}},
-    }));
-    let response = [(":status", "400"), ("content-type", "application/json")];
-    let mut fake = get(&[]);
-    let mut stream = Stream::default();
-    bench.request(&mut fake, &mut stream);
-    fake.respond(response);
-    assert_eq!(bench.headers(&mut fake, &mut stream, false), Flow::Pause);
-    let body = bench.body(
-        &mut fake,
-        &mut stream,
-        br#"{"code":"quota","message":"No more."}"#,
-        true,
-    );
-    let document: Value = serde_json::from_slice(&body).unwrap();
-    assert_eq!(document["status"], 429);
-    assert_eq!(document["upstream_status"], 400);
-    assert_eq!(document["type"], "https://a.example/quota");
-    assert_eq!(document["title"], "Quota used up");
-    assert_eq!(document["detail"], "No more.");
-    assert_eq!(fake.response.get(":status"), Some(&b"429"[..]));
-    assert_eq!(
-        fake.response.get("content-length"),
-        Some(body.len().to_string().as_bytes())
-    );
-}
-
-#[test]
-fn oauth_errors_keep_their_members_and_when_held_everything() {
-    let body = br#"{"error":"invalid_grant","error_description":"The code has expired."}"#;
-    let response = [(":status", "400"), ("content-type", "application/json")];
-    let sent = pass(&bench(json!({})), get(&[]), &response, &[body]);
-    assert_eq!(sent.json()["error"], "invalid_grant");
-    assert_eq!(sent.json()["error_description"], "The code has expired.");
-    assert_eq!(sent.json()["status"], 400);
-    let sent = pass(
-        &bench(json!({"body": "hold"})),
-        get(&[]),
-        &response,
-        &[body],
-    );
-    assert_eq!(sent.body, body);
-    assert_eq!(sent.fake.response.len(), 2);
-    let merging = bench(json!({"upstream": {"oauth": "merge"}}));
-    let sent = pass(&merging, get(&[]), &response, &[body]);
-    assert_eq!(sent.json()["code"], "invalid_grant");
-    assert_eq!(sent.json()["detail"], "The code has expired.");
 }
 
 #[test]
@@ -442,98 +234,4 @@ fn the_net_of_the_proxy_is_written_anew() {
     let sent = pass(&bench, xml, &response, &[b"{\"status\":503}"]);
     assert_eq!(sent.header("content-type"), Some("application/problem+xml"));
     assert!(sent.body.starts_with(b"<?xml"));
-}
-
-#[test]
-fn settings_that_cannot_be_meant_are_refused_with_their_path() {
-    for (settings, path, text) in [
-        (json!({"statuses": []}), "statuses", "the list is empty"),
-        (
-            json!({"statuses": ["3xx"]}),
-            "statuses[0]",
-            "`3xx` is no error status",
-        ),
-        (
-            json!({"statuses": ["4xx"], "types": {"500": "a:b"}}),
-            "types.500",
-            "500 is not among `statuses`",
-        ),
-        (
-            json!({"types": {"404": "/missing"}}),
-            "types.404",
-            "no absolute URI",
-        ),
-        (
-            json!({"map_status": {"503": 200}}),
-            "map_status.503",
-            "200 cannot be sent",
-        ),
-        (
-            json!({"codes": {"x": {"status": 409}}}),
-            "codes.x.status",
-            "`body: hold`",
-        ),
-        (
-            json!({"formats": ["xml"]}),
-            "formats",
-            "`json` has to be among them",
-        ),
-        (json!({"formats": ["json", "json"]}), "formats[1]", "twice"),
-        (
-            json!({"languages": ["fr"]}),
-            "languages[0]",
-            "no texts in `fr`",
-        ),
-        (
-            json!({"texts": {"fr": {}}}),
-            "texts.fr",
-            "not among `languages`",
-        ),
-        (
-            json!({"upstream": {"max_bytes": 10}}),
-            "upstream.max_bytes",
-            "between 1024",
-        ),
-        (
-            json!({"redact": {"kinds": ["emial"]}}),
-            "redact.kinds[0]",
-            "emial",
-        ),
-        (
-            json!({"redact": {"patterns": ["("]}}),
-            "redact.patterns[0]",
-            "",
-        ),
-        (
-            json!({"redact": {"mode": "allow_list"}}),
-            "redact.mode",
-            "no text would pass",
-        ),
-        (
-            json!({"remove_headers": ["retry-after"]}),
-            "remove_headers[0]",
-            "clients need this header",
-        ),
-        (
-            json!({"empty": "leave", "reply_headers": "api"}),
-            "reply_headers",
-            "no replies",
-        ),
-        (
-            json!({"reply_headers": "web-nonce"}),
-            "reply_headers",
-            "`web`",
-        ),
-        (
-            json!({"instance": {"prefix": "x y"}}),
-            "instance.prefix",
-            "no absolute URI",
-        ),
-    ] {
-        let error = Bench::<Filter>::load(&settings).err().unwrap().to_string();
-        assert!(
-            error.starts_with(&format!("{path}: ")) && error.contains(text),
-            "{settings}: {error}"
-        );
-    }
 }

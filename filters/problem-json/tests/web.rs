@@ -5,9 +5,13 @@
     reason = "each of the files is a test of its own natively"
 )]
 
+#[path = "bodies.rs"]
+mod bodies;
 #[path = "filter.rs"]
 mod filter;
 #[path = "negotiation.rs"]
 mod negotiation;
+#[path = "refusals.rs"]
+mod refusals;
 #[path = "replies.rs"]
 mod replies;

@@ -15,3 +15,5 @@ mod limits;
 mod settings;
 #[path = "table.rs"]
 mod table;
+#[path = "told.rs"]
+mod told;

@@ -5,6 +5,12 @@
     reason = "each of the files is a test of its own natively"
 )]
 
+#[path = "cookies.rs"]
+mod cookies;
+#[path = "policies.rs"]
+mod policies;
+#[path = "repairs.rs"]
+mod repairs;
 #[path = "requests.rs"]
 mod requests;
 #[path = "responses.rs"]

@@ -51,6 +51,8 @@ fn audit(format: &str) -> Audit {
         },
         "hmac_key": key,
         "chain": {"key": key},
+        // A record of each request's headers, too.
+        "fail_closed": {},
     });
     let environment = BTreeMap::from([("KEY".to_owned(), KEY.to_owned())]);
     Audit::load_with(&settings, &environment).expect("valid settings")

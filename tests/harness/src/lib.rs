@@ -33,6 +33,7 @@ pub mod sink;
 pub mod suite;
 pub mod template;
 pub mod tls;
+pub mod version;
 pub mod wait;
 
 pub use config::{Config, Filter, Listener, Route};
@@ -43,3 +44,4 @@ pub use request::Request;
 pub use response::{Ending, Response};
 pub use sink::{Mood, Sink};
 pub use template::Template;
+pub use version::Version;

@@ -1,5 +1,6 @@
 //! A sink for what filters export, which can be as bad as real ones are, and remembers all that it got.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,8 @@ pub enum Mood {
     Hang,
     /// Takes the first, breaks the second's connection, takes the third, and so on.
     Flap,
+    /// Answers after so long: 503 to each so-manieth batch that it never failed, which it takes when it comes again.
+    Once(usize, Duration),
     /// Answers this status.
     Status(u16),
     /// Answers 429 with this `Retry-After`.
@@ -52,6 +55,9 @@ pub struct Sink {
 struct State {
     mood: Mood,
     deliveries: Vec<Delivery>,
+    /// Under [`Mood::Once`]: the bodies that it failed, and how many it got besides.
+    failed: HashSet<Vec<u8>>,
+    others: usize,
 }
 
 /// The folder in which every body of spans that any sink got is kept, where it is named: for judges of its form.
@@ -72,6 +78,8 @@ impl Sink {
         let state = Arc::new(Mutex::new(State {
             mood: Mood::Up,
             deliveries: Vec::new(),
+            failed: HashSet::new(),
+            others: 0,
         }));
         let shared = Arc::clone(&state);
         upstream.recorder().rule(move |request| {
@@ -137,7 +145,20 @@ impl State {
             windows.any(|window| window == text.as_bytes())
         };
         let even = self.deliveries.len().is_multiple_of(2);
+        if matches!(self.mood, Mood::Once(..)) && !self.failed.contains(&request.body) {
+            self.others += 1;
+        }
         let (taken, answer) = match &self.mood {
+            Mood::Once(every, delay) => {
+                let fails =
+                    self.others.is_multiple_of(*every) && self.failed.insert(request.body.clone());
+                let answer = match fails {
+                    true => Answer::default().status(503),
+                    false => accepted(),
+                };
+                let delay = *delay;
+                (!fails, Answer { delay, ..answer })
+            }
             Mood::Up => (true, accepted()),
             Mood::Flap if even => (true, accepted()),
             Mood::Down | Mood::Flap => (false, broken()),

@@ -25,7 +25,28 @@ macro_rules! cases {
 
 /// Runs the cases that the command line asks for, as `cargo test` does.
 pub fn run<S: Send + Sync + 'static>(start: fn() -> S, cases: Vec<Case<S>>) -> ExitCode {
-    run_with(Arguments::from_args(), start, cases)
+    run_with(Arguments::from_args(), start, cases, &[])
+}
+
+/// A case that the Envoy at hand cannot run.
+#[derive(Clone, Debug)]
+pub struct LeftOut {
+    pub case: &'static str,
+    /// What this Envoy lacks.
+    pub why: String,
+}
+
+/// Runs all cases but these, which are printed with their reason and counted as ignored. Panics if one is not among the cases.
+pub fn run_without<S: Send + Sync + 'static>(
+    left_out: &[LeftOut],
+    start: fn() -> S,
+    cases: Vec<Case<S>>,
+) -> ExitCode {
+    for LeftOut { case, why } in left_out {
+        assert!(cases.iter().any(|(name, _)| name == case), "no case {case}");
+        say_left_out(case, why);
+    }
+    run_with(Arguments::from_args(), start, cases, left_out)
 }
 
 /// Runs them one after the other: for cases that compare counters which the proxy keeps for all.
@@ -37,13 +58,19 @@ pub fn run_in_order<S: Send + Sync + 'static>(
         test_threads: Some(1),
         ..Arguments::from_args()
     };
-    run_with(arguments, start, cases)
+    run_with(arguments, start, cases, &[])
+}
+
+/// Tells of something that the Envoy at hand cannot run: no test may be missing in silence.
+pub fn say_left_out(what: &str, why: &str) {
+    println!("left out: {what}: {why}");
 }
 
 fn run_with<S: Send + Sync + 'static>(
     arguments: Arguments,
     start: impl Fn() -> S + Send + Sync + 'static,
     cases: Vec<Case<S>>,
+    left_out: &[LeftOut],
 ) -> ExitCode {
     let shared = Arc::new(Shared {
         start,
@@ -53,10 +80,12 @@ fn run_with<S: Send + Sync + 'static>(
         .into_iter()
         .map(|(name, case)| {
             let shared = Arc::clone(&shared);
+            let ignored = left_out.iter().any(|left| left.case == name);
             Trial::test(name, move || {
                 case(shared.get());
                 Ok(())
             })
+            .with_ignored_flag(ignored)
         })
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

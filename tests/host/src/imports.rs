@@ -380,8 +380,12 @@ fn streams(linker: &mut Linker<State>) -> Result<()> {
         "env",
         "proxy_continue_stream",
         |mut caller: In<'_>, _stream: u32| {
-            // Streams here run from end to end: a filter that pauses one is tried on a real proxy.
-            call(&mut caller, "proxy_continue_stream", |_| Ok(()))
+            call(&mut caller, "proxy_continue_stream", |caller| {
+                if let Some(stream) = &mut caller.data_mut().stream {
+                    stream.resumed = true;
+                }
+                Ok(())
+            })
         },
     )?;
     linker.func_wrap(

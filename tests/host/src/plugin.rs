@@ -231,6 +231,17 @@ impl Plugin {
     /// # Errors
     /// The guest trapped.
     pub fn answer(&mut self, callout: &Callout, headers: Lines, body: &[u8]) -> Result<Cost, Trap> {
+        self.hand_over(callout, headers, body)?;
+        Ok(self.take_cost())
+    }
+
+    /// The same, as a part of what is under way.
+    pub(crate) fn hand_over(
+        &mut self,
+        callout: &Callout,
+        headers: Lines,
+        body: &[u8],
+    ) -> Result<(), Trap> {
         let count = u32::try_from(headers.len()).unwrap();
         let size = u32::try_from(body.len()).unwrap();
         let waiting = &mut self.world_mut().callouts;
@@ -243,8 +254,7 @@ impl Plugin {
             }
         });
         self.store.data_mut().answer = None;
-        done?;
-        Ok(self.take_cost())
+        done
     }
 
     /// Makes the context of a new stream.

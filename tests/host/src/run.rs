@@ -132,9 +132,12 @@ impl Plugin {
             act(store, &callbacks.request_headers, (context, count, ends))
         })?;
         if action != CONTINUE {
-            // A reply leaves the headers where they are: they can be read while it passes.
-            passed.hangs_in = Some(Phase::RequestHeaders);
-            return Ok(());
+            self.answer_callouts(script)?;
+            if !self.stream().resumed {
+                // A reply leaves the headers where they are: they can be read while it passes.
+                passed.hangs_in = Some(Phase::RequestHeaders);
+                return Ok(());
+            }
         }
         self.stream().request_open = false;
         let last = script.body.len().saturating_sub(1);
@@ -155,6 +158,18 @@ impl Plugin {
             }
         }
         self.stream().request_body = None;
+        Ok(())
+    }
+
+    /// While a request waits, as far as the script has answers.
+    fn answer_callouts(&mut self, script: &Script) -> Result<(), Trap> {
+        let Some(status) = script.answer_of_callouts else {
+            return Ok(());
+        };
+        for callout in self.world().callouts.clone() {
+            let headers = Lines::new([(":status", status.to_string())]);
+            self.hand_over(&callout, headers, b"")?;
+        }
         Ok(())
     }
 

@@ -16,6 +16,8 @@ pub struct Script {
     /// `false`: an outer filter answers by [`Script::response`]. Envoy then asks the plugin neither about the request nor
     /// about the response, and has it log alone.
     pub reaches_plugin: bool,
+    /// What the callouts of a request that waits for them are answered. `None`: the request hangs.
+    pub answer_of_callouts: Option<u16>,
 }
 
 impl Script {
@@ -36,7 +38,15 @@ impl Script {
             properties: BTreeMap::new(),
             response: Some(Response::new(200)),
             reaches_plugin: true,
+            answer_of_callouts: None,
         }
+    }
+
+    /// Answers the callouts of a request that waits for them by this status.
+    #[must_use]
+    pub fn answer_callouts(mut self, status: u16) -> Self {
+        self.answer_of_callouts = Some(status);
+        self
     }
 
     /// Adds a request header.

@@ -31,6 +31,8 @@ pub struct Stream {
     pub properties: BTreeMap<Vec<u8>, Vec<u8>>,
     pub filter_state: BTreeMap<String, Vec<u8>>,
     pub reply: Option<Reply>,
+    /// Whether the plugin let it go on after a pause.
+    pub resumed: bool,
 }
 
 /// Which header map a call means.

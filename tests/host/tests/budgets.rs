@@ -233,7 +233,50 @@ fn audit_log_stays_within_its_budget() {
     // Beside the record: the headers of both sides once more, and both bodies.
     let reads = (RECORD.0 + 4, RECORD.1 + 2);
     hold("bodies in portcullis.wasm, POST", bodies, reads);
+    waiting(&mut budgets);
     budgets.finish();
+}
+
+/// Requests that wait for their records, from their headers to their ends, the callout and its answer included.
+fn waiting(budgets: &mut Budgets) {
+    let mut hold =
+        |scenario: &str, sink: Value, reads: (u64, u64), script: Script, passes: bool| {
+            let settings = value!({
+                "sinks": [sink],
+                "fail_closed": {"timeout_ms": 100},
+            });
+            let mut plugin = load("audit_log", "audit-log", &settings);
+            if passes {
+                plugin.world_mut().clusters.insert("collector".to_owned());
+            }
+            for _ in 0..20 {
+                plugin.request(&script).unwrap();
+            }
+            let outcome = plugin.request(&script).unwrap();
+            assert_eq!(outcome.forwarded, passes, "{scenario}");
+            assert_eq!(outcome.hangs_in, None, "{scenario}");
+            budgets.hold(scenario, reads, &outcome.cost);
+        };
+    let otlp = || value!({"otlp": {"cluster": "collector"}});
+    let lines = value!({"webhook": {"cluster": "collector"}});
+    let acknowledged = || typical().answer_callouts(200);
+    // The request's headers and its client's address for the first record, what RECORD says for the second, and the headers
+    // of the sink's answer.
+    let waits = (2 + RECORD.0 + 1, RECORD.1);
+    hold("waiting, OTLP", otlp(), waits, acknowledged(), true);
+    hold("waiting, webhook", lines, waits, acknowledged(), true);
+    let at_once = (2 + RECORD.0, RECORD.1);
+    let log = value!({"log": {}});
+    hold("waiting, log", log, at_once, typical(), true);
+    // The host knows no such cluster: no sink is asked for a while.
+    let refused = (1 + RECORD.0, RECORD.1);
+    hold(
+        "waiting, refused at once",
+        otlp(),
+        refused,
+        typical(),
+        false,
+    );
 }
 
 #[test]

@@ -12,7 +12,9 @@
 pub mod errors;
 pub mod everything;
 pub mod evidence;
+pub mod fail_closed;
 pub mod hardened;
+pub mod held;
 pub mod hostile_client;
 pub mod mistakes;
 pub mod native;

@@ -55,7 +55,7 @@ pub fn with(template: Template, upstream: u16, certificate: &Certificate) -> Tem
         } else {
             upstream
         };
-        set_endpoint(cluster, port);
+        set_endpoints(cluster, &[port]);
     }
     template
 }
@@ -91,15 +91,24 @@ fn free_port() -> u16 {
 /// Puts another upstream behind a cluster.
 #[track_caller]
 pub fn behind(template: &mut Template, cluster: &str, port: u16) {
-    let mut clusters = list(&mut template.0, "clusters").iter_mut();
-    let cluster = clusters.find(|found| found["name"] == cluster);
-    set_endpoint(cluster.expect("a cluster of this name"), port);
+    behind_all(template, cluster, &[port]);
 }
 
-fn set_endpoint(cluster: &mut Value, port: u16) {
-    let address = json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});
-    cluster["load_assignment"]["endpoints"] =
-        json!([{"lb_endpoints": [{"endpoint": {"address": address}}]}]);
+/// Puts several hosts behind a cluster.
+#[track_caller]
+pub fn behind_all(template: &mut Template, cluster: &str, ports: &[u16]) {
+    let mut clusters = list(&mut template.0, "clusters").iter_mut();
+    let cluster = clusters.find(|found| found["name"] == cluster);
+    set_endpoints(cluster.expect("a cluster of this name"), ports);
+}
+
+fn set_endpoints(cluster: &mut Value, ports: &[u16]) {
+    let endpoint = |port: &u16| {
+        let address = json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});
+        json!({"endpoint": {"address": address}})
+    };
+    let endpoints: Vec<Value> = ports.iter().map(endpoint).collect();
+    cluster["load_assignment"]["endpoints"] = json!([{"lb_endpoints": endpoints}]);
 }
 
 /// A list of `static_resources`; empty where there is none.

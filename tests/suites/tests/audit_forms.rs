@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         cases![
             every_class_of_traffic_is_recorded_in_every_form,
             an_outage_is_told_in_every_form,
+            requests_that_wait_are_recorded_in_every_form,
             a_change_of_settings_names_those_before,
         ],
     )
@@ -45,12 +46,16 @@ fn audit(format: &str) -> Value {
 }
 
 fn chain(format: &str) -> Filter {
+    chain_of(audit(format))
+}
+
+fn chain_of(audit_log: Value) -> Filter {
     Filter::wasm(
         "portcullis",
         json!({
             "request_tracing": {"trust": "internal", "request_id": {"source": "trusted"}},
             "security_headers": {"preset": "api", "csrf": {"mode": "enforce"}},
-            "audit_log": audit(format),
+            "audit_log": audit_log,
             "problem_json": {},
             "rate_limit": {
                 "identity": [{"header": {"name": "x-api-key", "hash": true}}, {"client_address": {}}],
@@ -280,6 +285,58 @@ fn an_outage_is_told_in_every_form(upstream: &Upstream) {
         recorder.answer(&case(format), up());
         records::keep(&told(format, "bundle.dropped"));
     }
+}
+
+/// All records are in the log, and a sink is waited for that takes them, and at last does not.
+fn requests_that_wait_are_recorded_in_every_form(upstream: &Upstream) {
+    let recorder = upstream.recorder();
+    let case = |format: &str| format!("waiting {format}");
+    let mut config = Config::new(upstream.port()).cluster(cluster("dead", 1));
+    for format in FORMATS {
+        recorder.answer(&case(format), Answer::with_body("text/plain", ""));
+        let server = json!({"cluster": "upstream", "path": "/sink", "headers": {"x-case": {"text": case(format)}}});
+        let mut settings = audit(format);
+        settings["sinks"] = json!([{"log": {}}, {"webhook": server}]);
+        settings["delivery"] = json!({"ack": "all", "retry": {"initial_ms": 20, "max_ms": 50}});
+        settings["fail_closed"] = json!({});
+        let listener = Listener::new(format).hcm(&json!({"preserve_external_request_id": true}));
+        config = config.listener(routed(listener.filter(chain_of(settings))));
+    }
+    let envoy = Envoy::start("audit-waiting", &config).unwrap_or_else(|error| panic!("{error}"));
+    let mut expected = 0;
+    for format in FORMATS {
+        let port = envoy.port(format);
+        expected += traffic(port, &case(format));
+        recorder.answer(&case(format), Answer::default().status(403));
+        let refused = wait::until("a refusal", || {
+            expected += 1;
+            let response = Request::get("/text").send(port);
+            (response.status == 503).then_some(response)
+        });
+        assert!(refused.header("retry-after").is_some());
+    }
+    let at = |stage: &str, records: &[Value]| {
+        let requests = records::of_requests(records).into_iter();
+        let of_stage = requests.filter(|record| records::own(record)["stage"] == stage);
+        of_stage.count()
+    };
+    let records = wait::until("all records", || {
+        let records = records::in_log(&envoy.log());
+        (at("ResponseComplete", &records) == expected).then_some(records)
+    });
+    records::keep(&records);
+    for own in [Own::Top, Own::Under("unmapped"), Own::Under("portcullis")] {
+        let of_form: Vec<Value> = records
+            .iter()
+            .filter(|record| own.has(record))
+            .cloned()
+            .collect();
+        let received = at("RequestReceived", &of_form);
+        assert!(received > 20, "{own:?}: {received}");
+        let refused = |record: &Value| records::own(record)["event"] == "audit.refused";
+        assert!(of_form.iter().any(refused), "{own:?}");
+    }
+    assert_eq!(envoy.admin().vm_reloads(), 0);
 }
 
 fn a_change_of_settings_names_those_before(upstream: &Upstream) {

@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use portcullis_harness::tls::Certificate;
 use portcullis_harness::upstream::{Answer, Upstream};
@@ -230,6 +231,7 @@ fn reading_is_repeated_and_writing_is_not(shared: &Shared) {
 }
 
 fn a_short_retry_after_is_kept_and_a_long_one_is_left_to_the_client(shared: &Shared) {
+    let asked_at = Instant::now();
     let short = shared
         .edge
         .send(&Request::get("/flaky/429/1").case("edge short"));
@@ -238,6 +240,8 @@ fn a_short_retry_after_is_kept_and_a_long_one_is_left_to_the_client(shared: &Sha
         (200, 2),
         "{short}"
     );
+    // However slow this machine is, it is not sooner.
+    assert!(asked_at.elapsed() >= Duration::from_secs(1));
     let long = shared
         .edge
         .send(&Request::get("/flaky/429/60").case("edge long"));

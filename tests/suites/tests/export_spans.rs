@@ -187,7 +187,8 @@ fn a_spans_id_is_the_parent_that_the_upstream_saw(upstream: &Upstream) {
 
 fn a_ratio_samples_and_slow_or_failed_requests_leave_a_span_all_the_same(upstream: &Upstream) {
     let sink = Sink::start();
-    let over = json!({"slow_ms": 50, "sampling": {"root": {"ratio": 0.25}}});
+    // So slow that a busy machine makes no other request slow.
+    let over = json!({"slow_ms": 2000, "sampling": {"root": {"ratio": 0.25}}});
     let envoy = start(&config(upstream, &sink, &over));
     let port = envoy.port("main");
     let unsampled = |target: &str| {
@@ -198,7 +199,7 @@ fn a_ratio_samples_and_slow_or_failed_requests_leave_a_span_all_the_same(upstrea
         ("/text", 200),
         ("/status/404", 404),
         ("/status/503", 503),
-        ("/delay/120", 200),
+        ("/delay/2100", 200),
     ] {
         assert_eq!(unsampled(target).send(port).status, status, "{target}");
     }

@@ -12,9 +12,9 @@ use std::process::ExitCode;
 
 use portcullis_harness::config::cluster;
 use portcullis_harness::tls::Certificate;
-use portcullis_harness::upstream::Upstream;
+use portcullis_harness::upstream::{Answer, Upstream};
 use portcullis_harness::{
-    Config, Connection, Envoy, Listener, Request, Response, Route, cases, http2, suite,
+    Config, Connection, Envoy, Filter, Listener, Request, Response, Route, cases, http2, suite,
 };
 use portcullis_suites::shipped::{self, CONNECTION_MANAGER};
 use serde_json::{Value, json};
@@ -43,7 +43,9 @@ fn main() -> ExitCode {
             http_2_gets_the_same_documents,
             an_answer_to_head_has_the_headers_and_no_body,
             grpc_gets_a_status_and_no_document,
+            what_only_looks_like_grpc_gets_a_document,
             refusals_of_filters_stay_as_they_are,
+            a_page_of_problem_json_stays_one,
             the_filters_write_what_they_see_anew,
             no_two_requests_without_an_id_share_one,
             an_id_that_no_log_should_hold_is_not_taken_from_the_client,
@@ -67,13 +69,18 @@ fn start() -> Shared {
     let net = at(&mut template.0, CONNECTION_MANAGER)["local_reply_config"].clone();
     add_troubles(&mut template.0);
     let alone = Listener::new("alone")
-        .hcm(&json!({"local_reply_config": net}))
+        .hcm(&json!({"local_reply_config": net.clone()}))
         .route(Route::path("/dead").cluster("dead"));
     let alone = statuses().into_iter().fold(alone, |listener, status| {
         listener.route(Route::path(&format!("/{status}")).direct(status, "no healthy upstream"))
     });
+    let pages = Listener::new("pages")
+        .hcm(&json!({"local_reply_config": net}))
+        .filter(Filter::wasm("problem_json", json!({})))
+        .route(Route::prefix("/").cluster("upstream"));
     let alone = Config::new(upstream.port())
         .cluster(cluster("dead", 1))
+        .listener(pages)
         .listener(alone);
     Shared {
         shipped: Envoy::start_template("local-replies", &template, 2).unwrap(),
@@ -312,6 +319,41 @@ fn grpc_gets_a_status_and_no_document(shared: &Shared) {
             assert!(response.body.is_empty(), "{response}");
             assert_silent(&response);
         }
+    }
+}
+
+fn what_only_looks_like_grpc_gets_a_document(shared: &Shared) {
+    for kind in [
+        "application/grpcx",
+        "application/grpc-web",
+        "application/grpc-web-text",
+    ] {
+        let call = Request::post("/dead", "x").header("content-type", kind);
+        assert_document(&call.send(shared.port()), 503);
+        assert_document(&call.send(shared.alone.port("alone")), 503);
+    }
+}
+
+fn a_page_of_problem_json_stays_one(shared: &Shared) {
+    let empty = Answer::with_body("text/html", "").status(404);
+    shared.upstream.recorder().answer("empty", empty);
+    let page = |accept: &str| {
+        let request = Request::get("/").case("empty").header("accept", accept);
+        let request = request.header("sec-fetch-mode", "navigate");
+        request.send(shared.alone.port("pages"))
+    };
+    for (accept, kind) in [
+        ("text/html", "text/html; charset=utf-8"),
+        ("application/problem+xml", "application/problem+xml"),
+    ] {
+        let response = page(accept);
+        assert_eq!(response.status, 404, "{response}");
+        assert_eq!(
+            response.header("content-type").as_deref(),
+            Some(kind),
+            "{response}"
+        );
+        assert_eq!(response.header("proxy-status"), None, "{response}");
     }
 }
 

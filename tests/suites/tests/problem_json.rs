@@ -1,5 +1,5 @@
-//! problem-json on a real Envoy: every error leaves as a problem document or as it came, on each protocol, in each way in
-//! which the body gets its place, alone, twice and in the chain.
+//! Which answers become problem documents on a real Envoy: every error does or leaves as it came, on each protocol, in each
+//! way in which the body gets its place, alone, twice and in the chain.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -36,10 +36,6 @@ fn main() -> ExitCode {
             head_gets_the_headers_and_no_body,
             clients_of_grpc_get_what_they_get_without_the_filter,
             a_failing_upstream_gives_problems,
-            what_is_no_error_passes_byte_for_byte,
-            in_shadow_every_error_passes_byte_for_byte,
-            refusals_of_our_own_are_problems_already,
-            each_route_has_its_profile,
             a_body_that_never_ends_is_answered,
             nothing_died,
         ],
@@ -68,29 +64,10 @@ fn start() -> Shared {
             "tiers": {"t": {"limits": [{"name": "hour", "count": 1000000, "window": "1h"}]}},
         },
     });
-    let limits = json!({
-        "identity": [{"header": {"name": "x-api-key", "hash": true}}],
-        "plans": "none",
-        "tier": {"default": "t"},
-        "tiers": {"t": {"limits": [{"name": "hour", "count": 1, "window": "1h"}]}},
-    });
-    let profiles = json!({
-        "formats": ["json"],
-        "profiles": {
-            "pages": {"formats": ["json", "html", "markdown"], "languages": ["en", "de"]},
-            "kept": {"mode": "off"},
-        },
-    });
     let config = Config::new(upstream.port())
         .cluster(http2_cluster("http2", upstream.port()))
         .cluster(cluster("dead", 1))
         .listener(listener("plain").filter(tracing()).filter(headers()))
-        .listener(
-            listener("shadow")
-                .filter(tracing())
-                .filter(headers())
-                .filter(Filter::wasm("problem_json", json!({"mode": "shadow"}))),
-        )
         .listener(
             listener("separate")
                 .filter(tracing())
@@ -110,29 +87,7 @@ fn start() -> Shared {
                 .filter(problems().named("outer"))
                 .filter(problems().named("inner")),
         )
-        .listener(listener("chain").filter(Filter::wasm("portcullis", chain)))
-        .listener(
-            listener("refusing")
-                .filter(tracing())
-                .filter(headers())
-                .filter(problems())
-                .filter(Filter::wasm("rate_limit", limits)),
-        )
-        .listener(
-            Listener::new("profiles")
-                .route(
-                    Route::prefix("/pages/")
-                        .over(&json!({"route": {"prefix_rewrite": "/"}}))
-                        .profile(&json!({"profile": "pages"})),
-                )
-                .route(
-                    Route::prefix("/kept/")
-                        .over(&json!({"route": {"prefix_rewrite": "/"}}))
-                        .profile(&json!({"problem-json": "kept"})),
-                )
-                .route(Route::prefix("/"))
-                .filter(Filter::wasm("problem_json", profiles)),
-        );
+        .listener(listener("chain").filter(Filter::wasm("portcullis", chain)));
     let envoy = Envoy::start("problem-json", &config).unwrap_or_else(|error| panic!("{error}"));
     let schema = |text: &str| {
         let schema: Value = serde_json::from_str(text).unwrap();
@@ -371,154 +326,6 @@ fn a_failing_upstream_gives_problems(shared: &Shared) {
             }
         }
     }
-}
-
-fn passing() -> Vec<(&'static str, portcullis_harness::upstream::Answer)> {
-    use portcullis_harness::upstream::{Answer, Framing};
-    let body: Vec<u8> = (0..=255).cycle().take(100_000).collect();
-    let with = |kind: &str| Answer::with_body(kind, body.clone());
-    vec![
-        ("200", with("text/html")),
-        ("200 json", with("application/json")),
-        ("206", with("video/mp4").status(206)),
-        (
-            "chunked",
-            Answer {
-                framing: Framing::Chunked,
-                ..with("text/plain")
-            },
-        ),
-        ("204", Answer::default().status(204)),
-        (
-            "301",
-            with("text/html").status(301).header("location", "/y"),
-        ),
-        ("304", Answer::default().status(304).header("etag", "\"1\"")),
-        (
-            "events",
-            Answer {
-                framing: Framing::Chunked,
-                chunk: 7,
-                ..Answer::with_body("text/event-stream", "data: a\n\ndata: b\n\n")
-            },
-        ),
-        ("399", with("text/html").status(399)),
-    ]
-}
-
-/// Headers that differ by the time or by a draw.
-const BY_CHANCE: [&str; 5] = [
-    "date",
-    "x-request-id",
-    "server-timing",
-    "x-envoy-upstream-service-time",
-    "traceparent",
-];
-
-#[track_caller]
-fn assert_same(what: &str, one: &Response, other: &Response) {
-    let differs = portcullis_harness::compare::responses(one, other, &BY_CHANCE);
-    assert!(differs.is_none(), "{what}: {}", differs.unwrap_or_default());
-}
-
-fn what_is_no_error_passes_byte_for_byte(shared: &Shared) {
-    for (name, answer) in passing() {
-        shared.upstream.recorder().answer(name, answer);
-        let request = Request::get("/x").case(name);
-        let plain = request.send(shared.envoy.port("plain"));
-        for listener in ["separate", "hold", "twice", "shadow"] {
-            let response = request.send(shared.envoy.port(listener));
-            assert_same(&format!("{name} on {listener}"), &plain, &response);
-        }
-    }
-}
-
-fn in_shadow_every_error_passes_byte_for_byte(shared: &Shared) {
-    for source in errors::sources() {
-        shared.answer(source.name, &source);
-        let request = Request::get("/x").case(source.name);
-        let plain = request.send(shared.envoy.port("plain"));
-        let shadow = request.send(shared.envoy.port("shadow"));
-        assert_same(source.name, &plain, &shadow);
-    }
-    let counted = shared
-        .envoy
-        .admin()
-        .stats("portcullis_problem_json_rewritten_total");
-    assert!(counted.values().sum::<u64>() > 0, "{counted:?}");
-}
-
-fn refusals_of_our_own_are_problems_already(shared: &Shared) {
-    let port = shared.envoy.port("refusing");
-    let limited = || Request::get("/text").header("x-api-key", "one").send(port);
-    assert_eq!(limited().status, 200);
-    let response = limited();
-    assert_eq!(response.status, 429, "{response}");
-    let document = response.json();
-    assert_eq!(
-        document["type"],
-        "https://iana.org/assignments/http-problem-types#quota-exceeded"
-    );
-    assert_eq!(
-        document["request_id"].as_str(),
-        response.header("x-request-id").as_deref()
-    );
-    assert!(response.header("ratelimit").is_some() && response.header("retry-after").is_some());
-
-    let forged = Request::post("/text", "x")
-        .header("x-api-key", "two")
-        .header("sec-fetch-site", "cross-site")
-        .send(port);
-    assert_eq!(forged.status, 403, "{forged}");
-    assert_eq!(
-        forged.header("content-type").as_deref(),
-        Some("application/problem+json")
-    );
-    assert_eq!(
-        forged.json()["request_id"].as_str(),
-        forged.header("x-request-id").as_deref()
-    );
-}
-
-fn each_route_has_its_profile(shared: &Shared) {
-    let port = shared.envoy.port("profiles");
-    let browser = |target: &str| {
-        Request::get(target)
-            .header("accept", "text/html,application/xhtml+xml,*/*;q=0.8")
-            .header("accept-language", "de-AT, en;q=0.5")
-            .header("sec-fetch-mode", "navigate")
-            .send(port)
-    };
-    let kind = |response: &Response| response.header("content-type").unwrap_or_default();
-    let page = browser("/pages/status/404");
-    assert_eq!(kind(&page), "text/html; charset=utf-8", "{page}");
-    assert_eq!(page.header("content-language").as_deref(), Some("de"));
-    assert!(page.text().contains("Nicht gefunden"), "{page}");
-    let json = browser("/status/404");
-    assert_eq!(kind(&json), "application/problem+json");
-    assert_eq!(json.header("vary"), None);
-    let kept = browser("/kept/status/404");
-    assert!(!kind(&kept).contains("problem"), "{kept}");
-    for (accept, expected) in [
-        ("*/*", "application/problem+json"),
-        ("application/json", "application/problem+json"),
-        ("application/xml", "application/problem+json"),
-        ("text/markdown", "text/markdown; charset=utf-8"),
-        ("text/html;q=0", "application/problem+json"),
-        ("application/vnd.x+json", "application/problem+json"),
-        ("nonsense", "application/problem+json"),
-    ] {
-        let response = Request::get("/pages/status/500")
-            .header("accept", accept)
-            .send(port);
-        assert_eq!(kind(&response), expected, "{accept}: {response}");
-    }
-    let port = shared.envoy.port("separate");
-    let xml = Request::get("/status/500")
-        .header("accept", "application/xml")
-        .send(port);
-    assert_eq!(kind(&xml), "application/problem+xml", "{xml}");
-    assert!(xml.text().contains("urn:ietf:rfc:7807"));
 }
 
 /// Reads until the document is there: the body's end never comes.

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
             a_preflight_costs_nothing_and_a_refusal_can_be_read,
             a_body_too_large_to_pass_is_a_problem,
             cookies_of_every_error_are_hardened,
+            refusals_of_our_own_are_problems_already,
             nothing_died,
         ],
     )
@@ -86,6 +87,16 @@ fn start() -> Shared {
                 .filter(cors())
                 .filter(chain(1, "limited"))
                 .filter(cors()),
+        )
+        .listener(
+            listener("refusing")
+                .filter(Filter::wasm("request_tracing", json!({})))
+                .filter(Filter::wasm(
+                    "security_headers",
+                    json!({"csrf": {"mode": "enforce"}}),
+                ))
+                .filter(problem(json!({"reply_headers": "api"})))
+                .filter(Filter::wasm("rate_limit", plans::hourly(1, "refusing"))),
         );
     let envoy =
         Envoy::start("problem-json-neighbours", &config).unwrap_or_else(|error| panic!("{error}"));
@@ -273,6 +284,38 @@ fn cookies_of_every_error_are_hardened(shared: &Shared) {
             );
         }
     }
+}
+
+fn refusals_of_our_own_are_problems_already(shared: &Shared) {
+    let port = shared.envoy.port("refusing");
+    let limited = || Request::get("/text").header("x-api-key", "one").send(port);
+    assert_eq!(limited().status, 200);
+    let response = limited();
+    assert_eq!(response.status, 429, "{response}");
+    let document = response.json();
+    assert_eq!(
+        document["type"],
+        "https://iana.org/assignments/http-problem-types#quota-exceeded"
+    );
+    assert_eq!(
+        document["request_id"].as_str(),
+        response.header("x-request-id").as_deref()
+    );
+    assert!(response.header("ratelimit").is_some() && response.header("retry-after").is_some());
+
+    let forged = Request::post("/text", "x")
+        .header("x-api-key", "two")
+        .header("sec-fetch-site", "cross-site")
+        .send(port);
+    assert_eq!(forged.status, 403, "{forged}");
+    assert_eq!(
+        forged.header("content-type").as_deref(),
+        Some("application/problem+json")
+    );
+    assert_eq!(
+        forged.json()["request_id"].as_str(),
+        forged.header("x-request-id").as_deref()
+    );
 }
 
 fn nothing_died(shared: &Shared) {

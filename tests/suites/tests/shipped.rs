@@ -245,6 +245,12 @@ fn one_id_stands_in_request_response_access_log_and_audit_record(shared: &Shared
     let traceparent = line["traceparent"].as_str().unwrap();
     assert_eq!(traceparent.len(), 55, "{line}");
     assert_eq!(
+        received.header("traceparent"),
+        Some(traceparent.as_bytes()),
+        "{line}"
+    );
+    assert_eq!(line["trace_id"], traceparent[3..35], "{line}");
+    assert_eq!(
         (&line["tier"], &line["ratelimit"], &line["upstream"]),
         (
             &json!("professional"),
@@ -310,6 +316,8 @@ fn a_client_over_its_plan_is_told_so_with_all_headers(shared: &Shared) {
         lines.find(|line| line["ratelimit"] == "denied:minute")
     });
     assert_eq!(line["tier"], "free", "{line}");
+    let trace = line["trace_id"].as_str();
+    assert_eq!(trace.map(str::len), Some(32), "{line}");
 }
 
 fn metrics_carry_labels(shared: &Shared) {

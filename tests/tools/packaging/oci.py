@@ -1,7 +1,8 @@
-"""OCI image layouts of one module, in the two forms that gateways load (proxy-wasm's OCI image specification):
+"""OCI image layouts of one module, in the two forms that gateways load, the variants of the Wasm Image Specification
+(https://github.com/solo-io/wasm/tree/master/spec):
 
-- `image`: an image from scratch whose one layer holds `/plugin.wasm`;
-- `artifact`: the module itself as the one layer, with the media types of wasm artifacts.
+- `image`, its variant `compat`: an image from scratch whose one layer holds `/plugin.wasm`;
+- `artifact`, its variant `oci`: two layers, what the module is for and the module itself. Gateways take neither one nor three.
 
 The same module makes the same bytes: no time, no user, no machine stands in them. https://github.com/opencontainers/image-spec
 """
@@ -16,6 +17,12 @@ IMAGE = "image"
 ARTIFACT = "artifact"
 FORMS = (IMAGE, ARTIFACT)
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+ARCHIVE = "application/vnd.oci.image.layer.v1.tar+gzip"
+MODULE = "application/vnd.module.wasm.content.layer.v1+wasm"
+ABOUT = "application/vnd.module.wasm.config.v1+json"
+# By which an image says that it is none of an operating system.
+COMPAT = {"module.wasm.image/variant": "compat"}
+ABI = "0.2.1"
 # The epoch, so that archives do not depend on when they were made.
 EPOCH = 0
 
@@ -33,9 +40,9 @@ class Layout:
         (self.folder / "blobs" / "sha256" / digest).write_bytes(content)
         return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(content)}
 
-    def close(self, config, layer, annotations, tag):
+    def close(self, config, layers, annotations, tag):
         """Writes manifest and index. Gives the digest by which the image is known."""
-        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer], "annotations": annotations}
+        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers, "annotations": annotations}
         described = self.blob(_json(manifest), MANIFEST)
         described["annotations"] = {"org.opencontainers.image.ref.name": tag}
         index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [described]}
@@ -44,25 +51,26 @@ class Layout:
         return described["digest"]
 
 
-def write(form, module, folder, annotations, tag):
+def write(form, module, root_id, folder, annotations, tag):
     """Writes the layout of one module. Gives the image's digest."""
     layout = Layout(folder)
     if form == ARTIFACT:
-        config = layout.blob(_json({}), "application/vnd.module.wasm.config.v1+json")
-        layer = layout.blob(module, "application/vnd.module.wasm.content.layer.v1+wasm")
+        config = layout.blob(_json({}), "application/vnd.oci.image.config.v1+json")
+        about = layout.blob(_json({"type": "envoy_proxy", "abiVersions": [ABI], "config": {"rootIds": [root_id]}}), ABOUT)
+        about["annotations"] = {"org.opencontainers.image.title": "runtime-config.json"}
+        layer = layout.blob(module, MODULE)
         layer["annotations"] = {"org.opencontainers.image.title": "plugin.wasm"}
-    else:
-        archive = _archive(module)
-        packed = gzip.compress(archive, compresslevel=9, mtime=EPOCH)
-        described = {
-            "architecture": "wasm",
-            "os": "wasip1",
-            "config": {"Labels": annotations},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(archive).hexdigest()}"]},
-        }
-        config = layout.blob(_json(described), "application/vnd.oci.image.config.v1+json")
-        layer = layout.blob(packed, "application/vnd.oci.image.layer.v1.tar+gzip")
-    return layout.close(config, layer, annotations, tag)
+        return layout.close(config, [about, layer], annotations, tag)
+    archive = _archive(module)
+    packed = gzip.compress(archive, compresslevel=9, mtime=EPOCH)
+    described = {
+        "architecture": "wasm",
+        "os": "wasip1",
+        "config": {"Labels": annotations},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(archive).hexdigest()}"]},
+    }
+    config = layout.blob(_json(described), "application/vnd.oci.image.config.v1+json")
+    return layout.close(config, [layout.blob(packed, ARCHIVE)], {**annotations, **COMPAT}, tag)
 
 
 def _archive(module):

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use portcullis_kit::config::Secret;
 use portcullis_kit::export::settings::{Http, Overflow};
 use portcullis_kit::export::{Plan, SinkSettings};
+use portcullis_kit::metrics::MetricId;
 use portcullis_kit::{Compiling, Path};
 
 use super::{Mistake, Result, key_id, refuse};
@@ -22,6 +23,7 @@ pub fn emission(settings: &Settings, compiling: &Compiling<'_>) -> Result<Emissi
     }
     let servers: Vec<Option<Http>> = settings.sinks.iter().map(server).collect();
     let mut logs = false;
+    let mut unlogged = [MetricId(None); 2];
     let mut access_log = None;
     let mut targets = Vec::new();
     let mut encodings = Vec::new();
@@ -35,6 +37,10 @@ pub fn emission(settings: &Settings, compiling: &Compiling<'_>) -> Result<Emissi
         let (name, encoding, path) = match sink {
             Sink::Log(_) => {
                 logs = true;
+                unlogged = [
+                    compiling.gauge("records_sink_down", &[("sink", "log")]),
+                    compiling.counter("records_dropped", &[("reason", UNWRITTEN)]),
+                ];
                 continue;
             }
             Sink::AccessLog(_) => {
@@ -87,6 +93,7 @@ pub fn emission(settings: &Settings, compiling: &Compiling<'_>) -> Result<Emissi
     }
     Ok(Emission {
         logs,
+        unlogged,
         access_log,
         plan,
         encodings,

@@ -35,6 +35,7 @@ impl Emit {
                 time: now,
                 is_event: false,
                 json: json.into(),
+                is_written: false,
                 ticket: None,
             };
             exporter.push(outgoing, now);
@@ -91,10 +92,14 @@ impl Emit {
     /// if no other configuration goes on with the chain.
     #[inline(never)]
     pub fn stop<W: Worker>(&self, worker: &W) {
+        let is_unheard = self.is_unheard();
+        self.log.forget(self.emission.unlogged[0], worker);
         if !self.began.get() || !self.emission.logs || !self.live.is_last() {
             return;
         }
-        self.notice(Notice::Stop, Mark::Checkpoint, worker);
+        if !is_unheard {
+            self.notice(Notice::Stop, Mark::Checkpoint, worker);
+        }
         if let Some(ledger) = self.ledger.take() {
             ledger.borrow_mut().end(worker);
             ledger::leave(&self.emission);

@@ -25,6 +25,8 @@ pub struct Leg {
     /// How often it was sent.
     pub attempts: u32,
     /// How often it failed by itself: the sink was well before.
+    pub failures: u32,
+    /// How often of these with status 500, which may be what its records do to the sink.
     pub strikes: u32,
     /// Not sent again before this time.
     pub not_before: u64,

@@ -65,6 +65,10 @@ impl<X: Exchange> Log for OfRequest<'_, X> {
     fn log(&self, level: log::Level, line: &str) {
         self.0.log(level, line);
     }
+
+    fn writes(&self, level: log::Level) -> bool {
+        self.0.writes(level)
+    }
 }
 
 impl<X: Exchange> Callouts for OfRequest<'_, X> {

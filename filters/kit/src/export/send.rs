@@ -36,9 +36,12 @@ impl<R: Record> State<R> {
         }
     }
 
-    /// The batch that a sink gets next: one that was never sent before one that failed, so that a batch which makes a sink
-    /// fail does not stand in the way.
+    /// The batch that a sink gets next. One that never failed goes to a sink that is down, as a trial: what made it fail may
+    /// be in a batch. One that is well gets batches that failed and such that did not in turn, each kind the oldest
+    /// first: neither waits for a time in which there is none of the other.
     fn next(&mut self, plan: &Plan, sink: usize, flush: bool, now: u64) -> Option<usize> {
+        let state = self.sinks.get(sink)?;
+        let (is_well, failed_first) = (state.is_well(), state.owes_failed());
         let attempts = |batch: &Batch<R>| {
             let leg = batch.legs.get(sink)?;
             let waits = leg.progress == Progress::Pending && leg.not_before <= now;
@@ -46,9 +49,22 @@ impl<R: Record> State<R> {
         };
         let waiting = self.batches.iter().map(attempts).enumerate();
         let waiting = waiting.filter_map(|(at, attempts)| attempts.map(|attempts| (attempts, at)));
-        let next = waiting.min();
-        if next.is_some_and(|(attempts, _)| attempts == 0) || !self.is_due(plan, flush, now) {
-            return next.map(|(_, at)| at);
+        let (mut fresh, mut failed) = (None, None);
+        for (attempts, at) in waiting {
+            if attempts == 0 {
+                fresh = fresh.or(Some(at));
+                continue;
+            }
+            // By their age; while it is down, each in its turn.
+            let key = (if is_well { 0 } else { attempts }, at);
+            failed = Some(failed.map_or(key, |other: (u32, usize)| other.min(key)));
+        }
+        let failed = failed.map(|(_, at)| at);
+        if failed_first && failed.is_some() {
+            return failed;
+        }
+        if fresh.is_some() || !self.is_due(plan, flush, now) {
+            return fresh.or(failed);
         }
         let limits = &plan.terms.batch;
         let records = self
@@ -96,6 +112,7 @@ impl<R: Record> State<R> {
             tally.batches = tally.batches.saturating_add(1);
             tally.retries = tally.retries.saturating_add(u64::from(leg.attempts > 0));
         }
+        state.sends(leg.attempts > 0);
         leg.attempts = leg.attempts.saturating_add(1);
         match call(target, encoder, &batch.records, worker) {
             Some(id) => {
@@ -107,7 +124,7 @@ impl<R: Record> State<R> {
                     sink,
                     batch: batch.id,
                     records: batch.records.len(),
-                    was_well: state.failures == 0,
+                    was_well: state.is_well(),
                     deadline: now.saturating_add(timeout).saturating_add(GRACE),
                 });
                 true

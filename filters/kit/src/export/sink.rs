@@ -18,7 +18,7 @@ const MAX_REFUSALS: u32 = 32;
 pub struct Sink {
     pub in_flight: u32,
     /// In a row.
-    pub failures: u32,
+    failures: u32,
     /// In a row.
     refusals: u32,
     /// Nothing is sent before this time.
@@ -27,6 +27,8 @@ pub struct Sink {
     /// What the last log line said, and when.
     told_down: bool,
     told_at: Option<u64>,
+    /// Whether the last batch that it got was one that never failed.
+    got_fresh: bool,
     /// The status that it went down with; `None`: no answer at all.
     status: Option<u16>,
 }
@@ -40,6 +42,21 @@ impl Sink {
         // One that failed is tried with one batch at a time.
         let most = if self.failures > 0 { 1 } else { max_in_flight };
         most.saturating_sub(self.in_flight)
+    }
+
+    /// Whether its last answer was none that asks for another try.
+    pub fn is_well(&self) -> bool {
+        self.failures == 0
+    }
+
+    /// Whether it is the turn of a batch that failed before.
+    pub fn owes_failed(&self) -> bool {
+        self.is_well() && self.got_fresh
+    }
+
+    /// It gets a batch, which failed before or not.
+    pub fn sends(&mut self, failed_before: bool) {
+        self.got_fresh = !failed_before;
     }
 
     pub fn is_down(&self) -> bool {

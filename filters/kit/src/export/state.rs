@@ -241,10 +241,12 @@ impl<R: Record> State<R> {
                 Progress::Acknowledged
             }
             Outcome::Refused { .. } => Progress::Refused { content: splits },
-            Outcome::Retry { status, .. } => {
-                if call.was_well && status == Some(500) {
-                    leg.strikes = leg.strikes.saturating_add(1);
-                    let wait = backoff(&plan.terms.retry, leg.strikes, random(worker));
+            Outcome::Retry { status, after } => {
+                if call.was_well {
+                    // Its own wait, so that a batch which alone makes the sink fail does so ever more rarely.
+                    leg.failures = leg.failures.saturating_add(1);
+                    leg.strikes = leg.strikes.saturating_add(u32::from(status == Some(500)));
+                    let wait = backoff(&plan.terms.retry, leg.failures, random(worker)).max(after);
                     leg.not_before = now.saturating_add(wait);
                 }
                 match leg.strikes > MAX_STRIKES {

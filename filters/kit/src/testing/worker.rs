@@ -38,6 +38,8 @@ pub struct FakeWorker {
     pub gauges: RefCell<BTreeMap<String, i64>>,
     pub shared: Shared,
     pub logs: RefCell<Vec<(log::Level, String)>>,
+    /// Whether lines below warnings are not written.
+    pub mutes: Cell<bool>,
     /// The callouts that were not taken with [`FakeWorker::sent`] yet.
     pub callouts: Vec<Sent>,
     /// The requests that were let go on.
@@ -98,7 +100,7 @@ impl Clock for FakeWorker {
 
 impl Randomness for FakeWorker {
     fn fill(&self, out: &mut [u8]) {
-        super::draw(&self.seed, out);
+        super::fake::draw(&self.seed, out);
     }
 }
 
@@ -135,7 +137,13 @@ impl Metrics for FakeWorker {
 
 impl Log for FakeWorker {
     fn log(&self, level: log::Level, line: &str) {
-        self.logs.borrow_mut().push((level, line.to_owned()));
+        if self.writes(level) {
+            self.logs.borrow_mut().push((level, line.to_owned()));
+        }
+    }
+
+    fn writes(&self, level: log::Level) -> bool {
+        level <= log::Level::Warn || !self.mutes.get()
     }
 }
 
