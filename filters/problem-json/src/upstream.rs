@@ -178,12 +178,13 @@ impl Said {
         found
     }
 
-    /// Leaves of a server's error what says nothing of its inside: the code, unless that is what the inside calls itself.
-    pub fn keep_code_of_server(&mut self) {
+    /// Leaves of a server's error what says nothing of its inside: the code, where the settings know it or it is no name of
+    /// something inside, and a type that the settings name.
+    pub fn keep_code_of_server(&mut self, is_known: bool, names_type: impl Fn(&str) -> bool) {
         self.message = None;
         self.details.clear();
-        self.kind = None;
-        self.code.take_if(|code| is_inner_code(code));
+        self.kind.take_if(|kind| !names_type(kind));
+        self.code.take_if(|code| !is_known && is_inner_code(code));
     }
 
     /// The mistakes as the extension `errors`; none where there are none.
@@ -212,7 +213,9 @@ fn redact_text(text: &mut Option<String>, redaction: &Redaction) -> u32 {
 }
 
 fn redact_whole(text: &mut Option<String>, redaction: &Redaction) -> u32 {
-    let found = text.as_deref().map_or(0, |text| redaction.found_in_name(text));
+    let found = text
+        .as_deref()
+        .map_or(0, |text| redaction.found_in_name(text));
     if found > 0 {
         *text = None;
     }
@@ -248,7 +251,9 @@ impl Place {
                 // A field's path, not a class's.
                 let dotted = ["$.", &parts.join(".")].concat();
                 let whole = [path, parts.join("."), dotted].into_iter();
-                let found = whole.chain(parts).map(|text| redaction.found_in_name(&text));
+                let found = whole
+                    .chain(parts)
+                    .map(|text| redaction.found_in_name(&text));
                 found.max().unwrap_or(0)
             }
             Self::Parameter(name) | Self::Header(name) => redaction.found_in_name(name),

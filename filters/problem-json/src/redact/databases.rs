@@ -4,7 +4,7 @@ use super::scan::{Spans, Text, messages};
 
 /// How a message begins and, where that is English too, what follows; the line goes from there. In the order of the first
 /// character.
-const MESSAGES: [(&str, &str); 186] = [
+const MESSAGES: [(&str, &str); 185] = [
     ("(cx_oracle.", ""),
     ("(mysqldb.", ""),
     ("(pymysql.", ""),
@@ -116,7 +116,6 @@ const MESSAGES: [(&str, &str); 186] = [
     ("no host was available", ""),
     ("no pg_hba.conf entry", ""),
     ("no such column", ""),
-    ("no such index [", ""),
     ("no such table", ""),
     ("noauth authentication", ""),
     ("not found: dataset", ""),

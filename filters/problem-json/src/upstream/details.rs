@@ -278,7 +278,9 @@ fn plain(segment: &str) -> String {
     let mut rest = segment.as_bytes();
     while let Some((first, after)) = rest.split_first() {
         rest = after;
-        let code = (*first == b'%').then(|| after.split_at_checked(2)).flatten();
+        let code = (*first == b'%')
+            .then(|| after.split_at_checked(2))
+            .flatten();
         let code = code.and_then(|(digits, after)| {
             let digits = std::str::from_utf8(digits).ok()?;
             Some((u8::from_str_radix(digits, 16).ok()?, after))
