@@ -242,17 +242,18 @@ impl Detail {
 
 impl Place {
     /// How much of it would be redacted. A pointer has taken its field's name apart and spelled it as a URI: as it was
-    /// written counts, by each of the ways to put it together, and so does each part.
+    /// written counts, by each of the ways to put it together, and each part by itself where it is no plain name.
     fn found(&self, redaction: &Redaction) -> u32 {
         match self {
             Self::Pointer(pointer) => {
                 let parts = details::segments(pointer);
                 let path = ["/", &parts.join("/")].concat();
-                // A field's path, not a class's.
-                let dotted = ["$.", &parts.join(".")].concat();
-                let whole = [path, parts.join("."), dotted].into_iter();
-                let found = whole
-                    .chain(parts)
+                let plain = |part: &String| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+                let apart = (!parts.iter().all(plain)).then(|| parts.join("\n"));
+                let all = [Some(path), Some(parts.join(".")), apart];
+                let found = all
+                    .into_iter()
+                    .flatten()
                     .map(|text| redaction.found_in_name(&text));
                 found.max().unwrap_or(0)
             }
