@@ -34,7 +34,7 @@ USAGE
       which nothing was counted before. Runs the plugin's own code; nothing is sent anywhere.
       --filter NAME     as above
       --address IP      the client's address, as the listener believes it
-      --claim PATH=VALUE  a verified claim, such as payload.sub=alice; of another filter's metadata NAMESPACE:PATH=VALUE
+      --claim PATH=VALUE  a verified claim, such as payload.sub=alice, or payload.id:=7 for a number; of another filter's metadata NAMESPACE:PATH=VALUE
       --profile NAME    the profile that the route's metadata names
       --at SECONDS      the time, in seconds since 1970; without it, now
   portcullis render BASE OVERLAY…

@@ -28,6 +28,7 @@ checks! {
     AccessLogSink = "access-log-sink",
     AccessLogger = "access-logger",
     Bodies = "bodies",
+    Clients = "clients",
     Clusters = "clusters",
     Cors = "cors",
     Failure = "failure",

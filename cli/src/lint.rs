@@ -8,7 +8,7 @@
 //! bodies that are to be recorded where none is seen. A
 //! **warning** works, and is most likely not what is wanted: metadata where no plugin reads it, a profile whose plugin is
 //! in none of the files, a native filter that answers before ours see it, a host that cannot be asked for FAIL_RELOAD, a tier or a resource that nothing
-//! tells or counts, a proxy's request id that is the client's, replies of problem-json without the headers of
+//! tells or counts, limits that clients choose by an address, a path, a token or a header, a proxy's request id that is the client's, replies of problem-json without the headers of
 //! security-headers, records that no access log reads,
 //! errors of the proxy's own that look unlike the others. Warnings leave the exit status at 0 unless
 //! `--deny-warnings` is given.
@@ -16,6 +16,7 @@
 mod access_log_sink;
 mod access_logger;
 mod bodies;
+mod clients;
 mod clusters;
 mod cors;
 pub mod failure;
@@ -34,12 +35,13 @@ use crate::finding::Check;
 type Run = fn(&Findings) -> Vec<Diagnostic>;
 
 /// What can only be seen once every file has been read.
-const CHECKS: [(Check, Run); 12] = [
+const CHECKS: [(Check, Run); 13] = [
     (Check::Order, order::check),
     (Check::Profiles, profiles::check),
     (Check::Pause, pause::check),
     (Check::Cors, cors::check),
     (Check::RateLimit, rate_limit::check),
+    (Check::Clients, clients::check),
     (Check::RequestId, request_id::check),
     (Check::ProblemJson, problem_json::check),
     (Check::LocalReplies, local_replies::check),

@@ -76,9 +76,11 @@ class Weights:
         if path.is_symlink():
             raise Refused(f"{path} is a symbolic link; name the file itself: Envoy watches the folder that it is in")
         try:
-            self.text = self.written = path.read_text(encoding="utf-8")
+            self.text = path.read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             raise Refused(f"{path}: {error}") from None
+        # What we wrote, or are about to write in its place.
+        self.ours = {self.text}
         self.shares = {colour: self._share(colour) for colour in COLOURS}
 
     def _share(self, colour):
@@ -111,7 +113,7 @@ class Weights:
     def can_be_replaced(self):
         """Tries it with what is there."""
         try:
-            self._replace(self.written)
+            self._replace(self.text)
         except OSError as error:
             # A file that is mounted by itself has no place to which another could be renamed.
             advice = "; mount its folder instead of the file" if error.errno in (errno.EBUSY, errno.EXDEV) else ""
@@ -122,7 +124,7 @@ class Weights:
             there = self.path.read_text(encoding="utf-8")
         except (OSError, ValueError):
             return
-        if there != self.written:
+        if there not in self.ours:
             raise Overtaken(f"somebody else changed {self.path}, which is left so")
 
     def put(self, colour, share):
@@ -154,8 +156,10 @@ class Weights:
         shutil.copymode(self.path, new)
         with contextlib.suppress(PermissionError):
             shutil.chown(new, self.path.stat().st_uid, self.path.stat().st_gid)
+        # An interruption may come between any two of these.
+        self.ours.add(text)
         os.replace(new, self.path)
-        self.written = text
+        self.ours = {text}
 
 
 class Prometheus:

@@ -327,6 +327,9 @@ def main(command):
         if not name:
             invitation(chosen)
         while not stopping.wait(0.2):
+            # By `make drain`, or by its admin page.
+            if servers[-1].process.poll() == 0:
+                return "Envoy was told to stop"
             for server in servers:
                 server.must_live()
     return "stopped"

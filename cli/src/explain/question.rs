@@ -18,7 +18,7 @@ pub struct Question {
     /// The client's address, as the listener believes it.
     pub address: Option<IpAddr>,
     /// Metadata of earlier filters: paths joined with dots, and values.
-    claims: Vec<(String, String)>,
+    claims: Vec<(String, Vec<u8>)>,
     /// The profile that the route's metadata names.
     pub profile: Option<String>,
     /// Seconds since 1970.
@@ -40,10 +40,19 @@ impl fmt::Display for Malformed {
         f.write_str(match self {
             Self::Request => "not a request; write --request 'GET /v1/orders', or with the host, 'GET https://api.example.com/v1/orders'",
             Self::Header => "not a header; write -H 'name: value'",
-            Self::Claim => "not a claim; write --claim payload.sub=alice, or for another filter's metadata --claim NAMESPACE:KEY.KEY=VALUE",
+            Self::Claim => "not a claim; write --claim payload.sub=alice, --claim payload.id:=7 for a number, or for another filter's metadata --claim NAMESPACE:KEY.KEY=VALUE",
             Self::Address => "not an address; write --address 203.0.113.7",
             Self::Time => "not a time; write --at and the seconds since 1970, such as --at 1795248000",
         })
+    }
+}
+
+/// A number or truth value as Envoy shows it.
+fn bytes_of(value: &str) -> Option<Vec<u8>> {
+    match value {
+        "true" => Some(vec![1]),
+        "false" => Some(vec![0]),
+        number => Some(number.parse::<f64>().ok()?.to_le_bytes().to_vec()),
     }
 }
 
@@ -92,15 +101,20 @@ impl Question {
         Ok(())
     }
 
-    /// `payload.sub=alice`, or `namespace:key.key=value`.
+    /// `payload.sub=alice`, or `namespace:key.key=value`; `payload.id:=7` is the number, and `:=true` the truth value, as which
+    /// a host shows other bytes than the text's.
     pub fn claim(&mut self, text: &str) -> Result<(), Malformed> {
         let (path, value) = text.split_once('=').ok_or(Malformed::Claim)?;
+        let (path, value) = match path.strip_suffix(':') {
+            None => (path, value.as_bytes().to_vec()),
+            Some(path) => (path, bytes_of(value).ok_or(Malformed::Claim)?),
+        };
         let (namespace, path) = path.split_once(':').unwrap_or((JWT_AUTHN, path));
         if namespace.is_empty() || path.is_empty() {
             return Err(Malformed::Claim);
         }
         let path = format!("metadata.filter_metadata.{namespace}.{path}");
-        self.claims.push((path, value.to_owned()));
+        self.claims.push((path, value));
         Ok(())
     }
 
@@ -210,12 +224,17 @@ mod tests {
         let mut question = Question::default();
         question.claim("payload.sub=a=b").unwrap();
         question.claim("ext:plan=gold").unwrap();
+        question.claim("payload.id:=12345").unwrap();
+        question.claim("ext:paid:=true").unwrap();
         let fake = question.fake();
         let at = |path: &str| fake.properties.get(path).map(Vec::as_slice);
         let claim = "metadata.filter_metadata.envoy.filters.http.jwt_authn.payload.sub";
         assert_eq!(at(claim), Some(&b"a=b"[..]));
         assert_eq!(at("metadata.filter_metadata.ext.plan"), Some(&b"gold"[..]));
-        for bad in ["payload.sub", "=x", ":a=b"] {
+        let id = "metadata.filter_metadata.envoy.filters.http.jwt_authn.payload.id";
+        assert_eq!(at(id), Some(&12345_f64.to_le_bytes()[..]));
+        assert_eq!(at("metadata.filter_metadata.ext.paid"), Some(&[1][..]));
+        for bad in ["payload.sub", "=x", ":a=b", ":=1", "payload.id:=x"] {
             assert_eq!(question.claim(bad), Err(Malformed::Claim), "{bad}");
         }
     }

@@ -21,23 +21,29 @@ fn plugin(plugin: &Found) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for member in members.filter(|member| member.entry.name == <RateLimit as Filter>::NAME) {
         for profile in profiles(member.settings) {
-            let here = profile.path.below(member.path.clone());
+            let here = profile.path.clone().below(member.path.clone());
             found.extend(untrusted(plugin, &here, profile.over, &profile.merged));
             found.extend(resource(plugin, &here, profile.over, &profile.merged));
+            let idle = super::clients::idle(&profile).into_iter();
+            found.extend(idle.map(|(path, message, help)| {
+                warning(plugin, path.below(here.clone()), message.to_owned()).help(help)
+            }));
         }
     }
     found
 }
 
-struct Profile<'a> {
-    path: Path,
+/// The settings at the top, or of a profile.
+pub struct Profile<'a> {
+    pub path: Path,
+    pub is_top: bool,
     /// What is written for it alone.
-    over: &'a Value,
-    merged: Settings,
+    pub over: &'a Value,
+    pub merged: Settings,
 }
 
 /// The settings at the top and of each profile; those that cannot be read are told of elsewhere.
-fn profiles(settings: &Value) -> Vec<Profile<'_>> {
+pub fn profiles(settings: &Value) -> Vec<Profile<'_>> {
     let own = |value: &Value| {
         let mut value = value.clone();
         for key in ["mode", "profiles", "routes"] {
@@ -51,14 +57,19 @@ fn profiles(settings: &Value) -> Vec<Profile<'_>> {
     let named = settings.get("profiles").and_then(Value::as_object);
     let named = named.into_iter().flatten().map(|(name, over)| {
         let path = Path::top().key("profiles").key(name.as_str());
-        (path, over)
+        (path, false, over)
     });
-    [(Path::top(), settings)]
+    [(Path::top(), true, settings)]
         .into_iter()
         .chain(named)
-        .filter_map(|(path, over)| {
+        .filter_map(|(path, is_top, over)| {
             let merged = from_value(&merge(&base, &own(over)?)).ok()?;
-            Some(Profile { path, over, merged })
+            Some(Profile {
+                path,
+                is_top,
+                over,
+                merged,
+            })
         })
         .collect()
 }
@@ -123,7 +134,7 @@ fn resource(plugin: &Found, here: &Path, over: &Value, merged: &Settings) -> Opt
     Some(warning(plugin, path, message).advise(resource, &named))
 }
 
-fn warning(plugin: &Found, path: Path, message: String) -> Diagnostic {
+pub fn warning(plugin: &Found, path: Path, message: String) -> Diagnostic {
     let span = plugin.settings.locate(&path, Pointer::Value);
     Diagnostic::new(plugin.file, span, Severity::Warning, message)
         .path(format!("{}, {path}", plugin.bundle.name()))

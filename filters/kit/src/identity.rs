@@ -114,10 +114,33 @@ pub fn only_line<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
     lines.next().is_none().then_some(value)
 }
 
-/// A property's bytes; an empty one is none.
+/// A property's bytes; an empty one is none, and so is an object: the host writes its members in an order that changes from
+/// request to request, so that one client would be many.
 pub fn claim<X: Properties>(path: &[String], host: &X) -> Option<Vec<u8>> {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    host.property(&path).filter(|value| !value.is_empty())
+    let value = host.property(&path)?;
+    (!value.is_empty() && !is_object(&value)).then_some(value)
+}
+
+/// Whether these are pairs as hosts write them (proxy-wasm ABI, "serialization of maps"): how many, the lengths of each name
+/// and value, then these with a zero byte behind each. No text, number or truth value is.
+fn is_object(bytes: &[u8]) -> bool {
+    let number = |at: usize| {
+        let bytes = bytes.get(at..at.checked_add(4)?)?;
+        usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
+    };
+    let pairs = || {
+        let lengths = number(0)?.checked_mul(8)?;
+        let mut end = lengths.checked_add(4)?;
+        if end > bytes.len() {
+            return None;
+        }
+        for at in (4..end).step_by(4) {
+            end = end.checked_add(number(at)?)?.checked_add(1)?;
+        }
+        Some(end)
+    };
+    pairs() == Some(bytes.len())
 }
 
 /// The network that an address is in.
@@ -135,6 +158,58 @@ pub fn cut(address: IpAddr, ipv4_prefix: u8, ipv6_prefix: u8) -> IpAddr {
                 .checked_shl(128_u32.saturating_sub(ipv6_prefix.into()))
                 .unwrap_or_default();
             IpAddr::V6((address.to_bits() & mask).into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn object(members: &[(&str, &str)]) -> Vec<u8> {
+        let length = |text: &str| u32::try_from(text.len()).unwrap().to_le_bytes();
+        let mut bytes = u32::try_from(members.len()).unwrap().to_le_bytes().to_vec();
+        for (name, value) in members {
+            bytes.extend(length(name));
+            bytes.extend(length(value));
+        }
+        for (name, value) in members {
+            bytes.extend([name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
+        }
+        bytes
+    }
+
+    #[test]
+    fn an_object_is_no_claim_and_everything_else_is() {
+        struct Host(Vec<u8>);
+        impl Properties for Host {
+            fn property(&self, _: &[&str]) -> Option<Vec<u8>> {
+                Some(self.0.clone())
+            }
+        }
+        let read = |bytes: &[u8]| claim(&["x".to_owned()], &Host(bytes.to_vec()));
+        for none in [
+            vec![],
+            object(&[]),
+            object(&[("sub", "alice")]),
+            object(&[("sub", "alice"), ("", ""), ("plan", "free")]),
+        ] {
+            assert_eq!(read(&none), None, "{none:?}");
+        }
+        for value in [
+            b"alice".to_vec(),
+            b"1".to_vec(),
+            vec![1],
+            vec![0],
+            0_f64.to_le_bytes().to_vec(),
+            12345_f64.to_le_bytes().to_vec(),
+            object(&[("sub", "alice")])[1..].to_vec(),
+            [object(&[("sub", "alice")]), vec![0]].concat(),
+            vec![0xff; 64],
+        ] {
+            assert_eq!(read(&value).as_deref(), Some(&value[..]), "{value:?}");
         }
     }
 }

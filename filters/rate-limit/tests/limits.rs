@@ -69,7 +69,7 @@ fn a_limit_that_cannot_be_meant_is_refused() {
             "a percentage is 0 to 100",
         ),
         (
-            limit(json!({"algorithm": "log", "dynamic": {"path": ["a"]}})),
+            limit(json!({"algorithm": "log", "dynamic": {"path": ["payload", "a"]}})),
             "dynamic",
             "a log is for counts",
         ),

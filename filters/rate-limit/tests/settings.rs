@@ -54,11 +54,11 @@ fn identities_need_a_source_that_clients_cannot_choose() {
             "identity[0].client_address.ipv6_prefix: an IPv6 prefix has",
         ),
         (
-            json!({"identity": [{"client_address": {}}, {"jwt_claim": {"path": ["a"]}}]}),
+            json!({"identity": [{"client_address": {}}, {"jwt_claim": {"path": ["payload", "a"]}}]}),
             "identity[1]: every client has an address",
         ),
         (
-            json!({"identity": [{"jwt_claim": {"path": ["a"]}}, {"jwt_claim": {"path": ["a:b"]}}]}),
+            json!({"identity": [{"jwt_claim": {"path": ["payload", "a"]}}, {"jwt_claim": {"path": ["payload", "a:b"]}}]}),
             "identity[1]: identities of this source could be those",
         ),
         (

@@ -245,7 +245,10 @@ fn after_an_outage_every_span_arrives_and_none_twice_but_those_without_an_answer
         (sink.deliveries().len() >= 5).then_some(())
     });
     assert_eq!(metric(&envoy, "sink_down"), 1);
-    assert_eq!(metric(&envoy, "queued\\."), 300);
+    // A request's end comes after its answer.
+    wait::until("all spans in the queue", || {
+        (metric(&envoy, "queued\\.") == 300).then_some(())
+    });
     sink.set(Mood::Up);
     settle(&envoy, 300);
     assert_eq!(numbers(&sink), (1..301).collect());

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
             every_error_leaves_as_a_problem_or_as_it_came,
             on_http2_too,
             head_gets_the_headers_and_no_body,
-            clients_of_grpc_get_what_they_get_without_the_filter,
+            naming_another_protocol_opens_nothing,
             a_failing_upstream_gives_problems,
             a_body_that_never_ends_is_answered,
             nothing_died,
@@ -279,21 +279,39 @@ fn head_gets_the_headers_and_no_body(shared: &Shared) {
     }
 }
 
-fn clients_of_grpc_get_what_they_get_without_the_filter(shared: &Shared) {
+fn naming_another_protocol_opens_nothing(shared: &Shared) {
+    let post = |target| Request::post(target, "x");
     for source in errors::sources() {
         shared.answer(source.name, &source);
-        let request = Request::post("/grpc", "x")
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .case(source.name);
-        let plain = http2::send(shared.envoy.port("plain"), &request);
-        for name in LISTENERS {
-            let response = http2::send(shared.envoy.port(name), &request);
-            let what = format!("grpc {} on {name}", source.name);
-            assert_eq!(response.status, plain.status, "{what}");
-            assert_eq!(response.body, plain.body, "{what}");
-            let kind = response.header("content-type");
-            assert_eq!(kind, plain.header("content-type"), "{what}");
+        let calls = [
+            post("/grpc")
+                .header("content-type", "application/grpc")
+                .header("te", "trailers"),
+            post("/x").header("content-type", "application/grpc-web+proto"),
+            post("/x")
+                .header("content-type", "application/json")
+                .header("connect-protocol-version", "1"),
+        ];
+        for (at, call) in calls.into_iter().enumerate() {
+            let call = call.case(source.name);
+            let plain = http2::send(shared.envoy.port("plain"), &call);
+            for name in LISTENERS {
+                let response = http2::send(shared.envoy.port(name), &call);
+                let what = format!("call {at}, {} on {name}", source.name);
+                let is_rpc = at < 2;
+                if matches!(source.becomes, Becomes::Itself) || (is_rpc && response.body.is_empty())
+                {
+                    assert_eq!(response.status, plain.status, "{what}");
+                    assert_eq!(response.body, plain.body, "{what}");
+                    let kind = response.header("content-type");
+                    assert_eq!(kind, plain.header("content-type"), "{what}");
+                    continue;
+                }
+                shared.assert_dressed(&what, &response);
+                let status = source.answer.status;
+                assert_eq!(response.status, status, "{what}: {response}");
+                assert_eq!(response.json()["status"], status, "{what}: {response}");
+            }
         }
     }
 }

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
             a_second_rollout_begins_nothing,
             what_somebody_else_wrote_stays,
             a_second_interruption_keeps_nothing_from_going_back,
+            an_interruption_in_the_moment_of_a_step_goes_back,
             an_interruption_before_the_first_step_begins_nothing,
             a_reader_that_went_away_ends_nothing,
             whoever_could_read_the_weights_still_can,
@@ -323,6 +324,26 @@ fn a_second_interruption_keeps_nothing_from_going_back((): &()) {
     }
     fs::remove_dir(&blocked).unwrap();
     assert_ended(&child.wait_with_output().unwrap(), 1, "rolled back");
+    assert_eq!(scene.weights(), before);
+}
+
+fn an_interruption_in_the_moment_of_a_step_goes_back((): &()) {
+    let scene = scene("moment", GOOD);
+    let before = scene.weights();
+    // The first time the file is replaced by itself, the second time is the step.
+    let interrupted = "import os, runpy, sys\n\
+        real, times = os.replace, []\n\
+        def replace(*where):\n    \
+            real(*where)\n    \
+            times.append(where)\n    \
+            if len(times) == 2: raise KeyboardInterrupt('interrupted')\n\
+        os.replace = replace\n\
+        sys.argv = sys.argv[1:]\n\
+        runpy.run_path(sys.argv[0], run_name='__main__')\n";
+    let plain = scene.command(&[]);
+    let mut command = Command::new("python3");
+    command.args(["-c", interrupted]).args(plain.get_args());
+    assert_ended(&command.output().unwrap(), 1, "rolled back");
     assert_eq!(scene.weights(), before);
 }
 

@@ -112,7 +112,6 @@ fn a_host_that_fails_loses_its_share_for_as_long_as_is_set((): &()) {
             let answered = send();
             assert_eq!(answered == status, of(&bad) > before, "{answered}");
         }
-        assert!(of(&good) > 0);
         until(&envoy, "outlier_detection.ejections_active", 1);
         until(&envoy, "membership_healthy", 1);
         // Both hosts answer their health checks, and the one stays out all the same.

@@ -17,6 +17,7 @@ pub enum Mistake {
     BothHashAndTrusted,
     NoListedKeys,
     EmptyPath,
+    WholeObject,
     SameSpace,
     NeverReached,
     Ipv4Prefix,
@@ -32,6 +33,7 @@ impl fmt::Display for Mistake {
             Self::BothHashAndTrusted => "a header is either a client's credential (`hash`) or set by an earlier filter (`trusted`); keep one",
             Self::NoListedKeys => "no `tier.from[].api_keys` lists keys of this header; list them, or take `listed_only` out",
             Self::EmptyPath => "the path is empty; name the keys that lead to the value, such as `[payload, sub]`",
+            Self::WholeObject => "what jwt_authn keeps under this key is an object, which tells no client from another; name the claim in it as well, such as `[payload, sub]`",
             Self::SameSpace => "identities of this source could be those of an earlier one; keep one, or take another claim",
             Self::NeverReached => "every client has an address, so this source is never asked; make `client_address` the last one",
             Self::Ipv4Prefix => "an IPv4 prefix has 1 to 32 bits",
@@ -144,10 +146,13 @@ fn header_source(
 /// The host's property path of a claim.
 ///
 /// # Errors
-/// It is empty.
+/// It is empty, or leads to an object.
 pub fn claim_path(claim: &settings::Claim, here: Path) -> Result<Vec<String>> {
     if claim.path.is_empty() || claim.path.iter().any(String::is_empty) {
         return refuse(here.key("path"), Mistake::EmptyPath);
+    }
+    if claim.metadata == settings::JWT_AUTHN && claim.path.len() == 1 {
+        return refuse(here.key("path"), Mistake::WholeObject);
     }
     let mut path = vec![
         "metadata".to_owned(),
