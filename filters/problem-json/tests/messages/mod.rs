@@ -121,7 +121,7 @@ pub const LEAKS: &[(&str, &[&str])] = &[
         &["line_items"],
     ),
     ("permission denied for table payroll", &["payroll"]),
-    ("invalid input syntax for type uuid: \"abc\"", &["uuid"]),
+    ("invalid input syntax for type uuid: \"abc\"", &["syntax"]),
     (
         "no pg_hba.conf entry for host, user \"app_rw\"",
         &["pg_hba", "app_rw"],
