@@ -144,7 +144,7 @@ pub const LEAKS: &[(&str, &[&str])] = &[
     ),
     (
         "Cast to ObjectId failed for value \"abc\" (type string) at path \"_id\" for model \"Ledger\"",
-        &["_id", "Ledger"],
+        &["Ledger", "ObjectId"],
     ),
     (
         "WRONGTYPE Operation against a key holding the wrong kind of value",
