@@ -34,7 +34,7 @@ LOCKED = ["--locked"] if os.environ.get("CI") else []
 MAX_MODULE_BYTES = {
     "audit_log.wasm": 397_500,
     "portcullis.wasm": 975_000,
-    "problem_json.wasm": 379_500,
+    "problem_json.wasm": 377_000,
     "rate_limit.wasm": 294_500,
     "request_tracing.wasm": 294_500,
     "security_headers.wasm": 247_500,

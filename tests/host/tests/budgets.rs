@@ -328,7 +328,7 @@ fn long_texts() -> Response {
     let all = vec![one; 63 * 1024 / (text.len() + 40)].join(",");
     Response::new(422)
         .header("content-type", "application/json")
-        .chunk(&format!(r#"{{"errors":[{all}]}}"#))
+        .chunk(format!(r#"{{"errors":[{all}]}}"#))
 }
 
 #[test]
