@@ -32,11 +32,11 @@ LOCKED = ["--locked"] if os.environ.get("CI") else []
 # The most a module may weigh (Envoy compiles all of it before the first request, at about 1.3 ms per kB): what it weighed
 # when this was written, and 1 % more. The goal is 160 KB each; where the rest goes stands in docs/performance.md.
 MAX_MODULE_BYTES = {
-    "audit_log.wasm": 397_500,
-    "portcullis.wasm": 975_000,
-    "problem_json.wasm": 377_000,
-    "rate_limit.wasm": 294_500,
-    "request_tracing.wasm": 294_500,
+    "audit_log.wasm": 416_000,
+    "portcullis.wasm": 1_029_000,
+    "problem_json.wasm": 380_000,
+    "rate_limit.wasm": 296_000,
+    "request_tracing.wasm": 301_000,
     "security_headers.wasm": 247_500,
 }
 

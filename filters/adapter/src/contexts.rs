@@ -11,6 +11,7 @@ use proxy_wasm::types::Action;
 
 use crate::callout;
 use crate::export::{Entry, new_root};
+use crate::gauges;
 use crate::host;
 
 /// One plugin configuration on one worker.
@@ -127,6 +128,7 @@ pub extern "C" fn portcullis_on_configure(id: u32, size: usize) -> bool {
 #[unsafe(no_mangle)]
 pub extern "C" fn portcullis_on_tick(id: u32) {
     let _ = root(id, |root| root.tick());
+    gauges::tick();
 }
 
 #[unsafe(no_mangle)]

@@ -13,7 +13,7 @@ use portcullis_kit::property::REQUEST_ID;
 
 use crate::callout::Caller;
 use crate::host::{self, Buffer, Map, Refused};
-use crate::{callout, randomness, shared};
+use crate::{callout, gauges, randomness, shared};
 
 /// Which header maps the host lets us touch. Out of phase its calls fail, so they are not made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -253,6 +253,10 @@ impl Metrics for HostExchange<'_> {
         if let Some(id) = gauge.0 {
             let _ = host::increment_metric(id, by);
         }
+    }
+
+    fn hold(&self, gauge: MetricId, by: i64) {
+        gauges::hold(gauge, by);
     }
 
     fn record(&self, metric: MetricId, value: u64) {

@@ -17,6 +17,7 @@ mod contexts;
 mod environment;
 mod exchange;
 mod export;
+mod gauges;
 mod host;
 mod http;
 mod randomness;

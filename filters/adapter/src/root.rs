@@ -14,6 +14,7 @@ use crate::callout::Caller;
 use crate::contexts::{HttpContext, RootContext};
 use crate::environment::Variables;
 use crate::exchange::{HostExchange, Phase, Place, State};
+use crate::gauges;
 use crate::host::{self, Buffer};
 use crate::http::Http;
 use crate::randomness;
@@ -56,10 +57,14 @@ impl Registry for HostRegistry {
     fn define(&mut self, kind: Kind, name: &str) -> MetricId {
         let kind = match kind {
             Kind::Counter => 0,
-            Kind::Gauge => 1,
+            Kind::Gauge => gauges::GAUGE,
             Kind::Histogram => 2,
         };
-        MetricId(host::define_metric(kind, name).ok())
+        let id = MetricId(host::define_metric(kind, name).ok());
+        if kind == gauges::GAUGE {
+            gauges::defined(id, name);
+        }
+        id
     }
 }
 

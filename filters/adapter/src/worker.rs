@@ -9,7 +9,7 @@ use portcullis_kit::exchange::{
 use portcullis_kit::metrics::MetricId;
 
 use crate::callout::{self, Caller};
-use crate::{contexts, host, randomness, shared};
+use crate::{contexts, gauges, host, randomness, shared};
 
 /// The host outside of a request, for one plugin.
 pub struct HostWorker {
@@ -50,6 +50,10 @@ impl Metrics for HostWorker {
         if let Some(id) = gauge.0 {
             let _ = host::increment_metric(id, by);
         }
+    }
+
+    fn hold(&self, gauge: MetricId, by: i64) {
+        gauges::hold(gauge, by);
     }
 
     fn record(&self, metric: MetricId, value: u64) {

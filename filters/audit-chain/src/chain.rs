@@ -77,6 +77,13 @@ impl Chain {
         }
     }
 
+    /// Seals under another key from the next record on.
+    #[inline(never)]
+    pub fn set_key(&mut self, key: Option<Key>) {
+        self.texts = Texts::new(&self.emitter, key.as_ref());
+        self.key = key;
+    }
+
     pub fn emitter(&self) -> &Emitter {
         &self.emitter
     }

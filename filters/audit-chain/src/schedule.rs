@@ -20,6 +20,12 @@ impl Schedule {
         }
     }
 
+    /// Other terms; what was since the last checkpoint counts under them.
+    pub fn set(&mut self, every_records: u64, every_ms: u64) {
+        self.every_records = every_records.max(1);
+        self.every_ms = every_ms.max(1);
+    }
+
     /// Whether the next record should be a checkpoint. A clock that was set back starts the time anew.
     #[inline]
     pub fn is_due(&mut self, seq: u64, now_ms: u64) -> bool {

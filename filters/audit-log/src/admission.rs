@@ -174,7 +174,7 @@ impl Emit {
         }
         exchange.increment(guard.metrics.waits, 1);
         if guard.acts {
-            exchange.adjust(guard.metrics.waiting, 1);
+            exchange.hold(guard.metrics.waiting, 1);
         }
         self.send_from(exchange);
         Admission::Waits(ticket)
@@ -194,7 +194,7 @@ impl Emit {
     /// The request is over; whoever only would have waited is still looked after.
     pub fn ended<X: Exchange>(&self, guard: &Guard, ticket: Ticket, exchange: &X) {
         if guard.acts && self.admissions.leave(ticket).is_some() {
-            exchange.adjust(guard.metrics.waiting, -1);
+            exchange.hold(guard.metrics.waiting, -1);
         }
     }
 
@@ -207,7 +207,7 @@ impl Emit {
             match fate {
                 Fate::Acknowledged => {
                     if waiter.guard.acts {
-                        worker.adjust(waiter.guard.metrics.waiting, -1);
+                        worker.hold(waiter.guard.metrics.waiting, -1);
                         worker.resume(waiter.request, Resume::Continue);
                     }
                 }
@@ -229,7 +229,7 @@ impl Emit {
         let metrics = &waiter.guard.metrics;
         worker.increment(metrics.refused(reason), 1);
         if waiter.guard.acts {
-            worker.adjust(metrics.waiting, -1);
+            worker.hold(metrics.waiting, -1);
             let silence = self.silent_for(worker.now());
             let reply = refusal(reason, silence, &waiter.client);
             worker.resume(waiter.request, Resume::Reply(reply));

@@ -7,21 +7,20 @@ use portcullis_kit::span::Value;
 
 use crate::emission::Encoding;
 use crate::json;
+use crate::ledger::Shared;
 use crate::redact::Signer;
 use crate::settings::Body;
 use crate::waiting::Ticket;
 
 /// A record on its way.
 pub struct Outgoing {
-    /// Its number in its chain; 0 where records are not sealed.
-    pub seq: u64,
+    /// Its chain, and its number in it, where somebody has to know what becomes of it.
+    pub place: Option<(Shared, u64)>,
     /// Nanoseconds since the epoch.
     pub time: u64,
     /// Whether it tells of a security event.
     pub is_event: bool,
     pub json: Box<[u8]>,
-    /// Whether the proxy has written it itself, so that no sink can lose it.
-    pub is_written: bool,
     /// Who waits for its acknowledgement.
     pub ticket: Option<Ticket>,
 }

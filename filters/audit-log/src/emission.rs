@@ -98,7 +98,8 @@ impl Emission {
             name.push_str(" access_log");
         }
         for cluster in self.plan.iter().flat_map(|plan| plan.clusters()) {
-            name.push(' ');
+            // No cluster's name is taken for a sink's.
+            name.push_str(" http:");
             name.push_str(cluster);
         }
         name

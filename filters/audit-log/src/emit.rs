@@ -2,6 +2,7 @@
 
 mod at_once;
 mod ends;
+mod tell;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,20 +12,20 @@ use portcullis_kit::exchange::{
     CalloutAnswer, CalloutId, Clock, Exchange, Log, Metrics, Randomness, SharedData, Worker,
 };
 use portcullis_kit::export::settings::Overflow;
-use portcullis_kit::export::{Exporter, Pushed, Reason, Settled};
+use portcullis_kit::export::{Exporter, Pushed, Reason};
+use portcullis_kit::slots::Watch;
 
-use crate::admission::{Admissions, Fate};
+use crate::account::Matter;
+use crate::admission::Admissions;
 use crate::deliver::Outgoing;
-use crate::emission::{Emission, UNWRITTEN};
+use crate::emission::Emission;
 use crate::format;
-use crate::guard;
-use crate::ledger::{self, Shared};
+use crate::ledger::Shared;
+use crate::ledgers::{self, Opened};
 use crate::lines::Lines;
 use crate::live::Live;
 use crate::notice::Notice;
 use crate::proxy_log::ProxyLog;
-use crate::slot::SILENCE;
-use crate::untold::Untold;
 use crate::waiting::Ticket;
 
 /// What handing over asks of a host; a request has it, and so has a worker's tick.
@@ -32,8 +33,21 @@ pub trait Host: Clock + Randomness + SharedData + Log + Metrics {}
 
 impl<T: Clock + Randomness + SharedData + Log + Metrics> Host for T {}
 
-/// About what a notice takes.
-const NOTICE_BYTES: usize = 1024;
+/// What is to be handed over.
+struct Entry {
+    time: u64,
+    is_event: bool,
+    mark: Mark,
+    /// What it tells of other records.
+    tells: Option<Matter>,
+    /// Who waits for it.
+    ticket: Option<Ticket>,
+    /// It comes later if there is no room for it now: nothing is dropped for it, and it is not dropped.
+    can_wait: bool,
+}
+
+/// About what a seal adds to a record, and what a queue counts for one beside its bytes.
+const SEAL_BYTES: usize = 512;
 
 /// Hands over the records of one configuration on one worker.
 pub struct Emit {
@@ -43,15 +57,15 @@ pub struct Emit {
     ledger: RefCell<Option<Shared>>,
     /// What a record is written into: one for all, so that it grows but once.
     buffer: RefCell<Vec<u8>>,
-    untold: RefCell<Untold>,
     /// What waits for a request's end, to go into the proxy's access log.
     lines: Lines,
     live: Live,
-    looked_at: Cell<u64>,
+    /// What was seen of other VMs with the same stream.
+    watch: RefCell<Watch>,
     log: ProxyLog,
-    /// Records dropped before they had a number, that no record tells of yet.
+    /// Records dropped that no record tells of yet, where records have no numbers.
     unsealed: Cell<u64>,
-    /// The same, because the proxy's log takes none.
+    /// Records dropped because the proxy's log takes none, that no record tells of yet.
     unlogged: Cell<u64>,
     told_down: Cell<bool>,
     began: Cell<bool>,
@@ -72,13 +86,12 @@ impl Emit {
             exporter,
             ledger: RefCell::new(None),
             buffer: RefCell::new(Vec::new()),
-            untold: RefCell::default(),
+            watch: RefCell::default(),
             log: ProxyLog::default(),
             unsealed: Cell::new(0),
             unlogged: Cell::new(0),
             told_down: Cell::new(false),
             began: Cell::new(false),
-            looked_at: Cell::new(0),
         }
     }
 
@@ -109,16 +122,23 @@ impl Emit {
         if self.emission.logs && self.is_given_up(host) {
             return false;
         }
-        if self.is_lost(time, host) {
-            self.leave_chain();
-        }
+        self.look_after_chain(time, host);
         if !self.began.get() {
             self.begin(node, host);
         }
         if self.emission.access_log.is_some() {
+            self.tell_sink(host);
             self.tell(host);
         }
-        let kept = self.hand_over(time, is_event, Mark::None, write, ticket, host);
+        let entry = Entry {
+            time,
+            is_event,
+            mark: Mark::None,
+            tells: None,
+            ticket,
+            can_wait: false,
+        };
+        let kept = self.hand_over(entry, write, host);
         self.checkpoint(time, host);
         kept
     }
@@ -155,14 +175,20 @@ impl Emit {
         self.began.set(true);
         let mut is_new = true;
         if self.emission.sealed {
-            let (ledger, new) = ledger::of_stream(&self.emission, node, host);
-            let lost = std::mem::take(&mut ledger.borrow_mut().lost);
-            *self.ledger.borrow_mut() = Some(ledger);
-            is_new = new;
+            // It is asked for at most once.
+            let mut node = Some(node);
+            let mut node = || node.take().map_or_else(String::new, |node| node());
+            let (stream, now) = (self.live.stream(), host.now());
+            let opened = ledgers::of_stream(&self.emission, stream, &mut node, now, host);
+            let Opened { ledger, lost, .. } = opened;
+            is_new = opened.is_new;
+            ledger
+                .borrow_mut()
+                .go_under(self.live.number, &self.emission);
+            *self.ledger.borrow_mut() = Some(Rc::clone(&ledger));
             if let Some(lost) = lost {
-                let records = lost.records;
-                self.notice(Notice::Restart { records }, Mark::Restart, host);
                 self.count_lost(lost, host);
+                self.tell_of(&ledger, host);
             }
         }
         if is_new {
@@ -182,38 +208,52 @@ impl Emit {
         }
     }
 
-    /// Whether another VM goes on with the chain, because this one was silent for too long. Asked only after a silence.
+    /// Lets the chain go that another VM goes on with, because this one was silent for too long: the next record begins
+    /// another one. Asks the host only after a silence.
     #[inline]
-    fn is_lost<H: Host>(&self, now: u64, host: &H) -> bool {
-        match &*self.ledger.borrow() {
-            Some(ledger) => ledger.borrow().is_lost(now, host),
-            None => false,
+    fn look_after_chain<H: Host>(&self, now: u64, host: &H) {
+        let is_ours = match &*self.ledger.borrow() {
+            Some(ledger) => ledger.borrow_mut().is_ours(now, host),
+            None => true,
+        };
+        if !is_ours {
+            self.leave_chain(host);
         }
     }
 
-    /// This one begins another chain with its next record.
-    #[inline(never)]
-    fn leave_chain(&self) {
-        ledger::leave(&self.emission);
-        *self.ledger.borrow_mut() = None;
-        self.began.set(false);
+    /// A record of the bundle itself, which is dropped if there is no room for it.
+    fn notice<H: Host>(&self, notice: Notice<'_>, mark: Mark, host: &H) -> bool {
+        self.hand_over_notice(notice, mark, None, false, host)
     }
 
-    fn notice<H: Host>(&self, notice: Notice<'_>, mark: Mark, host: &H) {
+    #[inline(never)]
+    fn hand_over_notice<H: Host>(
+        &self,
+        notice: Notice<'_>,
+        mark: Mark,
+        tells: Option<Matter>,
+        can_wait: bool,
+        host: &H,
+    ) -> bool {
         let time = host.now();
+        let entry = Entry {
+            time,
+            is_event: false,
+            mark,
+            tells,
+            ticket: None,
+            can_wait,
+        };
         let write =
             |out: &mut Vec<u8>| format::write_notice(self.emission.format, &notice, time, out);
-        self.hand_over(time, false, mark, write, None, host);
+        self.hand_over(entry, write, host)
     }
 
     #[inline]
     fn hand_over<H: Host>(
         &self,
-        time: u64,
-        is_event: bool,
-        mark: Mark,
+        entry: Entry,
         write: impl FnOnce(&mut Vec<u8>) -> usize,
-        ticket: Option<Ticket>,
         host: &H,
     ) -> bool {
         let Ok(mut buffer) = self.buffer.try_borrow_mut() else {
@@ -221,30 +261,32 @@ impl Emit {
         };
         buffer.clear();
         let place = write(&mut buffer);
-        if !self.is_kept(buffer.len()) {
-            // Not sealed, so that there is no gap.
-            self.unsealed.set(self.unsealed.get() + 1);
-            if let Some(ledger) = &*self.ledger.borrow() {
-                ledger.borrow_mut().chain().count_dropped(1);
-            }
-            if let Some(exporter) = &self.exporter {
-                exporter.turn_away();
+        if !self.is_kept(buffer.len(), entry.can_wait) {
+            if !entry.can_wait {
+                self.turn_away();
             }
             return false;
         }
-        let mut seq = 0;
-        if let Some(ledger) = &*self.ledger.borrow() {
-            let mut ledger = ledger.borrow_mut();
-            seq = ledger
-                .seal(&mut buffer, place, mark, time, host)
-                .unwrap_or(0);
-            if self.emission.logs && self.log.took() {
-                // The log is there or the proxy is not.
-                ledger.settle(std::iter::once(seq));
+        let is_written = self.is_written();
+        let mut sealed = None;
+        let chain = self.ledger.borrow();
+        if let Some(shared) = &*chain {
+            let mut ledger = shared.borrow_mut();
+            ledger.go_under(self.live.number, &self.emission);
+            let at = (entry.time, host);
+            if let Some(seq) = ledger.seal(&mut buffer, place, entry.mark, is_written, at) {
+                if let Some(matter) = entry.tells {
+                    ledger.tells(seq, matter);
+                }
+                if self.emission.logs && self.log.took() {
+                    // The log is there or the proxy is not.
+                    ledger.acknowledge(seq);
+                }
+                sealed = Some((shared, seq));
             }
         }
         if self.emission.access_log.is_some() {
-            self.lines.add(&buffer, seq);
+            self.lines.add(&buffer, sealed.map_or(0, |(_, seq)| seq));
         }
         if self.emission.logs
             && let Ok(line) = std::str::from_utf8(&buffer)
@@ -252,27 +294,47 @@ impl Emit {
             host.log(log::Level::Info, line);
         }
         if let Some(exporter) = &self.exporter {
+            let sealed = sealed.filter(|_| !is_written);
             let outgoing = Outgoing {
-                seq,
-                time,
-                is_event,
+                place: sealed.map(|(ledger, seq)| (Rc::clone(ledger), seq)),
+                time: entry.time,
+                is_event: entry.is_event,
                 json: buffer.as_slice().into(),
-                is_written: self.is_written(),
-                ticket,
+                ticket: entry.ticket,
             };
-            return exporter.push(outgoing, time) == Pushed::Queued;
+            return exporter.push(outgoing, entry.time) == Pushed::Queued;
         }
         true
     }
 
-    /// Whether there is room for a record of that size; if not, it is counted as dropped.
+    /// Whether a record of that size is queued and not dropped at once.
     #[inline]
-    fn is_kept(&self, size: usize) -> bool {
+    fn is_kept(&self, size: usize, can_wait: bool) -> bool {
         let exporter = self.exporter.as_ref();
         let Some(exporter) = exporter.filter(|_| !self.is_written()) else {
             return true;
         };
-        exporter.plan().overflow() == Overflow::DropOldest || exporter.has_room(size + 512)
+        let makes_room = exporter.plan().overflow() == Overflow::DropOldest && !can_wait;
+        makes_room || exporter.has_room(size + SEAL_BYTES)
+    }
+
+    /// Counts a record for which there is no room. It is not sealed, so that there is no gap.
+    #[inline(never)]
+    fn turn_away(&self) {
+        match &*self.ledger.borrow() {
+            Some(ledger) => ledger.borrow_mut().turn_away(1, self.overflow_reason()),
+            None => self.unsealed.set(self.unsealed.get() + 1),
+        }
+        if let Some(exporter) = &self.exporter {
+            exporter.turn_away();
+        }
+    }
+
+    fn overflow_reason(&self) -> &'static str {
+        match self.denies() {
+            true => Reason::Denied.name(),
+            false => Reason::Overflow.name(),
+        }
     }
 
     fn checkpoint<H: Host>(&self, now: u64, host: &H) {
@@ -280,10 +342,9 @@ impl Emit {
             Some(ledger) => ledger.borrow_mut().is_checkpoint_due(now),
             None => false,
         };
-        if !due {
+        if !due || !self.hand_over_notice(Notice::Checkpoint, Mark::Checkpoint, None, true, host) {
             return;
         }
-        self.notice(Notice::Checkpoint, Mark::Checkpoint, host);
         if let Some(ledger) = &*self.ledger.borrow() {
             ledger.borrow_mut().checkpoint_done(now);
         }
@@ -292,42 +353,14 @@ impl Emit {
 
     /// Sends what is due, and tells of what happened.
     pub fn tick<W: Worker>(&self, worker: &mut W) {
-        if self.emission.sealed && self.ledger.borrow().is_none() {
-            // After new settings, and before their first request: what older ones sealed is settled, and the chain is
-            // not taken for one whose VM is gone.
-            *self.ledger.borrow_mut() = ledger::known(&self.emission);
-        }
         if let Some(exporter) = &self.exporter {
             exporter.tick(worker);
         }
         let fates = self.settle();
         self.release(fates, worker);
         self.expire(worker);
-        let now = worker.now();
-        if self.is_lost(now, worker) {
-            self.leave_chain();
-            return;
-        }
         self.log.ask(self.emission.unlogged[0], worker);
-        let began = self.began.get();
-        if !began && self.ledger.borrow().is_none() {
-            return;
-        }
-        if began && self.emission.access_log.is_none() && !self.is_unheard() {
-            self.tell(worker);
-            self.checkpoint(now, worker);
-        }
-        if let Some(ledger) = &*self.ledger.borrow() {
-            let mut ledger = ledger.borrow_mut();
-            if ledger.is_stale(now) {
-                ledger.keep(now, worker);
-            }
-        }
-        self.keep_held(worker);
-        if now.saturating_sub(self.looked_at.get()) > SILENCE / 2 {
-            self.looked_at.set(now);
-            self.close_orphans(now, worker);
-        }
+        self.speak(true, worker);
     }
 
     pub fn answered<W: Worker>(&self, id: CalloutId, answer: &CalloutAnswer, worker: &mut W) {
@@ -335,121 +368,7 @@ impl Emit {
             exporter.answered(id, answer, worker);
         }
         let fates = self.settle();
-        self.keep_held(worker);
+        self.speak(false, worker);
         self.release(fates, worker);
     }
-
-    /// Notes what became of records, and tells what became of those that somebody waits for.
-    fn settle(&self) -> Vec<(Ticket, Fate)> {
-        let mut fates = Vec::new();
-        let Some(exporter) = &self.exporter else {
-            return fates;
-        };
-        let all = exporter.settled();
-        for settled in &all {
-            add_fates(settled, &mut fates);
-        }
-        let Some(ledger) = &*self.ledger.borrow() else {
-            return fates;
-        };
-        let mut ledger = ledger.borrow_mut();
-        ledger.chain().count_retried(exporter.retried());
-        for settled in all {
-            match settled {
-                Settled::Acknowledged { records, rejected } => {
-                    let seqs = seqs_of_unwritten(&records);
-                    ledger
-                        .chain()
-                        .count_dropped(rejected.min(seqs.len() as u64));
-                    ledger.settle(seqs.into_iter());
-                }
-                Settled::Dropped { records, reason } => {
-                    let seqs = seqs_of_unwritten(&records);
-                    ledger.chain().count_dropped(seqs.len() as u64);
-                    ledger.settle(seqs.iter().copied());
-                    let mut untold = self.untold.borrow_mut();
-                    for seq in seqs.into_iter().filter(|seq| *seq > 0) {
-                        untold.add((seq, seq), reason.name());
-                    }
-                }
-            }
-        }
-        fates
-    }
-
-    /// Tells of drops and of sinks that went down or came up, once there is room for it.
-    #[inline(never)]
-    fn tell<H: Host>(&self, host: &H) {
-        if let Some(exporter) = &self.exporter {
-            if !exporter.has_room(NOTICE_BYTES) {
-                return;
-            }
-            let down = exporter.is_down();
-            if down != self.told_down.replace(down) {
-                let notice = if down {
-                    Notice::SinkDown
-                } else {
-                    Notice::SinkUp
-                };
-                self.notice(notice, Mark::None, host);
-            }
-            if down {
-                return;
-            }
-        } else if self.told_down.replace(false) {
-            self.notice(Notice::SinkUp, Mark::None, host);
-        }
-        let records = self.unlogged.take();
-        if records > 0 {
-            if let Some(ledger) = &*self.ledger.borrow() {
-                ledger.borrow_mut().chain().count_dropped(records);
-            }
-            let reason = UNWRITTEN;
-            self.notice(Notice::Dropped { records, reason }, Mark::None, host);
-        }
-        let records = self.unsealed.take();
-        if records > 0 {
-            let reason = match self.denies() {
-                true => Reason::Denied.name(),
-                false => Reason::Overflow.name(),
-            };
-            self.notice(Notice::Dropped { records, reason }, Mark::None, host);
-        }
-        for (first, last, reason) in self.untold.take().take() {
-            let notice = Notice::Dropped {
-                records: last - first + 1,
-                reason,
-            };
-            self.notice(notice, Mark::Dropped { first, last }, host);
-        }
-    }
-}
-
-/// The numbers of those that only sinks can have: what becomes of the others at a sink loses nothing.
-fn seqs_of_unwritten(records: &[Outgoing]) -> Vec<u64> {
-    let unwritten = records.iter().filter(|record| !record.is_written);
-    unwritten.map(|record| record.seq).collect()
-}
-
-/// What became of those records that somebody waits for. Which ones a sink did not take of a batch that it took, it does not
-/// say: then none of them counts as taken.
-fn add_fates(settled: &Settled<Outgoing>, fates: &mut Vec<(Ticket, Fate)>) {
-    let (records, fate) = match settled {
-        Settled::Acknowledged {
-            records,
-            rejected: 0,
-        } => (records, Fate::Acknowledged),
-        Settled::Acknowledged { records, .. } => (records, Fate::Lost(guard::Reason::Refused)),
-        Settled::Dropped { records, reason } => {
-            let reason = match reason {
-                Reason::Refused | Reason::Rejected => guard::Reason::Refused,
-                Reason::Overflow | Reason::Denied | Reason::TooLarge | Reason::Reload => {
-                    guard::Reason::Overflow
-                }
-            };
-            (records, Fate::Lost(reason))
-        }
-    };
-    let tickets = records.iter().filter_map(|record| record.ticket);
-    fates.extend(tickets.map(|ticket| (ticket, fate)));
 }

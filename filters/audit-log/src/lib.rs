@@ -9,6 +9,7 @@
 //!
 //! Before a request goes on, it may have to wait for its record ([`admission`]).
 
+mod account;
 mod admission;
 mod body;
 pub mod compile;
@@ -22,6 +23,7 @@ pub mod format;
 pub mod guard;
 mod json;
 mod ledger;
+mod ledgers;
 mod lines;
 mod live;
 pub mod mistake;
@@ -35,7 +37,6 @@ mod refusal;
 mod secret_name;
 pub mod seen;
 pub mod settings;
-mod slot;
 mod untold;
 mod waiting;
 

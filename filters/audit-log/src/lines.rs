@@ -24,7 +24,7 @@ struct Waiting {
     last: u64,
 }
 
-/// What became of what waited: records from `first` to `last`.
+/// What became of what waited: records from `first` to `last`, which are 0 where nobody accounts for them.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Written {
     /// Nothing did, or it still does.
@@ -47,14 +47,22 @@ impl Lines {
         let Ok(mut waiting) = self.0.try_borrow_mut() else {
             return;
         };
-        if waiting.lines == 0 {
-            waiting.first = seq;
-        } else {
+        if waiting.lines > 0 {
             waiting.text.push(b'\n');
+        }
+        if waiting.first == 0 {
+            waiting.first = seq;
         }
         waiting.last = seq;
         waiting.lines += 1;
         waiting.text.extend_from_slice(record);
+    }
+
+    /// What waits is no longer accounted for: its chain is another VM's.
+    pub fn forget_numbers(&self) {
+        if let Ok(mut waiting) = self.0.try_borrow_mut() {
+            (waiting.first, waiting.last) = (0, 0);
+        }
     }
 
     /// Makes all that waits the filter state of the request that ends.
@@ -73,7 +81,7 @@ impl Lines {
         if !taken && waiting.text.len() < MAX_BYTES {
             return Written::Nothing;
         }
-        waiting.lines = 0;
+        (waiting.lines, waiting.first, waiting.last) = (0, 0, 0);
         // The next text is about as long.
         waiting.text.clear();
         if taken {

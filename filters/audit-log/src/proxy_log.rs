@@ -35,7 +35,7 @@ impl ProxyLog {
         let took = self.0.replace(Some(takes)).unwrap_or(true);
         let change = i64::from(took) - i64::from(takes);
         if change != 0 {
-            host.adjust(down, change);
+            host.hold(down, change);
         }
         takes
     }
@@ -43,7 +43,7 @@ impl ProxyLog {
     /// Nobody has records for it any more.
     pub fn forget<H: Metrics>(&self, down: MetricId, host: &H) {
         if self.0.take() == Some(false) {
-            host.adjust(down, -1);
+            host.hold(down, -1);
         }
     }
 }

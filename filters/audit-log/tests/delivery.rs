@@ -4,96 +4,10 @@
 
 mod common;
 
-use audit_log::AuditLog;
-use common::{Audit, answered, environment, parsed};
-use portcullis_kit::chain::Bundle as _;
-use portcullis_kit::plugin::Plugin;
-use portcullis_kit::testing::{Bench, Fake, FakeWorker, Sent, Shared, answer};
+use common::one_worker::{Site, events, lines, seqs, webhook};
+use common::{answered, parsed};
+use portcullis_kit::testing::{Fake, Sent};
 use serde_json::{Value, json};
-
-/// One worker: its clock, its plugin and its shared data.
-struct Site {
-    audit: Audit,
-    worker: FakeWorker,
-}
-
-impl Site {
-    fn new(settings: &Value) -> Self {
-        Self::on(Shared::default(), settings)
-    }
-
-    fn on(shared: Shared, settings: &Value) -> Self {
-        let audit: Bench<Plugin<AuditLog>> =
-            Bench::load_with(settings, &environment()).unwrap_or_else(|error| panic!("{error}"));
-        let mut worker = FakeWorker::new(audit.names());
-        worker.shared = shared;
-        Self { audit, worker }
-    }
-
-    fn end(&self, fake: Fake) -> Vec<Value> {
-        let fake = self.ended(fake);
-        let logs = fake.logs.take();
-        logs.iter().map(|(_, line)| parsed(line)).collect()
-    }
-
-    /// Ends the request, and gives it back.
-    fn ended(&self, mut fake: Fake) -> Fake {
-        fake.now.set(self.worker.now.get());
-        fake.seed.set(self.worker.seed.get());
-        fake.shared = self.worker.shared.clone();
-        self.audit.attach(&mut fake);
-        self.audit.finish(&mut fake, &mut Default::default());
-        self.worker.seed.set(fake.seed.get());
-        fake
-    }
-
-    /// The plugin ends; what it logged.
-    fn stop(&mut self) -> Vec<Value> {
-        self.audit.bundle().stop(&mut self.worker);
-        let logs = self.worker.logs.take();
-        logs.iter().map(|(_, line)| parsed(line)).collect()
-    }
-
-    fn tick_after(&mut self, milliseconds: u64) -> Vec<Sent> {
-        self.worker.pass_ms(milliseconds);
-        self.audit.bundle().tick(&mut self.worker);
-        self.worker.sent()
-    }
-
-    fn answer(&mut self, sent: &Sent, status: &str, body: &[u8]) {
-        let answer = answer(&[(":status", status)], body);
-        self.audit
-            .bundle()
-            .callout(sent.id, &answer, &mut self.worker);
-    }
-}
-
-fn lines(sent: &Sent) -> Vec<Value> {
-    let text = std::str::from_utf8(&sent.body).unwrap();
-    text.lines().map(parsed).collect()
-}
-
-fn seqs(records: &[Value]) -> Vec<u64> {
-    records
-        .iter()
-        .map(|record| record["chain"]["seq"].as_u64().unwrap())
-        .collect()
-}
-
-fn events(records: &[Value]) -> Vec<&str> {
-    records
-        .iter()
-        .map(|record| record["event"].as_str().unwrap_or("-"))
-        .collect()
-}
-
-fn webhook(over: &Value) -> Value {
-    let mut settings = json!({"sinks": [{"webhook": {"cluster": "sink"}}]});
-    for (key, value) in over.as_object().unwrap() {
-        settings[key] = value.clone();
-    }
-    settings
-}
 
 #[test]
 fn a_worker_that_gets_no_request_emits_nothing() {
@@ -276,60 +190,6 @@ fn what_is_dropped_is_told_by_its_numbers_once_the_sink_is_back() {
     assert_eq!(requests.len() as u64 + (last - first + 1), 11);
 }
 
-#[test]
-fn another_configuration_of_the_vm_goes_on_with_the_chain() {
-    let shared = Shared::default();
-    let key = json!({"key": {"id": "k2", "secret": {"env": "AUDIT_KEY"}}});
-    let old = Site::on(shared.clone(), &json!({"chain": {}}));
-    let before = old.end(answered("/", 200));
-    let new = Site::on(shared.clone(), &json!({"chain": key}));
-    let after = new.end(answered("/", 200));
-    assert_eq!((seqs(&before), seqs(&after)), (vec![1, 2], vec![3]));
-    assert_eq!(after[0]["chain"]["prev"], before[1]["chain"]["hash"]);
-    assert_eq!(after[0]["chain"]["key_id"], "k2");
-    assert_eq!(shared.keys(), 1);
-}
-
-/// When the owner of the one slot gave its last sign of life.
-fn last_sign(shared: &Shared) -> u64 {
-    let mut time = 0;
-    shared.change_the_one(|value| time = u64::from_le_bytes(value[8..16].try_into().unwrap()));
-    time
-}
-
-#[test]
-fn a_chain_is_kept_after_new_settings_also_while_no_request_comes() {
-    let shared = Shared::default();
-    let old = Site::on(shared.clone(), &webhook(&json!({})));
-    old.end(answered("/", 200));
-    let mut new = Site::on(shared.clone(), &webhook(&json!({"omit": ["route"]})));
-    new.worker.now.set(old.worker.now.get());
-    drop(old);
-    for _ in 0..4 {
-        new.tick_after(6_000);
-        // Nobody may take the chain for one whose VM is gone.
-        assert!(new.worker.now.get() - last_sign(&shared) < 6_000_000_000);
-    }
-}
-
-#[test]
-fn who_lost_its_chain_to_another_vm_begins_a_new_one_even_if_a_request_comes_first() {
-    let shared = Shared::default();
-    let site = Site::on(shared.clone(), &json!({}));
-    let before = site.end(answered("/", 200));
-    let now = site.worker.now.get() + 11_000_000_000;
-    site.worker.now.set(now);
-    // The other one's mark, and its sign of life.
-    shared.change_the_one(|value| {
-        value[0] ^= 1;
-        value[8..16].copy_from_slice(&now.to_le_bytes());
-    });
-    let after = site.end(answered("/", 200));
-    assert_eq!(seqs(&before), [1, 2]);
-    assert_ne!(after[0]["chain"]["emitter"], before[0]["chain"]["emitter"]);
-    assert_eq!(seqs(&after), [1, 2]);
-}
-
 /// The filter state that an access log reads.
 fn state(fake: &Fake) -> Vec<Value> {
     let text = fake.filter_state.get("portcullis.audit");
@@ -386,30 +246,6 @@ fn what_no_access_log_can_take_waits_and_then_is_dropped_and_counted() {
         json!({"first": 4, "last": 3 + dropped})
     );
     assert_eq!(told[0]["reason"], "unwritten");
-}
-
-#[test]
-fn a_worker_that_stops_says_so_in_the_log_and_the_next_one_goes_on_at_once() {
-    let shared = Shared::default();
-    let mut old = Site::on(shared.clone(), &json!({"chain": {}}));
-    assert!(old.stop().is_empty(), "it never emitted anything");
-    let before = old.end(answered("/", 200));
-    // Another configuration of the same stream goes on with the chain, so there is no end.
-    let other = Site::on(shared.clone(), &json!({"chain": {}, "omit": ["route"]}));
-    assert!(old.stop().is_empty());
-    drop(other);
-    let stop = old.stop();
-    assert_eq!(events(&stop), ["bundle.stop"]);
-    assert_eq!(
-        stop[0]["chain"]["checkpoint"],
-        json!({"dropped": 0, "emitted": 3, "retried": 0})
-    );
-    assert_eq!(stop[0]["chain"]["prev"], before[1]["chain"]["hash"]);
-    let new = Site::on(shared.clone(), &json!({"chain": {}}));
-    let after = new.end(answered("/", 200));
-    assert_eq!(events(&after), ["bundle.start", "-"]);
-    assert_eq!(seqs(&after), [4, 5]);
-    assert_eq!(after[0]["chain"]["prev"], stop[0]["chain"]["hash"]);
 }
 
 #[test]

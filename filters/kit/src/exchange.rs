@@ -65,6 +65,11 @@ pub trait Metrics {
     fn increment(&self, metric: MetricId, by: u64);
     /// Moves a gauge up or down.
     fn adjust(&self, gauge: MetricId, by: i64);
+    /// The same, by what this VM itself holds of what the gauge shows: if the VM ends without notice, another one takes it out
+    /// again. Only for plugins that tick.
+    fn hold(&self, gauge: MetricId, by: i64) {
+        self.adjust(gauge, by);
+    }
     fn record(&self, metric: MetricId, value: u64);
 }
 

@@ -71,6 +71,10 @@ impl<X: Exchange> Metrics for Gate<'_, X> {
         self.inner.adjust(gauge, by);
     }
 
+    fn hold(&self, gauge: MetricId, by: i64) {
+        self.inner.hold(gauge, by);
+    }
+
     fn record(&self, metric: MetricId, value: u64) {
         self.inner.record(metric, value);
     }

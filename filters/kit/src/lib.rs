@@ -16,6 +16,7 @@ pub mod exchange;
 pub mod export;
 pub mod filter;
 mod gate;
+pub mod gauges;
 pub mod glob;
 pub mod headers;
 pub mod identity;
@@ -29,6 +30,7 @@ pub mod property;
 pub mod protect;
 pub mod random;
 pub mod routes;
+pub mod slots;
 pub mod span;
 pub mod table;
 #[cfg(any(test, feature = "testing"))]

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
             records_that_a_sink_refuses_are_found_and_told_of_and_the_rest_arrives,
             what_a_sink_takes_only_in_part_is_counted,
             new_settings_under_load_go_on_with_the_chain_and_lose_nothing,
+            sinks_of_older_settings_that_were_down_get_their_records_and_each_chain_counts_its_own,
         ],
     )
 }
@@ -183,6 +184,68 @@ fn what_a_sink_takes_only_in_part_is_counted(_: &()) {
 fn new_settings_under_load_go_on_with_the_chain_and_lose_nothing(_: &()) {
     let sink = Sink::start();
     let mut envoy = start(&config(&sink, &json!({})).live());
+    let seen = under_load(&mut envoy, |envoy| {
+        for update in 1..=4 {
+            sink.set(if update % 2 == 1 {
+                Mood::Down
+            } else {
+                Mood::Up
+            });
+            let over = json!({"omit": if update % 2 == 1 { json!(["route"]) } else { json!([]) }});
+            update_to(envoy, &config(&sink, &over));
+        }
+    });
+    let evidence = arrived(&envoy, &sink, seen);
+    evidence.assert_intact();
+    assert_eq!(evidence.emitters().len(), 2, "chains went on");
+    let loads = evidence.events("bundle.settings_loaded").len();
+    assert!(loads >= 5, "{loads}");
+}
+
+/// New settings again and again while the sink is down: other paths, which keep the chain, and other clusters, which do not.
+fn sinks_of_older_settings_that_were_down_get_their_records_and_each_chain_counts_its_own(_: &()) {
+    let sink = Sink::start();
+    let to = |name: &str, path: &str| {
+        let over = json!({
+            "sinks": [{"webhook": {"cluster": name, "path": path, "timeout_ms": 500}}],
+            "chain": {"checkpoint_seconds": 1},
+        });
+        let other = cluster("other", sink.port());
+        config(&sink, &over).cluster(other)
+    };
+    let mut envoy = start(&to("sink", "/first").live());
+    let seen = under_load(&mut envoy, |envoy| {
+        sink.set(Mood::Down);
+        update_to(envoy, &to("sink", "/second"));
+        update_to(envoy, &to("other", "/second"));
+        sink.set(Mood::Up);
+        update_to(envoy, &to("sink", "/first"));
+        sink.set(Mood::Status(503));
+        update_to(envoy, &to("other", "/first"));
+        sink.set(Mood::Up);
+    });
+    let evidence = arrived(&envoy, &sink, seen);
+    evidence.assert_intact();
+    assert_eq!(metric(&envoy, "dropped_total"), 0);
+    assert_eq!(evidence.told_dropped(), 0);
+    assert_eq!(evidence.emitters().len(), 4, "two of each worker");
+    let checkpoints = evidence.events("bundle.checkpoint");
+    assert!(!checkpoints.is_empty());
+    for checkpoint in checkpoints {
+        let chain = &checkpoint["chain"];
+        let counts = &chain["checkpoint"];
+        let emitted = counts["emitted"].as_u64().unwrap();
+        let of_it = evidence
+            .records
+            .keys()
+            .filter(|(name, seq)| chain["emitter"] == name.as_str() && *seq <= emitted);
+        assert_eq!(of_it.count() as u64, emitted);
+        assert_eq!(counts["dropped"], 0);
+    }
+}
+
+/// Lets `change` change the proxy while requests come; how many came.
+fn under_load(envoy: &mut Envoy, change: impl FnOnce(&mut Envoy)) -> u64 {
     let port = envoy.port("main");
     let stop = AtomicBool::new(false);
     let request = Request::get("/orders").to_bytes();
@@ -200,35 +263,26 @@ fn new_settings_under_load_go_on_with_the_chain_and_lose_nothing(_: &()) {
                 |(), answer| assert_eq!(answer.status, 200),
             )
         });
-        for update in 1..=4 {
-            sink.set(if update % 2 == 1 {
-                Mood::Down
-            } else {
-                Mood::Up
-            });
-            let over = json!({"omit": if update % 2 == 1 { json!(["route"]) } else { json!([]) }});
-            assert_eq!(envoy.update(&config(&sink, &over).live()), Update::Accepted);
-            // From then on all requests come under the new settings.
-            wait::until("the end of the old listener", || {
-                is_drained(&envoy).then_some(())
-            });
-        }
+        change(envoy);
         stop.store(true, Ordering::Relaxed);
         load.join().unwrap();
     });
     // The proxy's own log counts also what ended with its connection.
-    let seen = wait::until("the end of all requests", || {
+    wait::until("the end of all requests", || {
         let active = envoy.admin().stat("http.main.downstream_rq_active");
-        let is_over = active == 0 && is_drained(&envoy);
+        let is_over = active == 0 && is_drained(envoy);
         let total = envoy.admin().stat("http.main.downstream_rq_total");
         let lines = envoy.access_log("main").len() as u64;
         (is_over && lines == total).then_some(lines)
+    })
+}
+
+/// Gives the proxy that configuration. From then on all requests come under it.
+fn update_to(envoy: &mut Envoy, config: &Config) {
+    assert_eq!(envoy.update(&config.clone().live()), Update::Accepted);
+    wait::until("the end of the old listener", || {
+        is_drained(envoy).then_some(())
     });
-    let evidence = arrived(&envoy, &sink, seen);
-    evidence.assert_intact();
-    assert_eq!(evidence.emitters().len(), 2, "chains went on");
-    let loads = evidence.events("bundle.settings_loaded").len();
-    assert!(loads >= 5, "{loads}");
 }
 
 fn is_drained(envoy: &Envoy) -> bool {

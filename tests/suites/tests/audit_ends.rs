@@ -125,6 +125,9 @@ fn a_vm_that_traps_loses_what_it_held_and_the_chain_shows_exactly_that(_: &()) {
         "of the VM that ended, too"
     );
     assert_eq!(evidence.sealed(), evidence.records.len() as u64 + 51);
+    wait::until("the sink up, also for the VM that ended", || {
+        (metric(&envoy, "sink_down") == 0).then_some(())
+    });
 }
 
 /// Clients that ask as fast as they are answered, each on connections of its own, until nobody answers any more.

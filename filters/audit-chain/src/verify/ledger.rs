@@ -23,6 +23,8 @@ pub struct Ledger {
     unjudged: Vec<(u64, u64)>,
     /// Ranges that the emitter says it gave up.
     dropped: Vec<(u64, u64)>,
+    /// Up to which record all was acknowledged, by the numbers of the restarts that say so.
+    restarts: BTreeMap<u64, u64>,
     /// Parts of the hashes of the records with the highest numbers.
     window: BTreeMap<u64, u64>,
     pub records: u64,
@@ -50,8 +52,6 @@ struct Run {
     head: Hash,
     /// Of the first record.
     place: Place,
-    /// The first record is a restart's.
-    restart: Option<u64>,
     only_checkpoints: bool,
 }
 
@@ -146,7 +146,10 @@ impl Ledger {
                 }
             }
             Mark::Dropped { first, last } => extend(&mut self.dropped, first, last),
-            Mark::None | Mark::Restart { .. } => {}
+            Mark::Restart { acknowledged } => {
+                self.restarts.insert(seq, acknowledged);
+            }
+            Mark::None => {}
         }
         self.join(record, place);
     }
@@ -165,10 +168,6 @@ impl Ledger {
             prev: record.prev,
             head: record.hash,
             place,
-            restart: match record.mark {
-                Mark::Restart { acknowledged } => Some(acknowledged),
-                _ => None,
-            },
             only_checkpoints: checkpoint,
         };
         let next = seq.saturating_add(1);
@@ -327,15 +326,16 @@ impl Ledger {
             Because::Plain
         };
         for (first, last) in pieces {
-            // What was acknowledged is not lost with a machine.
-            let sure = behind
-                .restart
-                .map_or(last, |acknowledged| acknowledged.min(last));
+            // The next restart tells of it, also where some records between arrived. What was acknowledged is not lost with
+            // a machine.
+            let restart = self.restarts.range(last..).next();
+            let restart = restart.map(|(_, acknowledged)| *acknowledged);
+            let sure = restart.map_or(last, |acknowledged| acknowledged.min(last));
             if first <= sure {
                 let found = Break::at(behind.place, kind).of(emitter, first).to(sure);
                 closing.breaks.push(found.because(because.clone()));
             }
-            let Some(acknowledged) = behind.restart.filter(|_| last > sure) else {
+            let Some(acknowledged) = restart.filter(|_| last > sure) else {
                 continue;
             };
             let first = first.max(sure + 1);

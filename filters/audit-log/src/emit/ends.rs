@@ -1,63 +1,46 @@
-//! Where a request, a worker or a VM ends.
+//! Where a request, a chain, a worker or a VM ends.
 
 use audit_chain::Mark;
+use portcullis_kit::config::log_line;
 use portcullis_kit::exchange::{Exchange, Worker};
 
-use super::{Emit, Host, NOTICE_BYTES};
-use crate::deliver::Outgoing;
+use super::{Emit, Host};
 use crate::emission::UNWRITTEN;
-use crate::format;
-use crate::ledger;
+use crate::ledgers;
 use crate::lines::Written;
 use crate::notice::Notice;
-use crate::slot::Held;
 
 impl Emit {
-    /// Tells of VMs that ended without notice: what waited in their queues is lost. Where the proxy writes the records
-    /// itself, nothing waited.
-    pub(super) fn close_orphans<H: Host>(&self, now: u64, host: &H) {
-        let Some(exporter) = self.exporter.as_ref() else {
-            return;
-        };
-        if !self.emission.sealed || self.emission.is_local() {
+    /// Ends the chains of VMs that ended without notice.
+    pub(super) fn end_orphans<H: Host>(&self, now: u64, host: &H) {
+        if !self.emission.sealed {
             return;
         }
-        let write = |out: &mut Vec<u8>, records| {
-            format::write_notice(self.emission.format, &Notice::Restart { records }, now, out)
-        };
-        while exporter.has_room(NOTICE_BYTES)
-            && let Some((json, lost)) = ledger::close_orphan(&self.emission, write, host)
-        {
+        let mut watch = self.watch.borrow_mut();
+        let stream = self.live.stream();
+        for lost in ledgers::adopt(&self.emission, stream, &mut watch, now, host) {
             self.count_lost(lost, host);
-            let outgoing = Outgoing {
-                // It is of another chain than ours.
-                seq: 0,
-                time: now,
-                is_event: false,
-                json: json.into(),
-                is_written: false,
-                ticket: None,
-            };
-            exporter.push(outgoing, now);
         }
     }
 
     /// Counts what was lost with a VM that ended without notice: it can no more.
-    pub(super) fn count_lost<H: Host>(&self, lost: Held, host: &H) {
-        if lost.records > 0 {
-            host.increment(self.emission.lost, lost.records);
-        }
-        if let Some(exporter) = &self.exporter {
-            exporter.unshow(lost.shown, host);
+    pub(super) fn count_lost<H: Host>(&self, lost: u64, host: &H) {
+        if lost > 0 {
+            host.increment(self.emission.lost, lost);
         }
     }
 
-    /// Keeps what would be lost with this VM.
-    pub(super) fn keep_held<W: Worker>(&self, worker: &W) {
-        if let (Some(exporter), Some(ledger)) = (&self.exporter, &*self.ledger.borrow()) {
-            let mut ledger = ledger.borrow_mut();
-            ledger.keep_held(exporter.shown(), worker.now(), worker);
+    /// Another VM has the chain. What of it is still queued is sent, and nobody here accounts for it.
+    #[inline(never)]
+    pub(super) fn leave_chain<H: Host>(&self, host: &H) {
+        if let Some(ledger) = self.ledger.take() {
+            ledgers::leave(&ledger);
+            let emitter = ledger.borrow().emitter().as_str().to_owned();
+            let fields = [("plugin", "audit-log".into()), ("emitter", emitter.into())];
+            host.log(log::Level::Warn, &log_line("audit_chain_lost", &fields));
         }
+        self.lines.forget_numbers();
+        self.began.set(false);
     }
 
     /// Hands what waits for the proxy's access log over, at a request's end.
@@ -68,21 +51,21 @@ impl Emit {
         };
         let written = self.lines.write(exchange);
         let ledger = self.ledger.borrow();
-        let settle = |first: u64, last: u64| {
-            if let Some(ledger) = &*ledger {
-                ledger.borrow_mut().settle(first..=last);
-            }
-        };
+        let ledger = ledger.as_ref();
         match written {
             Written::Nothing => {}
-            Written::All { first, last } => settle(first, last),
+            Written::All { first, last } => {
+                if let Some(ledger) = ledger.filter(|_| first > 0) {
+                    let mut ledger = ledger.borrow_mut();
+                    for seq in first..=last {
+                        ledger.acknowledge(seq);
+                    }
+                }
+            }
             Written::Dropped { first, last, lines } => {
-                settle(first, last);
                 exchange.increment(dropped, lines);
-                if let Some(ledger) = &*ledger {
-                    ledger.borrow_mut().chain().count_dropped(lines);
-                    let mut untold = self.untold.borrow_mut();
-                    untold.add((first, last), UNWRITTEN);
+                if let Some(ledger) = ledger.filter(|_| first > 0) {
+                    ledger.borrow_mut().give_up_all(first, last, UNWRITTEN);
                 }
             }
         }
@@ -92,6 +75,7 @@ impl Emit {
     /// if no other configuration goes on with the chain.
     #[inline(never)]
     pub fn stop<W: Worker>(&self, worker: &W) {
+        self.look_after_chain(worker.now(), worker);
         let is_unheard = self.is_unheard();
         self.log.forget(self.emission.unlogged[0], worker);
         if !self.began.get() || !self.emission.logs || !self.live.is_last() {
@@ -102,7 +86,7 @@ impl Emit {
         }
         if let Some(ledger) = self.ledger.take() {
             ledger.borrow_mut().end(worker);
-            ledger::leave(&self.emission);
+            ledgers::leave(&ledger);
         }
         self.began.set(false);
     }

@@ -1,6 +1,8 @@
 //! The filter behind a proxy in memory.
 #![allow(dead_code, reason = "each test that includes this uses its share")]
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod one_worker;
 pub mod site;
 
 use std::collections::BTreeMap;

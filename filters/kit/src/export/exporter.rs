@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::exchange::{self, CalloutAnswer, CalloutId, Worker};
+use crate::exchange::{CalloutAnswer, CalloutId, Worker};
 
 use super::metrics::Reason;
 use super::park::{self, Left};
@@ -112,41 +112,48 @@ impl<R: Record> Exporter<R> {
         self.state.borrow().held.records
     }
 
-    /// How many records and bytes of ours the gauges hold.
-    pub fn shown(&self) -> (u64, u64) {
-        let guests = self.guests.borrow();
-        let of_guests = guests.iter().map(Self::shown);
-        let own = self.state.borrow().tally.shown();
-        of_guests.fold(own, |sum, more| (sum.0 + more.0, sum.1 + more.1))
-    }
-
-    /// Takes out of the gauges what an exporter that is gone had in them.
-    pub fn unshow<M: exchange::Metrics>(&self, shown: (u64, u64), host: &M) {
-        let signed = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
-        let [records, bytes] = self.plan.metrics.queued();
-        host.adjust(records, -signed(shown.0));
-        host.adjust(bytes, -signed(shown.1));
-    }
-
     /// Whether no sink would take a record now.
     pub fn is_down(&self) -> bool {
         let state = self.state.borrow();
         state.sinks.iter().all(super::sink::Sink::is_down)
     }
 
-    /// What became of records since the last call; nothing unless [`Exporter::watched`].
+    /// What became of records since the last call, ours and what we go on with for earlier configurations; nothing unless
+    /// [`Exporter::watched`].
     pub fn settled(&self) -> Vec<Settled<R>> {
-        let mut state = self.state.borrow_mut();
-        state
-            .settled
-            .as_mut()
-            .map(std::mem::take)
-            .unwrap_or_default()
+        let guests = self.guests.borrow();
+        let mut all: Vec<_> = guests.iter().flat_map(Self::settled).collect();
+        all.append(&mut self.state.borrow_mut().take_settled());
+        all
     }
 
     /// How many batches were sent once more since the last call.
     pub fn retried(&self) -> u64 {
-        std::mem::take(&mut self.state.borrow_mut().tally.retried)
+        let guests = self.guests.borrow();
+        let of_guests: u64 = guests.iter().map(Self::retried).sum();
+        of_guests + std::mem::take(&mut self.state.borrow_mut().tally.retried)
+    }
+
+    /// Whether records of that plan go where ours go, or where those of an earlier configuration still go.
+    pub fn serves(&self, plan: &Plan) -> bool {
+        self.plan.is_like(plan) || self.guests.borrow().iter().any(|guest| guest.serves(plan))
+    }
+
+    /// Queues a record to go where those of that plan go, if it is served and there is room; whether it was. `size`: about that
+    /// of the record that `make` gives.
+    pub fn push_for(
+        &self,
+        plan: &Plan,
+        size: usize,
+        make: impl FnOnce() -> Option<R>,
+        now: u64,
+    ) -> bool {
+        if !self.plan.is_like(plan) {
+            let guests = self.guests.borrow();
+            let guest = guests.iter().find(|guest| guest.serves(plan));
+            return guest.is_some_and(|guest| guest.push_for(plan, size, make, now));
+        }
+        self.has_room(size) && make().is_some_and(|record| self.push(record, now) == Pushed::Queued)
     }
 
     /// Sends what is due. Call it every [`Plan::tick_period_ms`].
@@ -160,16 +167,14 @@ impl<R: Record> Exporter<R> {
     }
 
     pub(super) fn run(&self, flush: bool, worker: &mut dyn Worker) {
+        self.guests.borrow_mut().retain(|guest| !guest.is_done());
         for left in park::take() {
             self.take_over(left, worker);
         }
         self.send(flush, worker);
-        let guests = self.guests.take();
-        for guest in &guests {
+        for guest in self.guests.borrow().iter() {
             guest.send(true, worker);
         }
-        let mut kept: Vec<Self> = guests.into_iter().filter(|g| !g.is_done()).collect();
-        self.guests.borrow_mut().append(&mut kept);
     }
 
     fn send(&self, flush: bool, worker: &mut dyn Worker) {
@@ -222,6 +227,7 @@ impl<R: Record> Exporter<R> {
             let mut state = oldest.state.borrow_mut();
             state.drop_all(Reason::Reload);
             state.hand_over(&oldest.plan, worker);
+            self.state.borrow_mut().add_settled(&mut state);
         }
         guests.push(Self::with_state(left.plan, left.encoders, left.state));
     }
@@ -232,14 +238,15 @@ impl<R: Record> Exporter<R> {
         left.state.hand_over(&left.plan, worker);
         let mut state = self.state.borrow_mut();
         state.prepend(&self.plan, records, worker.now());
-        if let (Some(ours), Some(mut theirs)) = (&mut state.settled, left.state.settled.take()) {
-            theirs.append(ours);
-            *ours = theirs;
-        }
+        state.add_settled(&mut left.state);
     }
 
     /// Leaves what is held to the VM's next exporter of such records.
     pub(super) fn leave(&mut self) {
+        // The oldest first, as they are taken over.
+        for mut guest in self.guests.take() {
+            guest.leave();
+        }
         let state = std::mem::take(self.state.get_mut());
         if !state.is_done() {
             park::leave(Left {

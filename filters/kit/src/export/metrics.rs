@@ -98,13 +98,6 @@ impl Metrics {
     }
 }
 
-impl Metrics {
-    /// The gauges of what is queued: records and bytes.
-    pub fn queued(&self) -> [MetricId; 2] {
-        [self.queued, self.queued_bytes]
-    }
-}
-
 /// What happened and the host does not know yet.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -182,12 +175,6 @@ impl Tally {
         }
     }
 
-    /// What the gauges hold of this exporter.
-    pub fn shown(&self) -> (u64, u64) {
-        let size = |held: i64| u64::try_from(held).unwrap_or(0);
-        (size(self.gauges.0), size(self.gauges.1))
-    }
-
     /// Whether the host knows it all, and its gauges hold nothing of this exporter.
     pub fn is_settled(&self) -> bool {
         let sink = |sink: &SinkTally| sink.batches == 0 && sink.missed == 0 && !sink.gauge;
@@ -207,6 +194,6 @@ fn count(worker: &dyn Worker, metric: MetricId, count: &mut u64) {
 
 fn adjust(worker: &dyn Worker, gauge: MetricId, by: i64) {
     if by != 0 {
-        worker.adjust(gauge, by);
+        worker.hold(gauge, by);
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::Record;
 use super::exporter::Encoders;
-use super::plan::{Plan, Target};
+use super::plan::Plan;
 use super::state::State;
 
 /// How many left exporters one goes on with beside its own sinks.
@@ -19,20 +19,15 @@ pub struct Left<R> {
     pub state: State<R>,
 }
 
-/// What makes two exporters' records exchangeable: where they go, and what is written around them. Secrets do not count:
-/// after they changed, the new ones are what a sink takes.
-pub fn key<'a, R>(
-    plan: &'a Plan,
-    encoders: &'a Encoders<R>,
-) -> impl Iterator<Item = (&'a str, [&'a str; 3], &'a [u8])> + use<'a, R> {
-    let place = |sink: &'a Target| [&*sink.cluster, &*sink.authority, &*sink.path];
-    let sinks = plan.terms.sinks.iter().zip(encoders.iter());
-    sinks.map(move |(sink, encoder)| (plan.what, place(sink), encoder.identity()))
-}
-
 impl<R: Record> Left<R> {
+    /// Whether its records are exchangeable with those of another exporter: they go to the same places, and the same is written
+    /// around them. Secrets do not count: after they changed, the new ones are what a sink takes.
     pub fn is_like(&self, plan: &Plan, encoders: &Encoders<R>) -> bool {
-        self.plan.filter == plan.filter && key(&self.plan, &self.encoders).eq(key(plan, encoders))
+        let identities = |encoders: &Encoders<R>| {
+            let all = encoders.iter().map(|encoder| encoder.identity().to_vec());
+            all.collect::<Vec<_>>()
+        };
+        self.plan.is_like(plan) && identities(&self.encoders) == identities(encoders)
     }
 }
 

@@ -129,6 +129,18 @@ impl Plan {
         self.terms == other.terms
     }
 
+    /// Whether both deliver to the same places.
+    #[inline(never)]
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.terms.sinks, &other.terms.sinks);
+        let is_same = |(one, other): (&Target, &Target)| {
+            (&one.cluster, &one.authority, &one.path)
+                == (&other.cluster, &other.authority, &other.path)
+        };
+        (self.filter, self.what, ours.len()) == (other.filter, other.what, theirs.len())
+            && ours.iter().zip(theirs).all(is_same)
+    }
+
     /// The clusters that the sinks are in.
     pub fn clusters(&self) -> impl Iterator<Item = &str> {
         self.terms.sinks.iter().map(|sink| sink.cluster.as_str())

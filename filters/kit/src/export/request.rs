@@ -56,6 +56,10 @@ impl<X: Exchange> Metrics for OfRequest<'_, X> {
         self.0.adjust(gauge, by);
     }
 
+    fn hold(&self, gauge: MetricId, by: i64) {
+        self.0.hold(gauge, by);
+    }
+
     fn record(&self, metric: MetricId, value: u64) {
         self.0.record(metric, value);
     }

@@ -80,7 +80,24 @@ impl<R: Record> State<R> {
     }
 
     pub fn is_done(&self) -> bool {
-        self.held.records == 0 && self.tally.is_settled()
+        self.held.records == 0
+            && self.tally.is_settled()
+            && self.settled.as_ref().is_none_or(Vec::is_empty)
+    }
+
+    /// The ends of records that nobody asked for yet.
+    pub fn take_settled(&mut self) -> Vec<Settled<R>> {
+        let settled = self.settled.as_mut();
+        settled.map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Puts those of an earlier exporter before our own.
+    pub fn add_settled(&mut self, earlier: &mut Self) {
+        let mut earlier = earlier.take_settled();
+        if let Some(settled) = &mut self.settled {
+            earlier.append(settled);
+            *settled = earlier;
+        }
     }
 
     pub fn has_room(&self, plan: &Plan, size: usize) -> bool {
