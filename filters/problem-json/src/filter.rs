@@ -9,6 +9,7 @@ use portcullis_kit::{Callbacks, ConfigError, Exchange, Filter, Flow, Headers};
 use crate::answer::{Answer, Draft, Outcome, Received};
 use crate::compile;
 use crate::headers::{Document, Edit, edits, sums};
+use crate::inside;
 use crate::negotiate::Format;
 use crate::profile::{Left, Profile, Source};
 use crate::protocol::{self, Protocol, media_type};
@@ -200,6 +201,7 @@ fn rewrite<X: Exchange>(
         return left(Left::Protocol, exchange);
     }
     let connect = protocol == Protocol::Connect && kind == b"application/json";
+    let shown = inside::hide(profile, &response, received.meaning, exchange);
     let is_problem = kind == b"application/problem+json" || kind == b"application/problem+xml";
     let is_problem = is_problem && received.is_valid() && response.get(NET.0) != Some(NET.1);
     let enrich = is_problem
@@ -214,6 +216,7 @@ fn rewrite<X: Exchange>(
         return left(Left::Empty, exchange);
     }
     let mut draft = Draft::new(profile, received, request, &response, exchange);
+    let response = shown;
     let readable =
         enrich || connect || (profile.json == MergeOrDrop::Merge && upstream::is_readable(&kind));
     let reads = readable && !is_encoded(&response) && fits(&response, profile.max_bytes);
