@@ -33,8 +33,8 @@ LOCKED = ["--locked"] if os.environ.get("CI") else []
 # when this was written, and 1 % more. The goal is 160 KB each; where the rest goes stands in docs/performance.md.
 MAX_MODULE_BYTES = {
     "audit_log.wasm": 416_000,
-    "portcullis.wasm": 1_002_000,
-    "problem_json.wasm": 353_000,
+    "portcullis.wasm": 1_029_000,
+    "problem_json.wasm": 380_000,
     "rate_limit.wasm": 296_000,
     "request_tracing.wasm": 301_000,
     "security_headers.wasm": 247_500,

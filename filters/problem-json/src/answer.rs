@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::asked::{self, Ids};
 use crate::negotiate::Format;
 use crate::profile::{Code, Profile};
-use crate::settings::{Category, Instance};
+use crate::settings::{Category, Instance, MergeOrDrop};
 use crate::titles::Language;
 use crate::upstream::{Said, error_type};
 
@@ -101,7 +101,10 @@ impl Draft {
             category: category(profile, upstream, || upstream_failed(exchange)),
             retryable: waits || is_retryable(profile, upstream),
             waits,
-            code: response.get("x-amzn-errortype").and_then(error_type),
+            code: response
+                .get("x-amzn-errortype")
+                .filter(|_| profile.json == MergeOrDrop::Merge)
+                .and_then(error_type),
             timestamp: profile.timestamp.then(|| exchange.now()).and_then(rfc_3339),
         }
     }
@@ -158,8 +161,7 @@ impl Draft {
         let meant = code.and_then(|name| profile.codes.get(name));
         let allowed = code.is_some_and(|name| profile.allow_server_text.contains(name));
         if self.received.meaning >= 500 && !allowed {
-            said.message = None;
-            said.details.clear();
+            said.keep_code_of_server(meant.is_some(), |kind| profile.names_type(kind));
         }
         let redacted = said.redact(&profile.redaction);
         let status = meant.and_then(|code| code.status);

@@ -5,6 +5,7 @@ use portcullis_kit::headers::is_token;
 use portcullis_kit::table::Table;
 use portcullis_kit::{ConfigError, Mistake, Path};
 
+use crate::inside;
 use crate::mistake::SettingsMistake;
 use crate::negotiate::Offers;
 use crate::profile::{Code, Counters, Left, Profile, Source, Statuses};
@@ -82,6 +83,7 @@ pub fn compile(settings: &Settings, compiling: &Compiling<'_>) -> Result<Profile
         reply_to_empty: settings.empty == Empty::Reply,
         reply_headers: settings.reply_headers,
         remove_headers: removed_headers(&settings.remove_headers)?,
+        keep_headers: kept_headers(&settings.keep_headers)?,
         counters: counters(compiling),
     })
 }
@@ -370,6 +372,19 @@ fn removed_headers(names: &[String]) -> Result<Vec<String>, ConfigError> {
         removed.push(name);
     }
     Ok(removed)
+}
+
+fn kept_headers(names: &[String]) -> Result<Vec<String>, ConfigError> {
+    let mut kept = Vec::with_capacity(names.len());
+    for (at, name) in names.iter().enumerate() {
+        let name = name.to_ascii_lowercase();
+        if !inside::is_for_developers(&name) {
+            let path = Path::top().key("keep_headers").index(at);
+            return Err(rule(path, SettingsMistake::KeptAnyway));
+        }
+        kept.push(name);
+    }
+    Ok(kept)
 }
 
 fn counters(compiling: &Compiling<'_>) -> Counters {

@@ -10,6 +10,7 @@ use crate::answer::{Answer, Draft, Outcome, Received};
 use crate::body::{self, Reading, Work};
 use crate::compile;
 use crate::headers::{Document, Edit, edits, sums};
+use crate::inside;
 use crate::negotiate::Format;
 use crate::profile::{Left, Profile, Source};
 use crate::protocol::{self, Protocol, media_type};
@@ -132,6 +133,7 @@ fn rewrite<X: Exchange>(
         return left(Left::Protocol, exchange);
     }
     let connect = protocol == Protocol::Connect && kind == b"application/json";
+    let shown = inside::hide(profile, &response, received.meaning, exchange);
     let is_problem = kind == b"application/problem+json" || kind == b"application/problem+xml";
     let is_problem = is_problem && received.is_valid() && !is_of_the_net(&response, exchange);
     let enrich = is_problem
@@ -157,6 +159,7 @@ fn rewrite<X: Exchange>(
         return left(Left::Empty, exchange);
     }
     let mut draft = Draft::new(profile, received, request, &response, exchange);
+    let response = shown;
 
     if end_of_stream && !head {
         let answer = draft.answer(profile, Outcome::Nothing);

@@ -10,6 +10,7 @@ mod compile;
 pub mod document;
 mod filter;
 mod headers;
+mod inside;
 mod local_reply;
 mod mistake;
 pub mod negotiate;

@@ -25,6 +25,7 @@ pub enum SettingsMistake {
     HeaderName,
     Framing,
     Kept,
+    KeptAnyway,
     RepliesNowhere,
     NonceInReply,
     NothingAllowed,
@@ -93,6 +94,9 @@ impl fmt::Display for SettingsMistake {
             }
             Self::Kept => {
                 "clients need this header on errors; take it out, or remove it where it is made"
+            }
+            Self::KeptAnyway => {
+                "this header is not among those that are removed by default, so it stays anyway; take it out"
             }
             Self::RepliesNowhere => {
                 "with `empty: leave` there are no replies that could carry these; take one of the two out"

@@ -71,7 +71,20 @@ pub struct Profile {
     /// What a reply carries that outer filters do not see.
     pub reply_headers: Preset,
     pub remove_headers: Vec<String>,
+    /// Of those that are removed by default.
+    pub keep_headers: Vec<String>,
     pub counters: Counters,
+}
+
+impl Profile {
+    /// Whether the settings write that URI as a `type`.
+    pub fn names_type(&self, kind: &str) -> bool {
+        let of_codes = self.codes.values().filter_map(|code| code.kind.as_ref());
+        self.types
+            .values()
+            .chain(of_codes)
+            .any(|named| named == kind)
+    }
 }
 
 /// `portcullis_problem_json_*_total`.

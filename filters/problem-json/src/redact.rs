@@ -4,12 +4,16 @@
 //! a kind needs, and cost a look at each byte. The user's own patterns are regular expressions, matched in linear time.
 //! In doubt a text goes: a wrong `[redacted]` costs a word, a wrong pass a secret.
 
+mod class;
+mod databases;
+mod hosts;
 mod keyed;
 mod network;
+mod paths;
 mod personal;
 mod scan;
 mod secrets;
-mod source;
+mod spelling;
 mod sql;
 mod stack;
 
@@ -19,6 +23,7 @@ use std::fmt;
 use regex_lite::{Regex, RegexBuilder};
 
 use scan::{Spans, Text};
+use spelling::{Meant, SIGNS};
 
 /// Stands where something was.
 pub const REDACTED: &str = "[redacted]";
@@ -86,11 +91,11 @@ const KINDS: [(Kind, &str, &[u8], Scanner); 14] = [
     (Kind::Email, "email", b"@", network::emails),
     (Kind::Ip, "ip", b".:", network::addresses),
     (Kind::Card, "card", b"0123456789", personal::cards),
-    (Kind::Path, "path", b"/\\", source::paths),
-    (Kind::Sql, "sql", b" [", sql::statements),
+    (Kind::Path, "path", b"/\\", paths::paths),
+    (Kind::Sql, "sql", b" [-_", sql::statements),
     (Kind::Stack, "stack", b" (:#", stack::frames),
-    (Kind::Class, "class", b".:\\", source::classes),
-    (Kind::Host, "host", b".:-lL", network::hosts),
+    (Kind::Class, "class", b"", class::classes),
+    (Kind::Host, "host", b".:-lL", hosts::hosts),
 ];
 
 impl Kind {
@@ -223,7 +228,7 @@ impl Redaction {
             };
             return (Cow::Borrowed(REDACTED), marks);
         }
-        let spans = self.spans(text);
+        let spans = self.spans(text, false);
         if spans.is_empty() {
             return (Cow::Borrowed(text), Marks::default());
         }
@@ -246,10 +251,20 @@ impl Redaction {
 
     /// How many pieces would be replaced.
     pub fn found_in(&self, text: &str) -> u32 {
+        self.count(text, false)
+    }
+
+    /// The same of a code, a URI or the name of a field. Classes of which that may be the plain name are not looked for:
+    /// `ThrottlingException` and `Customer.Address.Street` are for clients.
+    pub fn found_in_name(&self, name: &str) -> u32 {
+        self.count(name, true)
+    }
+
+    fn count(&self, text: &str, name: bool) -> u32 {
         if self.refuses(text) {
             return 1;
         }
-        u32::try_from(self.spans(text).len()).unwrap_or(u32::MAX)
+        u32::try_from(self.spans(text, name).len()).unwrap_or(u32::MAX)
     }
 
     fn refuses(&self, text: &str) -> bool {
@@ -258,13 +273,28 @@ impl Redaction {
                 && !self.patterns.iter().any(|pattern| pattern.is_match(text))
     }
 
-    /// What has to go, in order and apart.
-    fn spans(&self, text: &str) -> Vec<(usize, usize)> {
+    /// What has to go, in order and apart: of the text as it is written, and as it is meant.
+    fn spans(&self, text: &str, name: bool) -> Vec<(usize, usize)> {
         let mut spans = Spans::default();
-        let scanned = Text::new(text);
+        let scanned = Text::new(text, name);
+        self.scan(text, &scanned, &mut spans);
+        if scanned.holds_one_of(SIGNS)
+            && let Some(meant) = Meant::of(text)
+        {
+            let mut found = Spans::default();
+            self.scan(&meant.text, &Text::new(&meant.text, name), &mut found);
+            for (from, to) in found.merged() {
+                let (from, to) = meant.place(from, to);
+                spans.add(from, to);
+            }
+        }
+        spans.merged()
+    }
+
+    fn scan(&self, text: &str, scanned: &Text<'_>, spans: &mut Spans) {
         for (kind, _, needs, scanner) in &KINDS {
             if self.kinds.has(*kind) && (needs.is_empty() || scanned.holds_one_of(needs)) {
-                scanner(&scanned, &mut spans);
+                scanner(scanned, spans);
             }
         }
         if self.mode == Mode::DenyList {
@@ -274,6 +304,5 @@ impl Redaction {
                 }
             }
         }
-        spans.merged()
     }
 }

@@ -68,6 +68,9 @@ pub struct Settings {
     /// Further response headers that are removed from errors, beside those that described the upstream's body.
     #[serde(default)]
     pub remove_headers: Vec<String>,
+    /// Response headers that stay although frameworks send them for their developers, such as `x-error-type`. Default: none.
+    #[serde(default)]
+    pub keep_headers: Vec<String>,
 }
 
 /// A class (`4xx`, `5xx`) or a status code.

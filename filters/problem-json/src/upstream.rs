@@ -178,6 +178,15 @@ impl Said {
         found
     }
 
+    /// Leaves of a server's error what says nothing of its inside: the code, where the settings know it or it is no name of
+    /// something inside, and a type that the settings name.
+    pub fn keep_code_of_server(&mut self, is_known: bool, names_type: impl Fn(&str) -> bool) {
+        self.message = None;
+        self.details.clear();
+        self.kind.take_if(|kind| !names_type(kind));
+        self.code.take_if(|code| !is_known && is_inner_code(code));
+    }
+
     /// The mistakes as the extension `errors`; none where there are none.
     pub fn errors(&self) -> Option<Value> {
         let errors: Vec<Value> = self.details.iter().map(Detail::to_value).collect();
@@ -204,7 +213,9 @@ fn redact_text(text: &mut Option<String>, redaction: &Redaction) -> u32 {
 }
 
 fn redact_whole(text: &mut Option<String>, redaction: &Redaction) -> u32 {
-    let found = text.as_deref().map_or(0, |text| redaction.found_in(text));
+    let found = text
+        .as_deref()
+        .map_or(0, |text| redaction.found_in_name(text));
     if found > 0 {
         *text = None;
     }
@@ -230,15 +241,23 @@ impl Detail {
 }
 
 impl Place {
-    /// How much of it would be redacted. A pointer has taken its field's name apart: both ways to put it together count.
+    /// How much of it would be redacted. A pointer has taken its field's name apart and spelled it as a URI: as it was
+    /// written counts, by each of the ways to put it together, and each part by itself where it is no plain name.
     fn found(&self, redaction: &Redaction) -> u32 {
         match self {
             Self::Pointer(pointer) => {
-                let path = pointer.trim_start_matches('#');
-                let dotted = path.trim_start_matches('/').replace('/', ".");
-                redaction.found_in(path).max(redaction.found_in(&dotted))
+                let parts = details::segments(pointer);
+                let path = ["/", &parts.join("/")].concat();
+                let plain = |part: &String| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+                let apart = (!parts.iter().all(plain)).then(|| parts.join("\n"));
+                let all = [Some(path), Some(parts.join(".")), apart];
+                let found = all
+                    .into_iter()
+                    .flatten()
+                    .map(|text| redaction.found_in_name(&text));
+                found.max().unwrap_or(0)
             }
-            Self::Parameter(name) | Self::Header(name) => redaction.found_in(name),
+            Self::Parameter(name) | Self::Header(name) => redaction.found_in_name(name),
         }
     }
 
@@ -249,6 +268,17 @@ impl Place {
             Self::Header(name) => ("header", name),
         }
     }
+}
+
+/// Whether a code is the name of a class, a system call's error, or a database's.
+fn is_inner_code(code: &str) -> bool {
+    const ENDS: [&str; 5] = ["Error", "Exception", "Fault", "_exception", "Panic"];
+    const BEGINS: [&str; 6] = ["ER_", "SQLITE_", "SQLSTATE", "ORA-", "PGRST", "EAI_"];
+    const CALLS: &str = " EACCES EADDRINUSE EAGAIN ECANCELED ECONNABORTED ECONNREFUSED ECONNRESET EEXIST EHOSTDOWN EHOSTUNREACH EIO \
+EISDIR EMFILE ENETDOWN ENETUNREACH ENOENT ENOMEM ENOSPC ENOTCONN ENOTDIR ENOTFOUND EPERM EPIPE EPROTO EROFS ESOCKET ETIMEDOUT ";
+    ENDS.iter().any(|end| code.ends_with(end))
+        || BEGINS.iter().any(|begin| code.starts_with(begin))
+        || CALLS.split(' ').any(|call| call == code)
 }
 
 /// Text for a person: not empty, and cut where it is long.

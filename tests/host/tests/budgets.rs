@@ -310,8 +310,25 @@ fn problem_json_stays_within_its_budget() {
         typical().respond(known),
         5,
     );
+    hold(
+        "negotiated, 422 with long texts redacted",
+        value!({}),
+        typical().respond(long_texts()),
+        5,
+    );
     hold("mode off", value!({"mode": "off"}), typical(), 0);
     budgets.finish();
+}
+
+/// As much as is read of texts, as long as each may be, of what makes a careless scanner look twice.
+fn long_texts() -> Response {
+    let text = "select %2525 the api key type 'A.B' table 'x' session a1 &#37; key (id) C:\\\\x "
+        .repeat(12);
+    let one = format!(r#"{{"field":"a.b c.d","message":"{text}"}}"#);
+    let all = vec![one; 63 * 1024 / (text.len() + 40)].join(",");
+    Response::new(422)
+        .header("content-type", "application/json")
+        .chunk(format!(r#"{{"errors":[{all}]}}"#))
 }
 
 #[test]

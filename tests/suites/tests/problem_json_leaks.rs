@@ -24,6 +24,14 @@ use serde_json::{Value, json};
 #[path = "../../../filters/problem-json/tests/texts/mod.rs"]
 mod texts;
 
+#[allow(
+    dead_code,
+    reason = "the texts that may stay are for the test of redaction alone"
+)]
+#[path = "../../../filters/problem-json/tests/messages/mod.rs"]
+mod messages;
+
+use messages::LEAKS;
 use texts::SECRETS;
 
 struct Shared {
@@ -43,6 +51,9 @@ fn main() -> ExitCode {
             secrets_in_headers_of_the_body_go_with_it,
             secrets_in_trailers_stay_inside,
             envoys_account_of_a_failure_stays_inside,
+            no_everyday_message_lets_the_inside_out,
+            no_name_of_a_field_lets_the_inside_out,
+            no_header_for_developers_leaves,
         ],
     )
 }
@@ -326,6 +337,66 @@ fn envoys_account_of_a_failure_stays_inside(shared: &Shared) {
                     "{case} on {name}: {part:?} in {response}"
                 );
             }
+        }
+    }
+}
+
+fn no_everyday_message_lets_the_inside_out(shared: &Shared) {
+    let mut connection = Connection::open(shared.envoy.port("replace"));
+    for (number, (text, parts)) in LEAKS.iter().enumerate() {
+        for (at, body) in [
+            json!({"message": text}),
+            json!({"errors": [{"detail": text}]}),
+            json!({"error": "invalid_grant", "error_description": text}),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let case = format!("everyday {number} {at}");
+            let answer = Answer::with_body("application/json", body.to_string()).status(400);
+            shared.assert_silent(&mut connection, &case, answer, "*/*", parts);
+        }
+    }
+}
+
+fn no_name_of_a_field_lets_the_inside_out(shared: &Shared) {
+    let mut connection = Connection::open(shared.envoy.port("replace"));
+    for (number, (name, part)) in [
+        ("C:\\inetpub\\wwwroot\\web.config", "inetpub"),
+        ("SELECT * FROM users WHERE id = 1", "users"),
+        ("secret hunter2x9", "hunter2x9"),
+        ("see /etc/passwd", "passwd"),
+        ("john.doe%40example.com", "john"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let case = format!("field {number}");
+        let body = json!({"errors": {name: ["is odd"]}}).to_string();
+        let answer = Answer::with_body("application/json", body).status(422);
+        shared.assert_silent(&mut connection, &case, answer, "*/*", &[part]);
+    }
+}
+
+fn no_header_for_developers_leaves(shared: &Shared) {
+    let names = [
+        "x-debug-exception",
+        "x-debug-exception-file",
+        "x-error-message",
+        "x-exception",
+        "x-amzn-errortype",
+        "warning",
+        "www-authenticate",
+    ];
+    let value = "Bearer error_description=\"SELECT qzx FROM tokens\"";
+    let mut connection = Connection::open(shared.envoy.port("replace"));
+    for kind in ["text/html", "application/json", "application/problem+json"] {
+        for name in names {
+            let case = format!("{kind} {name}").replace('/', " ");
+            let answer = Answer::with_body(kind, "{}")
+                .status(500)
+                .header(name, value);
+            shared.assert_silent(&mut connection, &case, answer, "*/*", &["qzx"]);
         }
     }
 }

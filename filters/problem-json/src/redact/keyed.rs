@@ -57,6 +57,11 @@ const SHORT: [&str; 16] = [
 /// A line of these is all secret.
 const WHOLE_LINE: [&str; 4] = ["authorization", "cookie", "passphrase", "mnemonic"];
 
+/// What stands beside a short name is no secret where it is shorter.
+const MIN_LONG_BYTES: usize = 16;
+/// No secret's name is longer.
+const MAX_NAME_BYTES: usize = 32;
+
 /// Words that follow a secret's name in a sentence about it, one space apart.
 const SENTENCE: &str = " must should is are was has have may can cannot the this that a an not no does do did too at please \
 field value expected your you only contains contain needs need requires require will ensure enter either both minimum \
@@ -72,7 +77,7 @@ pub fn named(text: &Text<'_>, spans: &mut Spans) {
             continue;
         }
         let to = text.run_back(from, end, |byte| matches!(byte, b'.' | b'-'));
-        let Some(name) = Name::of(text.slice(from, to)) else {
+        let Some(name) = Name::of(text.slice(name_start(text, from, to), to)) else {
             continue;
         };
         if let Some((from, to)) = value(text, to, &name) {
@@ -80,6 +85,26 @@ pub fn named(text: &Text<'_>, spans: &mut Spans) {
             taken = to;
         }
     }
+}
+
+/// Where the name begins that ends with this word: `API key` and `access key id` are names, too.
+fn name_start(text: &Text<'_>, from: usize, to: usize) -> usize {
+    const LAST: [&[u8]; 4] = [b"key", b"keys", b"id", b"code"];
+    let mut start = from;
+    if LAST
+        .iter()
+        .any(|last| text.slice(from, to).eq_ignore_ascii_case(last))
+    {
+        for _ in 0..2 {
+            if text.before(start) != b' ' {
+                break;
+            }
+            let space = start - 1;
+            let first = space.saturating_sub(MAX_NAME_BYTES);
+            start = text.run_back(first, space, |byte| byte.is_ascii_alphanumeric());
+        }
+    }
+    start
 }
 
 /// How a name calls what follows.
@@ -91,10 +116,10 @@ struct Name {
 impl Name {
     fn of(word: &[u8]) -> Option<Self> {
         // Only the end of a long name counts.
-        let mut buffer = [0u8; 32];
+        let mut buffer = [0u8; MAX_NAME_BYTES];
         let mut at = buffer.len();
         for byte in word.iter().rev() {
-            if matches!(byte, b'_' | b'-' | b'.') {
+            if matches!(byte, b'_' | b'-' | b'.' | b' ') {
                 continue;
             }
             let Some(next) = at.checked_sub(1) else { break };
@@ -127,9 +152,10 @@ fn value(text: &Text<'_>, end: usize, name: &Name) -> Option<(usize, usize)> {
     let space = text.run_while(after, |byte| byte == b' ' || byte == b'\t');
     let separator = text.at(space);
     if !matches!(separator, b'=' | b':') {
-        return (!quoted_name && !name.short && space > end)
-            .then(|| beside(text, space))
-            .flatten();
+        let value = (!quoted_name && space > end).then(|| beside(text, space));
+        return value
+            .flatten()
+            .filter(|value| !name.short || is_long(text, *value));
     }
     if separator == b':' && text.at(space + 1) == b':' {
         return None;
@@ -137,7 +163,7 @@ fn value(text: &Text<'_>, end: usize, name: &Name) -> Option<(usize, usize)> {
     let past = text.run_while(space, |byte| matches!(byte, b'=' | b':' | b'>'));
     let from = text.run_while(past, |byte| byte == b' ' || byte == b'\t');
     if name.short && !(separator == b'=' || quoted_name) {
-        return None;
+        return beside(text, from).filter(|value| is_long(text, *value));
     }
     if name.whole_line && !quoted_name {
         let value = separator == b'=' || !is_sentence(text, from);
@@ -164,6 +190,16 @@ fn beside(text: &Text<'_>, from: usize) -> Option<(usize, usize)> {
     let to = unquoted_end(text, from);
     let make = Make::of(text.slice(from, to));
     (to - from >= 6 && make.digits > 0 && (make.upper || make.lower)).then_some((from, to))
+}
+
+/// What may stand beside a short name, which is a word of English too: long, and no word, nor a UUID, which is an id.
+fn is_long(text: &Text<'_>, (from, to): (usize, usize)) -> bool {
+    let value = text.slice(from, to);
+    value.len() >= MIN_LONG_BYTES
+        && Make::of(value).digits >= 3
+        && !value
+            .iter()
+            .any(|byte| matches!(byte, b' ' | b'-' | b'/' | b':'))
 }
 
 /// Within quotes, which may be escaped.

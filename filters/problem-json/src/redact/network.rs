@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use portcullis_kit::ascii::AsciiSet;
 
-use super::scan::{ALPHANUMERIC, DIGITS, DOTTED, Spans, Text};
+use super::scan::{ALPHANUMERIC, DIGITS, Spans, Text};
 
 const SCHEME: AsciiSet = AsciiSet::of(b"+.-")
     .and_range(b'0', b'9')
@@ -56,11 +56,11 @@ const INSIDE: [&str; 34] = [
 
 /// What a chain of `key=value;` begins with that says where a database is.
 const CHAINS: [&str; 5] = [
-    "server=",
     "data source=",
-    "host=",
     "defaultendpointsprotocol=",
     "endpoint=sb",
+    "host=",
+    "server=",
 ];
 
 /// Addresses of databases and brokers, addresses with a user, JDBC's, Go's and AWS's, and `Server=…;…` chains.
@@ -146,9 +146,10 @@ pub fn emails(text: &Text<'_>, spans: &mut Spans) {
 
 /// IPv4 and IPv6 addresses, with a port or prefix length where there is one.
 pub fn addresses(text: &Text<'_>, spans: &mut Spans) {
-    for (from, end) in text.runs(IPV4) {
+    for (run, end) in text.runs(IPV4) {
+        let from = text.run_while(run, |byte| byte == b'.');
         let to = text.run_back(from, end, |byte| byte == b'.');
-        let alone = !ALPHANUMERIC.has(text.before(from)) && !ALPHANUMERIC.has(text.at(end));
+        let alone = !is_version(text, from) && !ALPHANUMERIC.has(text.at(end));
         if alone && parses::<Ipv4Addr>(text.slice(from, to)) {
             spans.add(from, suffix(text, to));
         }
@@ -170,6 +171,23 @@ pub fn addresses(text: &Text<'_>, spans: &mut Spans) {
             spans.add(from, suffix(text, to));
         }
     }
+}
+
+/// Whether the letters before say that the numbers are a version's: `v10.1.2.3`. Those of `ip10.1.2.3` do not.
+fn is_version(text: &Text<'_>, at: usize) -> bool {
+    let word = text.run_back(0, at, |byte| byte.is_ascii_alphanumeric());
+    let word = text.slice(word, at);
+    [
+        &b"v"[..],
+        b"r",
+        b"ver",
+        b"rev",
+        b"version",
+        b"release",
+        b"build",
+    ]
+    .iter()
+    .any(|known| word.eq_ignore_ascii_case(known))
 }
 
 fn parses<T: std::str::FromStr>(word: &[u8]) -> bool {
@@ -195,57 +213,15 @@ fn suffix(text: &Text<'_>, to: usize) -> usize {
     }
 }
 
-/// Ends of names that no public resolver knows, and those of machines in a cloud.
-const SUFFIXES: [&str; 15] = [
-    ".local",
-    ".internal",
-    ".svc",
-    ".lan",
-    ".corp",
-    ".intranet",
-    ".localdomain",
-    ".home.arpa",
-    ".consul",
-    ".cluster",
-    ".private",
-    ".compute.amazonaws.com",
-    ".rds.amazonaws.com",
-    ".cache.amazonaws.com",
-    ".database.windows.net",
-];
-/// Ports by which a bare name before them is known as a service.
-const PORTS: &str = " 1433 1521 2181 2379 3000 3306 4222 4317 4318 5000 5432 5672 6379 6432 8000 8080 8081 8088 8125 8200 8300 \
-8443 8500 8888 9000 9042 9090 9092 9093 9200 9300 9411 9901 11211 14250 15672 26257 27017 50051 ";
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redact::scan::is_in_order;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
-/// `orders.svc.cluster.local:8080`, `localhost:3000`, `redis:6379`, `ip-10-0-1-23`.
-pub fn hosts(text: &Text<'_>, spans: &mut Spans) {
-    for (from, end) in text.runs(DOTTED) {
-        let to = text.run_back(from, end, |byte| matches!(byte, b'.' | b'-'));
-        let host = text.slice(from, to);
-        let ends = |suffix: &&str| {
-            let at = host.len().saturating_sub(suffix.len());
-            at > 0 && text.is_at(from + at, suffix)
-        };
-        let dotted = host.contains(&b'.');
-        let has_port = text.at(to) == b':' && text.at(to + 1).is_ascii_digit();
-        let port_end = if has_port {
-            text.run(to + 1, &DIGITS)
-        } else {
-            to
-        };
-        let port = text.slice(to + 1, port_end);
-        let known_port = has_port
-            && host.iter().any(u8::is_ascii_alphabetic)
-            && PORTS
-                .split(' ')
-                .any(|known| known.as_bytes() == port && !port.is_empty());
-        let is_inside = host.eq_ignore_ascii_case(b"localhost")
-            || dotted && SUFFIXES.iter().any(ends)
-            || dotted && host.windows(5).any(|part| part == b".svc.")
-            || (text.is_at(from, "ip-") && host.iter().filter(|byte| **byte == b'-').count() >= 4)
-            || known_port;
-        if is_inside {
-            spans.add(from, port_end);
-        }
+    #[test]
+    fn chains_stand_in_the_order_of_their_first_characters() {
+        assert!(is_in_order(&CHAINS, |chain| chain));
     }
 }

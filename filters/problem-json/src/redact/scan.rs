@@ -19,10 +19,12 @@ pub const DOTTED: AsciiSet = AsciiSet::of(b"_-.")
 pub struct Text<'a> {
     pub bytes: &'a [u8],
     held: u128,
+    name: bool,
 }
 
 impl<'a> Text<'a> {
-    pub fn new(text: &'a str) -> Self {
+    /// `name` says that it is no sentence but a code or a field's name, of which no part can be left out.
+    pub fn new(text: &'a str, name: bool) -> Self {
         let bytes = text.as_bytes();
         let held = bytes.iter().fold(0, |held, byte| {
             if byte.is_ascii() {
@@ -31,7 +33,11 @@ impl<'a> Text<'a> {
                 held
             }
         });
-        Self { bytes, held }
+        Self { bytes, held, name }
+    }
+
+    pub fn is_name(&self) -> bool {
+        self.name
     }
 
     pub fn holds_one_of(&self, characters: &[u8]) -> bool {
@@ -101,16 +107,16 @@ impl<'a> Text<'a> {
     }
 
     /// Wherever one of these begins, in any case, that does not begin within a word; in one walk over the text. `name` gives
-    /// what to look for, in lower case.
+    /// what to look for, in lower case; they stand in the order of the first character.
     pub fn starts<'n, T>(
         &self,
         needles: &'n [T],
         name: fn(&T) -> &str,
     ) -> impl Iterator<Item = (usize, &'n T)> {
-        let firsts = needles.iter().fold(0u128, |firsts, needle| {
-            let first = name(needle).as_bytes().first().copied().unwrap_or(0);
-            firsts | 1 << (first & 127)
-        });
+        let first = move |needle: &T| name(needle).as_bytes().first().copied().unwrap_or(0);
+        let firsts = needles
+            .iter()
+            .fold(0u128, |firsts, needle| firsts | 1 << (first(needle) & 127));
         let begins = move |at: usize, byte: u8| {
             byte.is_ascii()
                 && firsts >> byte.to_ascii_lowercase() & 1 == 1
@@ -120,12 +126,12 @@ impl<'a> Text<'a> {
         places
             .filter(move |(at, byte)| begins(*at, **byte))
             .flat_map(move |(at, byte)| {
-                let is_it = move |needle: &&T| {
-                    let name = name(needle);
-                    name.as_bytes().first() == Some(&byte.to_ascii_lowercase())
-                        && self.is_at(at, name)
-                };
-                needles.iter().filter(is_it).map(move |needle| (at, needle))
+                let byte = byte.to_ascii_lowercase();
+                let from = needles.partition_point(|needle| first(needle) < byte);
+                let rest = needles.get(from..).unwrap_or_default().iter();
+                rest.take_while(move |needle| first(needle) == byte)
+                    .filter(move |needle| self.is_at(at, name(needle)))
+                    .map(move |needle| (at, needle))
             })
     }
 
@@ -144,11 +150,50 @@ impl<'a> Text<'a> {
         self.run_while(from, |byte| !matches!(byte, b'\n' | b'\r'))
     }
 
+    /// The same, and no further than `to`.
+    pub fn line_end_within(&self, from: usize, to: usize) -> usize {
+        let line = self.slice(from, to.min(self.len()));
+        let end = line.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        from + end.unwrap_or(line.len())
+    }
+
     /// Where a word ends that may hold anything but white space and quotes.
     pub fn token_end(&self, from: usize) -> usize {
         let end = self.run_while(from, |byte| !is_token_end(byte));
         self.run_back(from, end, |byte| b".,;:!?)]}>".contains(&byte))
     }
+}
+
+/// How far behind the beginning of a message its second half stands at most.
+const MESSAGE_WINDOW: usize = 200;
+
+/// Messages by how they begin and what follows in the same line, the line from there. In the order of the first character.
+pub fn messages(text: &Text<'_>, table: &[(&str, &str)], spans: &mut Spans) {
+    let mut done = 0;
+    for (from, (begin, rest)) in text.starts(table, |message| message.0) {
+        if from < done {
+            continue;
+        }
+        let at = from + begin.len();
+        // What looks for nothing has not to know where the line ends.
+        let follows = || {
+            let end = text.line_end_within(at, at + MESSAGE_WINDOW);
+            text.find_within(at, end, rest).is_some()
+        };
+        if rest.is_empty() || follows() {
+            done = text.line_end(from);
+            spans.add(from, done);
+        }
+    }
+}
+
+/// Whether a table is in the order that [`Text::starts`] needs.
+#[cfg(test)]
+pub fn is_in_order<T>(table: &[T], name: fn(&T) -> &str) -> bool {
+    table.is_sorted_by_key(|entry| name(entry).as_bytes().first().copied())
+        && table
+            .iter()
+            .all(|entry| name(entry) == name(entry).to_lowercase())
 }
 
 pub fn is_token_end(byte: u8) -> bool {

@@ -19,12 +19,12 @@ const BASE64_WORD: AsciiSet = AsciiSet::of(b"+_-")
     .and_range(b'A', b'Z');
 
 const SCHEMES: [&str; 7] = [
-    "bearer ",
     "basic ",
+    "bearer ",
     "digest ",
+    "dpop ",
     "negotiate ",
     "ntlm ",
-    "dpop ",
     "token ",
 ];
 
@@ -154,6 +154,12 @@ pub fn api_keys(text: &Text<'_>, spans: &mut Spans) {
             spans.add(from, to);
         }
     }
+    for (from, to) in text.runs(ALPHANUMERIC) {
+        let word = text.slice(from, to);
+        if word.len() >= MIN_DIGEST_BYTES && is_digest(word) && !is_told_as_id(text, from, to) {
+            spans.add(from, to);
+        }
+    }
     // An AWS secret: 40 characters of base64, and no path.
     for (from, to) in text.runs(BASE64) {
         let word = text.slice(from, to);
@@ -166,6 +172,57 @@ pub fn api_keys(text: &Text<'_>, spans: &mut Spans) {
             spans.add(from, to);
         }
     }
+}
+
+/// The hexadecimal digits of 16 bytes: no written word is as long.
+const MIN_DIGEST_BYTES: usize = 32;
+/// More than the hexadecimal digits of SHA-1: no id is as long.
+const MAX_ID_BYTES: usize = 40;
+/// Letters and digits take turns in random words, not in written ones.
+const RANDOM_TURNS: usize = 8;
+
+/// Hexadecimal digits, or letters and digits all through, in one case.
+fn is_digest(word: &[u8]) -> bool {
+    let digits = word.strip_prefix(b"0x").unwrap_or(word);
+    let make = Make::of(digits);
+    let mixed = make.digits > 0 && (make.upper || make.lower);
+    mixed && (make.turns >= RANDOM_TURNS || digits.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// Whether the word before says that this is an id, or the digest of something public: `trace …`, `"id": "…"`, `sha256:…`.
+fn is_told_as_id(text: &Text<'_>, from: usize, to: usize) -> bool {
+    const IDS: [&str; 8] = [
+        "trace",
+        "traceid",
+        "span",
+        "spanid",
+        "request",
+        "correlation",
+        "uuid",
+        "guid",
+    ];
+    const DIGESTS: [&str; 9] = [
+        "sha", "sha1", "sha256", "digest", "checksum", "commit", "etag", "revision", "blob",
+    ];
+    let between = |byte: u8| {
+        matches!(
+            byte,
+            b' ' | b':' | b'=' | b'#' | b'"' | b'\'' | b'(' | b'-' | b'_'
+        )
+    };
+    let near = from.saturating_sub(4);
+    let end = text.run_back(near, from, between);
+    let start = text.run_back(end.saturating_sub(24), end, |byte| {
+        byte.is_ascii_alphanumeric()
+    });
+    let word = text.slice(start, end);
+    let one_of = |names: &[&str]| {
+        names
+            .iter()
+            .any(|name| word.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    let is_id = word.eq_ignore_ascii_case(b"id") || word.ends_with(b"Id") || word.ends_with(b"ID");
+    one_of(&DIGESTS) || to - from <= MAX_ID_BYTES && (is_id || one_of(&IDS))
 }
 
 fn is_issued(word: &[u8]) -> bool {
@@ -208,5 +265,18 @@ pub fn pem(text: &Text<'_>, spans: &mut Spans) {
         if word.len() >= 56 && Make::of(word).is_mixed() {
             spans.add(from, text.run(to, &WORD));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redact::scan::is_in_order;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn schemes_stand_in_the_order_of_their_first_characters() {
+        assert!(is_in_order(&SCHEMES, |scheme| scheme));
     }
 }

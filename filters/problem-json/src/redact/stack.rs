@@ -4,32 +4,32 @@ use super::scan::{ALPHANUMERIC, Spans, Text, is_token_end};
 
 /// What begins a trace, or stands in one only.
 const MARKERS: [&str; 26] = [
-    "traceback (most recent call last)",
-    "caused by:",
-    "exception in thread",
-    "panicked at",
-    "stack backtrace:",
-    "stack trace:",
-    "stacktrace:",
-    "--- end of",
-    "php fatal error",
-    "php warning",
-    "fatal error: uncaught",
-    "uncaught exception",
-    "unhandled exception",
-    "goroutine ",
-    "runtime error:",
-    "nil pointer dereference",
-    "segmentation fault",
-    "(unknown source)",
-    "(native method)",
-    "node:internal",
     "#0 /",
     "#0 {",
     "#1 /",
-    "ora-06512",
-    "called `result::unwrap()`",
+    "(native method)",
+    "(unknown source)",
+    "--- end of",
     "called `option::unwrap()`",
+    "called `result::unwrap()`",
+    "caused by:",
+    "exception in thread",
+    "fatal error: uncaught",
+    "goroutine ",
+    "nil pointer dereference",
+    "node:internal",
+    "ora-06512",
+    "panicked at",
+    "php fatal error",
+    "php warning",
+    "runtime error:",
+    "segmentation fault",
+    "stack backtrace:",
+    "stack trace:",
+    "stacktrace:",
+    "traceback (most recent call last)",
+    "uncaught exception",
+    "unhandled exception",
 ];
 /// A source file, then what leads to a line in it.
 const FILES: [&str; 24] = [
@@ -112,4 +112,18 @@ fn is_located(text: &Text<'_>, at: usize) -> bool {
         .windows(2)
         .any(|part| matches!(part, [b':', digit] if digit.is_ascii_digit()));
     line && inner.iter().any(|byte| matches!(byte, b'/' | b'\\'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redact::scan::is_in_order;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn markers_stand_in_the_order_of_their_first_characters() {
+        assert!(is_in_order(&MARKERS, |marker| marker));
+        assert!(is_in_order(&FILES, |file| file));
+    }
 }

@@ -266,3 +266,33 @@ fn push_segment(out: &mut String, segment: &str) {
         }
     }
 }
+
+/// The segments of a pointer as they were before [`push_segment`] escaped them.
+pub fn segments(pointer: &str) -> Vec<String> {
+    let path = pointer.trim_start_matches('#');
+    path.split('/').skip(1).map(plain).collect()
+}
+
+fn plain(segment: &str) -> String {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        let code = (*first == b'%')
+            .then(|| after.split_at_checked(2))
+            .flatten();
+        let code = code.and_then(|(digits, after)| {
+            let digits = std::str::from_utf8(digits).ok()?;
+            Some((u8::from_str_radix(digits, 16).ok()?, after))
+        });
+        match code {
+            Some((byte, after)) => {
+                bytes.push(byte);
+                rest = after;
+            }
+            None => bytes.push(*first),
+        }
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    text.replace("~1", "/").replace("~0", "~")
+}

@@ -1,9 +1,14 @@
-//! The inside of a program: paths of its files, names of its classes.
+//! Paths of files.
 
 use super::scan::{Spans, Text, WORD, is_token_end};
 
 /// Directories at the root of a Unix system, as far as they are not likely in an API's paths.
-const ROOTS: &str = " home usr var etc opt srv root tmp mnt proc nix Users sbin private Library ";
+const ROOTS: &str = " home usr var etc opt srv root tmp mnt proc nix Users bin sbin lib lib64 boot private Library Volumes ";
+/// Directories at the root that containers keep a program and its data in, and APIs use as well: there only files count,
+const SHARED_ROOTS: &str = " app code config data secrets storage workspace ";
+/// and below `data` what these keep there.
+const KEPT_IN_DATA: &str = " app backup backups cassandra db elasticsearch etcd grafana kafka log logs lost+found mariadb mongo mongodb \
+mysql pgdata postgres postgresql prometheus redis secrets sqlite www zookeeper ";
 /// Files of programs, their settings and data.
 const EXTENSIONS: &str = " py pyc js mjs cjs ts tsx jsx rb erb go java kt kts scala groovy php phtml rs cs vb fs c cc cpp h hpp so \
 dll exe jar war class conf cfg ini env yml yaml toml log sql db sqlite sqlite3 key pem crt p12 pfx jks sh bash bat ps1 ex exs \
@@ -54,6 +59,14 @@ fn is_unix(text: &Text<'_>, from: usize, to: usize) -> bool {
     let one_of = |list: &str, name: &[u8]| {
         !name.is_empty() && list.split(' ').any(|known| known.as_bytes() == name)
     };
+    let file = token
+        .rsplit(|byte| *byte == b'/')
+        .next()
+        .unwrap_or_default();
+    // Behind the name may stand a line and a column.
+    let name = file.split(|byte| *byte == b':').next().unwrap_or_default();
+    let dot = name.iter().rposition(|byte| *byte == b'.');
+    let extension = dot.and_then(|dot| name.get(dot + 1..)).unwrap_or_default();
     // The path begins at its first slash where something leads to it.
     let colon = token.iter().rposition(|byte| *byte == b':');
     let starts = [
@@ -66,25 +79,22 @@ fn is_unix(text: &Text<'_>, from: usize, to: usize) -> bool {
             .get(start..)
             .unwrap_or_default()
             .split(|byte| *byte == b'/');
-        segments.next().is_some_and(<[u8]>::is_empty)
-            && segments.next().is_some_and(|root| one_of(ROOTS, root))
-            && segments.next().is_some_and(|rest| !rest.is_empty())
+        if !segments.next().is_some_and(<[u8]>::is_empty) {
+            return false;
+        }
+        let root = segments.next().unwrap_or_default();
+        let below = segments.next().unwrap_or_default();
+        let is_file = || extension.first().is_some_and(u8::is_ascii_alphabetic);
+        !below.is_empty()
+            && (one_of(ROOTS, root)
+                || one_of(SHARED_ROOTS, root) && is_file()
+                || root == b"data" && one_of(KEPT_IN_DATA, below))
     });
     let upward = token.windows(3).any(|part| part == b"../") || token.starts_with(b"~/");
     let tree = TREES
         .iter()
         .any(|tree| text.find_within(from, to, tree).is_some());
-    let file = token
-        .rsplit(|byte| *byte == b'/')
-        .next()
-        .unwrap_or_default();
-    // Behind the name may stand a line and a column.
-    let name = file.split(|byte| *byte == b':').next().unwrap_or_default();
-    let dot = name.iter().rposition(|byte| *byte == b'.');
-    let extension = dot.and_then(|dot| name.get(dot + 1..)).unwrap_or_default();
-    // Containers keep a program in `/app`, which APIs use as well: there only files count.
-    let in_app = token.starts_with(b"/app/") && !extension.is_empty();
-    rooted || upward || tree || in_app || one_of(EXTENSIONS, extension)
+    rooted || upward || tree || one_of(EXTENSIONS, extension)
 }
 
 /// Where `C:\…`, `\\server\share` or a relative path with an extension begins.
@@ -116,68 +126,4 @@ fn with_spaces(text: &Text<'_>, to: usize) -> usize {
         end = next;
     }
     end
-}
-
-/// Qualified names: `com.example.Foo`, `System.IO.FileNotFoundException`, `ActiveRecord::RecordNotFound`,
-/// `App\Models\User`, `requests.exceptions.ConnectionError`.
-pub fn classes(text: &Text<'_>, spans: &mut Spans) {
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_.$:\\".contains(&byte);
-    let mut at = 0;
-    while at < text.len() {
-        let from = text.run_while(at, |byte| !is_part(byte));
-        let end = text.run_while(from, is_part);
-        at = end.max(from + 1);
-        let to = text.run_back(from, end, |byte| b".:\\".contains(&byte));
-        // Within an address there are hosts and paths, which are others' matter.
-        let in_path =
-            matches!(text.before(from), b'/' | b'@' | b'#' | b'-') || text.at(end) == b'/';
-        if !in_path && is_qualified(text.slice(from, to)) {
-            spans.add(from, to);
-        }
-    }
-}
-
-fn is_qualified(name: &[u8]) -> bool {
-    let letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
-    let around = |separator: &[u8]| {
-        name.windows(separator.len() + 2).any(|part| match part {
-            [before, within @ .., after] => {
-                within == separator
-                    && (letter(*before) || before.is_ascii_digit())
-                    && letter(*after)
-            }
-            _ => false,
-        })
-    };
-    let starts_upper = |part: &[u8]| part.first().is_some_and(u8::is_ascii_uppercase);
-    if around(b"::") || (starts_upper(name) && around(b"\\")) {
-        return true;
-    }
-    let mut parts = name.split(|byte| *byte == b'.');
-    let first = parts.next().unwrap_or_default();
-    let dotnet = [
-        &b"System"[..],
-        b"Microsoft",
-        b"Newtonsoft",
-        b"EntityFramework",
-        b"Npgsql",
-    ]
-    .contains(&first);
-    let (mut count, mut long, mut upper) = (1usize, first.len() > 1, false);
-    let mut last = first;
-    for part in parts {
-        if !part.first().is_some_and(|first| letter(*first)) {
-            return false;
-        }
-        upper |= starts_upper(part) && count >= 2 && !starts_upper(first);
-        long |= part.len() > 1 && !starts_upper(part);
-        count += 1;
-        last = part;
-    }
-    let exception = last.ends_with(b"Error") || last.ends_with(b"Exception");
-    let known = (dotnet || exception)
-        && count >= 2
-        && starts_upper(last)
-        && first.first().is_some_and(|first| letter(*first));
-    known || (upper && long)
 }
