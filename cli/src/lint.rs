@@ -9,7 +9,7 @@
 //! **warning** works, and is most likely not what is wanted: metadata where no plugin reads it, a profile whose plugin is
 //! in none of the files, a native filter that answers before ours see it, a host that cannot be asked for FAIL_RELOAD, a tier or a resource that nothing
 //! tells or counts, limits that clients choose by an address, a path, a token or a header, a proxy's request id that is the client's, replies of problem-json without the headers of
-//! security-headers, records that no access log reads,
+//! security-headers, problems that name no request, records that no access log reads,
 //! errors of the proxy's own that look unlike the others. Warnings leave the exit status at 0 unless
 //! `--deny-warnings` is given.
 

@@ -25,6 +25,8 @@ pub enum Phase {
     Response,
     /// The response's headers may have left already.
     ResponseBody,
+    /// As in the body's callbacks, but that headers that wait can still be replied to.
+    ResponseTrailers,
     /// After the end: both maps can be read, none changed.
     Finished,
 }
@@ -346,6 +348,14 @@ impl Exchange for HostExchange<'_> {
         self.remove(Map::Response, name);
     }
 
+    fn remove_response_trailers(&mut self) {
+        let done = match self.state.phase {
+            Phase::ResponseTrailers => host::clear(Map::ResponseTrailers),
+            _ => Err(Refused::OUT_OF_PHASE),
+        };
+        self.note(done);
+    }
+
     fn request_body(&mut self, start: usize, len: usize) -> Vec<u8> {
         host::buffer(Buffer::RequestBody, start, len).unwrap_or_default()
     }
@@ -361,7 +371,7 @@ impl Exchange for HostExchange<'_> {
 
     fn reply(&mut self, mut reply: Reply) {
         match self.state.phase {
-            Phase::Request => {
+            Phase::Request | Phase::ResponseTrailers => {
                 reply.headers.retain_safe();
                 self.send(&reply, &reply.headers.to_serialized());
             }

@@ -6,11 +6,17 @@ use std::ptr::{null, null_mut};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused(pub u32);
 
+impl Refused {
+    /// Not asked of the host at all.
+    pub const OUT_OF_PHASE: Self = Self(2);
+}
+
 /// The header maps of an HTTP stream, by their numbers in the ABI.
 #[derive(Clone, Copy, Debug)]
 pub enum Map {
     Request = 0,
     Response = 2,
+    ResponseTrailers = 3,
     CalloutAnswer = 6,
 }
 
@@ -66,6 +72,7 @@ unsafe extern "C" {
         value_size: usize,
     ) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
+    fn proxy_set_header_map_pairs(map: u32, pairs: *const u8, size: usize) -> u32;
     fn proxy_get_property(
         path: *const u8,
         path_size: usize,
@@ -237,6 +244,14 @@ pub fn add_header(map: Map, name: &str, value: &[u8]) -> Result<(), Refused> {
 pub fn remove_header(map: Map, name: &str) -> Result<(), Refused> {
     // SAFETY: pointer and length belong to one live slice.
     done(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
+}
+
+/// Removes every line of a map.
+pub fn clear(map: Map) -> Result<(), Refused> {
+    // A serialized map of no lines.
+    let none = [0_u8; 4];
+    // SAFETY: pointer and length belong to one live array.
+    done(unsafe { proxy_set_header_map_pairs(map as u32, none.as_ptr(), none.len()) })
 }
 
 /// A property by its path; the ABI joins the segments with NUL.

@@ -68,7 +68,8 @@ impl<B: Bundle + 'static> Http<B> {
     }
 }
 
-fn request_action(flow: Flow) -> Action {
+/// Behind a reply, what it answers goes no further.
+fn stopping(flow: Flow) -> Action {
     match flow {
         Flow::Continue => Action::Continue,
         Flow::Pause | Flow::Replied => Action::Pause,
@@ -89,7 +90,7 @@ impl<B: Bundle + 'static> HttpContext for Http<B> {
             bundle.request_headers(stream, exchange, end_of_stream)
         });
         self.waits = flow == Flow::Pause;
-        request_action(flow)
+        stopping(flow)
     }
 
     fn request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
@@ -146,9 +147,10 @@ impl<B: Bundle + 'static> HttpContext for Http<B> {
     }
 
     fn response_trailers(&mut self) -> Action {
-        response_action(self.run(Phase::ResponseBody, |bundle, stream, exchange| {
+        let flow = self.run(Phase::ResponseTrailers, |bundle, stream, exchange| {
             bundle.response_trailers(stream, exchange)
-        }))
+        });
+        stopping(flow)
     }
 
     fn log(&mut self) {

@@ -203,17 +203,22 @@ pub trait Exchange:
     fn add_response_header(&mut self, name: &str, value: &[u8]);
     fn remove_response_header(&mut self, name: &str);
 
+    /// Removes all trailers of the response, in their callback.
+    fn remove_response_trailers(&mut self);
+
     /// The request body of this callback: at most `len` bytes from `start`.
     fn request_body(&mut self, start: usize, len: usize) -> Vec<u8>;
 
     /// The response body of this callback: `len` bytes from `start`.
     fn response_body(&mut self, start: usize, len: usize) -> Vec<u8>;
-    /// Replaces `len` bytes from `start` of this callback's response body.
+    /// Replaces `len` bytes from `start` of this callback's response body; in that of the trailers, of what the body's callbacks
+    /// paused for. Where none of them did, there is no body to write to.
     fn replace_response_body(&mut self, start: usize, len: usize, by: &[u8]);
 
     /// Answers the request instead of the upstream; return [`crate::Flow::Replied`] after it. In the request phase, or from
     /// response headers that have no body: there the reply takes the response's place, outer filters of the same plugin
-    /// see it as the response, and no filter of another plugin does.
+    /// see it as the response, and no filter of another plugin does. Or from response trailers, where the headers wait and no
+    /// piece of a body came: no other filter sees that one.
     fn reply(&mut self, reply: Reply);
 
     /// Publishes a value under one segment: later wasm filters read it as property `key`, access logs as

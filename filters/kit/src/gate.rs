@@ -147,6 +147,7 @@ impl<X: Exchange> Exchange for Gate<'_, X> {
         set_response_header(name: &str, value: &[u8]);
         add_response_header(name: &str, value: &[u8]);
         remove_response_header(name: &str);
+        remove_response_trailers();
         replace_response_body(start: usize, len: usize, by: &[u8]);
         reply(reply: Reply);
         set_filter_state(key: &str, value: &[u8]);

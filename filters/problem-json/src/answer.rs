@@ -75,6 +75,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// The status that the upstream's code asks for.
     pub status: Option<u16>,
+    /// How long the upstream says to wait.
+    pub retry_after_s: Option<u32>,
     /// How many things redaction took out.
     pub redacted: u64,
 }
@@ -170,6 +172,10 @@ impl Draft {
             document.category = Some(category_name(category(profile, status, failed)));
             document.retryable = Some(self.waits || is_retryable(profile, status));
         }
+        let retry_after_s = said.retry_after_s;
+        if retry_after_s.is_some() {
+            document.retryable = Some(true);
+        }
         let errors = said.errors();
         if oauth {
             let described = [("error", said.code), ("error_description", said.message)];
@@ -198,6 +204,7 @@ impl Draft {
         Answer {
             body: body.into_bytes(),
             status,
+            retry_after_s,
             redacted: u64::from(redacted),
         }
     }

@@ -8,9 +8,9 @@ use crate::profile::Profile;
 /// The format that the client gets.
 pub fn format(request: &Headers, profile: &Profile) -> Format {
     let accept = || request.get_all("accept");
+    // Whoever sends one header of Fetch Metadata sends this one, so it is the only one that `Vary` has to name.
     let mode = request.get("sec-fetch-mode");
-    let metadata = mode.is_some() || request.contains("sec-fetch-site");
-    let browser = negotiate::navigation(mode, metadata, accept());
+    let browser = negotiate::navigation(mode, accept());
     negotiate::format(accept(), browser, &profile.offers)
 }
 

@@ -50,6 +50,9 @@ pub fn compile(settings: &Settings, compiling: &Compiling<'_>) -> Result<Profile
     if formats.len() > 1 {
         varies_by.push("Accept");
     }
+    if formats.contains(&Format::Html) {
+        varies_by.push("Sec-Fetch-Mode");
+    }
     if languages.len() > 1 {
         varies_by.push("Accept-Language");
     }

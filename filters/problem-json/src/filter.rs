@@ -1,4 +1,4 @@
-//! The filter: which errors are rewritten, and how the document gets the body's place.
+//! The filter: which errors are rewritten, and what their headers become. [`crate::body`] goes on with their bodies.
 
 use std::rc::Rc;
 
@@ -7,6 +7,7 @@ use portcullis_kit::filter::Compiling;
 use portcullis_kit::{Callbacks, ConfigError, Exchange, Filter, Flow, Headers};
 
 use crate::answer::{Answer, Draft, Outcome, Received};
+use crate::body::{self, Reading, Work};
 use crate::compile;
 use crate::headers::{Document, Edit, edits, sums};
 use crate::inside;
@@ -14,8 +15,8 @@ use crate::negotiate::Format;
 use crate::profile::{Left, Profile, Source};
 use crate::protocol::{self, Protocol, media_type};
 use crate::reply;
-use crate::settings::{KeepOrEnrich, KeepOrMerge, MergeOrDrop, Settings};
-use crate::upstream::{self, Found};
+use crate::settings::{KeepOrEnrich, MergeOrDrop, Settings};
+use crate::upstream;
 
 /// What access logs show as `%FILTER_STATE(wasm.portcullis.problem:PLAIN)%`: where the document came from.
 const STATE: &str = "portcullis.problem";
@@ -23,6 +24,8 @@ const STATE: &str = "portcullis.problem";
 /// How the proxy's own `local_reply_config` marks its documents (RFC 9209). They hold no more than the status, so that they
 /// are written anew where the filter sees them.
 const NET: (&str, &[u8]) = ("proxy-status", b"gateway");
+/// What `%RESPONSE_CODE_DETAILS%` is where Envoy did not make the response.
+const VIA_UPSTREAM: &[u8] = b"via_upstream";
 
 /// The filter.
 pub struct ProblemJson;
@@ -33,34 +36,6 @@ pub struct Stream {
     /// The request, until its response shows whether it matters.
     request: Option<Rc<Headers>>,
     work: Work,
-}
-
-/// What remains to be done with the response's body.
-#[derive(Debug, Default)]
-enum Work {
-    /// Nothing: it passes.
-    #[default]
-    Nothing,
-    /// This document takes its place.
-    Write(Vec<u8>),
-    /// It is read first.
-    Read(Box<Reading>),
-    /// The document is written; what still comes of the body is dropped.
-    Drop,
-}
-
-/// A body that decides about its document.
-#[derive(Debug)]
-struct Reading {
-    draft: Draft,
-    content_type: Vec<u8>,
-    body: Vec<u8>,
-    /// Whether it is a problem already, and only gets ids.
-    enrich: bool,
-    /// Whether it may be an error of Connect, which stays as it is.
-    connect: bool,
-    /// Whether the headers wait.
-    held: bool,
 }
 
 impl Filter for ProblemJson {
@@ -123,46 +98,7 @@ impl Filter for ProblemJson {
         size: usize,
         end_of_stream: bool,
     ) -> Flow {
-        match std::mem::take(&mut stream.work) {
-            Work::Nothing => Flow::Continue,
-            Work::Write(document) => {
-                exchange.replace_response_body(0, size, &document);
-                stream.work = Work::Drop;
-                Flow::Continue
-            }
-            Work::Drop => {
-                exchange.replace_response_body(0, size, b"");
-                stream.work = Work::Drop;
-                Flow::Continue
-            }
-            Work::Read(mut reading) => {
-                let chunk = exchange.response_body(0, size);
-                let room = profile.max_bytes.saturating_sub(reading.body.len());
-                let too_large = chunk.len() > room;
-                reading.body.extend(chunk.iter().take(room));
-                if !too_large && !end_of_stream {
-                    exchange.replace_response_body(0, size, b"");
-                    stream.work = Work::Read(reading);
-                    // The rest of a chunked body, or trailers: either way there is a callback to come.
-                    return Flow::Pause;
-                }
-                let passes = reading.enrich && too_large;
-                if too_large {
-                    exchange.increment(profile.counters.too_large, 1);
-                }
-                if passes {
-                    // Nothing of a document may be lost because it is long.
-                    let kept = reading.body.len().saturating_sub(room.min(chunk.len()));
-                    let earlier = reading.body.get(..kept).unwrap_or_default();
-                    exchange.replace_response_body(0, 0, earlier);
-                    return Flow::Continue;
-                }
-                let document = settle(profile, &reading, exchange, !too_large);
-                exchange.replace_response_body(0, size, &document);
-                stream.work = Work::Drop;
-                Flow::Continue
-            }
-        }
+        body::piece(profile, &mut stream.work, exchange, size, end_of_stream)
     }
 
     fn response_trailers<X: Exchange>(
@@ -171,11 +107,7 @@ impl Filter for ProblemJson {
         stream: &mut Stream,
         exchange: &mut X,
     ) -> Flow {
-        if let Work::Read(reading) = std::mem::take(&mut stream.work) {
-            let document = settle(profile, &reading, exchange, true);
-            exchange.replace_response_body(0, 0, &document);
-        }
-        Flow::Continue
+        body::trailers(profile, std::mem::take(&mut stream.work), exchange)
     }
 }
 
@@ -203,33 +135,45 @@ fn rewrite<X: Exchange>(
     let connect = protocol == Protocol::Connect && kind == b"application/json";
     let shown = inside::hide(profile, &response, received.meaning, exchange);
     let is_problem = kind == b"application/problem+json" || kind == b"application/problem+xml";
-    let is_problem = is_problem && received.is_valid() && response.get(NET.0) != Some(NET.1);
+    let is_problem = is_problem && received.is_valid() && !is_of_the_net(&response, exchange);
     let enrich = is_problem
         && profile.problem == KeepOrEnrich::Enrich
-        && kind == b"application/problem+json"
-        && !end_of_stream;
-    if is_problem && !enrich {
+        && kind == b"application/problem+json";
+    if is_problem && !enrich || is_of_ours(&response, exchange) {
         return left(Left::Problem, exchange);
     }
-    let head = request.get(":method") == Some(b"HEAD");
+    let length = announced(&response);
+    let head = is_head(request, &response, length, end_of_stream);
+    let readable =
+        enrich || connect || (profile.json == MergeOrDrop::Merge && upstream::is_readable(&kind));
+    let fits = length.is_none_or(|length| length <= profile.max_bytes);
+    let reads = readable && fits && !is_encoded(&response);
+    if enrich && (!reads || end_of_stream) {
+        if reads {
+            // What a GET would get may be longer.
+            forget_sums(&response, exchange);
+        }
+        return left(Left::Problem, exchange);
+    }
     if end_of_stream && !head && !profile.reply_to_empty {
         return left(Left::Empty, exchange);
     }
     let mut draft = Draft::new(profile, received, request, &response, exchange);
     let response = shown;
-    let readable =
-        enrich || connect || (profile.json == MergeOrDrop::Merge && upstream::is_readable(&kind));
-    let reads = readable && !is_encoded(&response) && fits(&response, profile.max_bytes);
 
     if end_of_stream && !head {
         let answer = draft.answer(profile, Outcome::Nothing);
         count(profile, Source::Empty, &answer, exchange);
+        publish(Source::Empty, exchange);
         let reply = reply(profile, &draft, answer, &response, exchange);
         drop(response);
         exchange.reply(reply);
         return Flow::Replied;
     }
-    if reads && !head {
+    // A length is a promise. Only an upstream that announces one is sure to send a body: without, trailers may be all that comes,
+    // and then the host lets nothing be written.
+    let certain = length.is_some_and(|length| length > 0);
+    if !head && (reads || profile.hold && !certain) {
         let held = profile.hold;
         if connect {
             draft.format = Format::Json;
@@ -238,107 +182,72 @@ fn rewrite<X: Exchange>(
             if enrich {
                 forget_sums(&response, exchange);
             } else {
-                dress(profile, &draft, draft.status, &response, exchange, None);
+                dress(profile, &draft, None, &response, exchange, None);
+                // An outer instance must not take it for the upstream's.
+                if connect || !draft.format.is_problem() {
+                    publish(Source::Status, exchange);
+                }
             }
             if connect {
                 // An error of Connect is what its body may still turn out to be.
                 exchange.set_response_header("content-type", &content_type);
             }
         }
-        stream.work = Work::Read(Box::new(Reading {
-            draft,
-            content_type,
-            body: Vec::new(),
-            enrich,
-            connect,
-            held,
-        }));
+        let mut reading = Reading::new(draft, content_type);
+        (reading.reads, reading.held) = (reads, held);
+        (reading.enrich, reading.connect) = (enrich, connect);
+        stream.work = Work::Read(Box::new(reading));
         return if held { Flow::Pause } else { Flow::Continue };
     }
-    if enrich {
-        return left(Left::Problem, exchange);
-    }
     let answer = draft.answer(profile, Outcome::Nothing);
-    count(profile, Source::Status, &answer, exchange);
+    publish(Source::Status, exchange);
     // What a GET would get is not known where its body would have been read.
-    let length = (!reads).then_some(answer.body.len());
-    dress(profile, &draft, draft.status, &response, exchange, length);
-    if !head {
-        stream.work = Work::Write(answer.body);
+    let exact = !reads && (certain || profile.hold);
+    let length = exact.then_some(answer.body.len());
+    dress(profile, &draft, Some(&answer), &response, exchange, length);
+    if head {
+        count(profile, Source::Status, &answer, exchange);
+    } else {
+        stream.work = Work::Write(Box::new(answer));
     }
     Flow::Continue
 }
 
-/// The document of a body that was read, with the headers that waited for it.
-fn settle<X: Exchange>(
-    profile: &Profile,
-    reading: &Reading,
-    exchange: &mut X,
-    complete: bool,
-) -> Vec<u8> {
-    let draft = &reading.draft;
-    if reading.enrich {
-        let Some(body) = draft.enrich(&reading.body) else {
-            exchange.increment(profile.counters.left(Left::Problem), 1);
-            return reading.body.clone();
-        };
-        tell(profile, Source::Enriched, exchange);
-        if reading.held {
-            let response = exchange.response();
-            forget_sums(&response, exchange);
-            exchange.set_response_header("content-length", body.len().to_string().as_bytes());
-        }
-        return body;
-    }
-    if reading.connect && complete && protocol::is_connect_error(&reading.body) {
-        exchange.increment(profile.counters.left(Left::Protocol), 1);
-        return reading.body.clone();
-    }
-    let found = upstream::read(&reading.body, &reading.content_type, complete);
-    // Nobody else looks at what stays as it is, so nothing may be in it that would be taken out.
-    if let Found::OAuth(said) = &found
-        && profile.oauth == KeepOrMerge::Keep
-        && reading.held
-        && said.clone().redact(&profile.redaction) == 0
-    {
-        exchange.increment(profile.counters.left(Left::OAuth), 1);
-        return reading.body.clone();
-    }
-    let (source, outcome) = match found {
-        Found::Known(said) => (Source::Merged, Outcome::Said(said)),
-        Found::OAuth(said) if profile.oauth == KeepOrMerge::Keep => {
-            (Source::Merged, Outcome::OAuth(said))
-        }
-        Found::OAuth(said) => (Source::Merged, Outcome::Said(said)),
-        _ => (Source::Status, Outcome::Nothing),
-    };
-    let answer = draft.answer(profile, outcome);
-    count(profile, source, &answer, exchange);
-    if reading.held {
-        let response = exchange.response();
-        let status = answer.status.unwrap_or(draft.status);
-        dress(
-            profile,
-            draft,
-            status,
-            &response,
-            exchange,
-            Some(answer.body.len()),
-        );
-    }
-    answer.body
+/// Whether the request is a HEAD. Where it was not read, the response shows it: it ends where another one would go on.
+fn is_head(
+    request: &Headers,
+    response: &Headers,
+    length: Option<usize>,
+    end_of_stream: bool,
+) -> bool {
+    let goes_on = length.is_some_and(|length| length > 0) || response.contains("transfer-encoding");
+    request.get(":method") == Some(b"HEAD") || (end_of_stream && goes_on)
 }
 
-/// Makes the headers fit the document.
-fn dress<X: Exchange>(
+/// Whether the proxy's own `local_reply_config` made the document. What an upstream says of itself does not count.
+fn is_of_the_net<X: Exchange>(response: &Headers, exchange: &X) -> bool {
+    response.get(NET.0) == Some(NET.1)
+        && exchange
+            .property(&["response", "code_details"])
+            .is_some_and(|details| details != VIA_UPSTREAM)
+}
+
+/// Whether an inner instance of this filter made the response. All of its documents name their language.
+fn is_of_ours<X: Exchange>(response: &Headers, exchange: &X) -> bool {
+    response.contains("content-language") && exchange.property(&[STATE]).is_some()
+}
+
+/// Makes the headers fit the document. `answer` is not known yet where they leave before the body is read.
+#[inline(never)]
+pub fn dress<X: Exchange>(
     profile: &Profile,
     draft: &Draft,
-    status: u16,
+    answer: Option<&Answer>,
     response: &Headers,
     exchange: &mut X,
     length: Option<usize>,
 ) {
-    for edit in changes(profile, draft, status, response, length) {
+    for edit in changes(profile, draft, answer, response, length) {
         match edit {
             Edit::Remove(name) => exchange.remove_response_header(name),
             Edit::Set(name, value) => exchange.set_response_header(name, &value),
@@ -347,18 +256,21 @@ fn dress<X: Exchange>(
     }
 }
 
-fn changes<'p>(
-    profile: &'p Profile,
+fn changes<'e>(
+    profile: &'e Profile,
     draft: &Draft,
-    status: u16,
-    response: &Headers,
+    answer: Option<&Answer>,
+    response: &'e Headers,
     length: Option<usize>,
-) -> Vec<Edit<'p>> {
+) -> Vec<Edit<'e>> {
     let document = Document {
-        status,
+        status: answer
+            .and_then(|answer| answer.status)
+            .unwrap_or(draft.status),
         content_type: draft.format.content_type(),
         language: draft.language_tag(profile),
         length,
+        retry_after_s: answer.and_then(|answer| answer.retry_after_s),
     };
     edits(
         response,
@@ -368,23 +280,24 @@ fn changes<'p>(
     )
 }
 
-fn forget_sums<X: Exchange>(response: &Headers, exchange: &mut X) {
+pub fn forget_sums<X: Exchange>(response: &Headers, exchange: &mut X) {
     for name in sums(response) {
         exchange.remove_response_header(name);
     }
 }
 
 /// The reply that takes the place of an error without a body, with what its headers said to the client.
-fn reply<X: Exchange>(
+#[inline(never)]
+pub fn reply<X: Exchange>(
     profile: &Profile,
     draft: &Draft,
     answer: Answer,
     response: &Headers,
     exchange: &X,
 ) -> Reply {
-    let edits = changes(profile, draft, draft.status, response, None);
+    let edits = changes(profile, draft, Some(&answer), response, None);
     Reply {
-        status: draft.status,
+        status: answer.status.unwrap_or(draft.status),
         headers: reply::lines(profile, draft.request_id(), response, edits, exchange),
         body: answer.body,
         grpc_status: None,
@@ -392,15 +305,16 @@ fn reply<X: Exchange>(
     }
 }
 
-fn count<X: Exchange>(profile: &Profile, source: Source, answer: &Answer, exchange: &mut X) {
+#[inline(never)]
+pub fn count<X: Exchange>(profile: &Profile, source: Source, answer: &Answer, exchange: &mut X) {
     if answer.redacted > 0 {
         exchange.increment(profile.counters.redacted, answer.redacted);
     }
-    tell(profile, source, exchange);
+    exchange.increment(profile.counters.rewritten(source), 1);
 }
 
-fn tell<X: Exchange>(profile: &Profile, source: Source, exchange: &mut X) {
-    exchange.increment(profile.counters.rewritten(source), 1);
+#[inline(never)]
+pub fn publish<X: Exchange>(source: Source, exchange: &mut X) {
     exchange.set_filter_state(STATE, source.label().as_bytes());
 }
 
@@ -411,8 +325,8 @@ fn is_encoded(response: &Headers) -> bool {
         .is_some_and(|coding| !coding.trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
-fn fits(response: &Headers, max_bytes: usize) -> bool {
-    let length = response.get("content-length");
-    let length = length.and_then(|text| std::str::from_utf8(text).ok()?.trim().parse().ok());
-    length.is_none_or(|length: usize| length <= max_bytes)
+/// How long the upstream says that its body is.
+fn announced(response: &Headers) -> Option<usize> {
+    let length = response.get("content-length")?;
+    std::str::from_utf8(length).ok()?.trim().parse().ok()
 }

@@ -30,6 +30,8 @@ pub struct Document<'a> {
     pub language: &'a str,
     /// In bytes, where it is known already.
     pub length: Option<usize>,
+    /// What the upstream's body says of the time to wait.
+    pub retry_after_s: Option<u32>,
 }
 
 /// A change of the response's headers.
@@ -43,7 +45,7 @@ pub enum Edit<'a> {
 /// What has to change so that the headers fit a document instead of the upstream's body. `varies_by` names the request
 /// headers that the document depends on, `also` the headers that go beside those of the body.
 pub fn edits<'a>(
-    response: &Headers,
+    response: &'a Headers,
     document: Document<'_>,
     varies_by: &[&str],
     also: &'a [String],
@@ -62,9 +64,15 @@ pub fn edits<'a>(
     }
     if let Some(value) = cache_control(document.status, response) {
         edits.push(Edit::Set("cache-control", value.into()));
-        if response.contains("expires") {
-            edits.push(Edit::Remove("expires"));
-        }
+        edits.extend(response.iter().filter_map(|(name, _)| {
+            let name = std::str::from_utf8(name).ok()?;
+            is_of_caches(name).then_some(Edit::Remove(name))
+        }));
+    }
+    if let Some(seconds) = document.retry_after_s
+        && !response.contains("retry-after")
+    {
+        edits.push(Edit::Set("retry-after", seconds.to_string().into_bytes()));
     }
     if let Some(value) = vary(response, varies_by) {
         edits.push(Edit::Set("vary", value));
@@ -103,6 +111,23 @@ pub fn cache_control(status: u16, response: &Headers) -> Option<&'static str> {
     let personal = status >= 500 || matches!(status, 401 | 403 | 429);
     let says = response.contains("cache-control") || response.contains("expires");
     (personal || !says).then_some(NO_STORE)
+}
+
+/// Whether caches heed it beside `Cache-Control`, some of them instead of it (RFC 9213), or it tells of one.
+fn is_of_caches(name: &str) -> bool {
+    const NAMES: [&str; 5] = [
+        "expires",
+        "age",
+        "surrogate-control",
+        "edge-control",
+        "x-accel-expires",
+    ];
+    let ends = |suffix: &str| {
+        let at = name.len().checked_sub(suffix.len());
+        at.and_then(|at| name.get(at..))
+            .is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+    };
+    ends("cdn-cache-control") || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// `Vary` with these names added, or `None` where nothing is missing.

@@ -5,6 +5,7 @@
 
 mod answer;
 mod asked;
+mod body;
 mod compile;
 pub mod document;
 mod filter;

@@ -29,6 +29,11 @@ impl Format {
             Self::Markdown => "text/markdown; charset=utf-8",
         }
     }
+
+    /// Whether the type tells that it is a problem document.
+    pub const fn is_problem(self) -> bool {
+        matches!(self, Self::Json | Self::Xml)
+    }
 }
 
 /// The formats that are offered beside JSON.
@@ -166,14 +171,9 @@ pub fn format<'a>(
 
 /// Whether a browser navigates: as Fetch Metadata says, or, where the client sent none of it, by `text/html` in Accept.
 /// `mode` is Sec-Fetch-Mode; `fetch_metadata` says that any Sec-Fetch header was there.
-pub fn navigation<'a>(
-    mode: Option<&[u8]>,
-    fetch_metadata: bool,
-    accept: impl Iterator<Item = &'a [u8]>,
-) -> bool {
+pub fn navigation<'a>(mode: Option<&[u8]>, accept: impl Iterator<Item = &'a [u8]>) -> bool {
     match mode {
         Some(mode) => mode.eq_ignore_ascii_case(b"navigate"),
-        None if fetch_metadata => false,
         None => accept
             .flat_map(elements)
             .filter_map(media_range)

@@ -49,7 +49,7 @@ fn an_html_page_becomes_a_document_of_its_status_with_an_exact_length() {
     );
     assert_eq!(sent.header("cache-control"), Some("no-store"));
     assert_eq!(sent.header("content-language"), Some("en"));
-    assert_eq!(sent.header("vary"), Some("Accept"));
+    assert_eq!(sent.header("vary"), Some("Accept, Sec-Fetch-Mode"));
     assert_eq!(sent.header("etag"), None);
     assert!(!String::from_utf8_lossy(&sent.body).contains("acme"));
     let count = "portcullis_problem-json_rewritten_total.source=status.profile=default";

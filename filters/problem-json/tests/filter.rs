@@ -174,7 +174,10 @@ fn what_is_configured_by_status_shows() {
     );
     assert_eq!(document["timestamp"], "2023-11-14T22:13:20Z");
     assert_eq!(sent.header("content-language"), Some("fr"));
-    assert_eq!(sent.header("vary"), Some("Accept, Accept-Language"));
+    assert_eq!(
+        sent.header("vary"),
+        Some("Accept, Sec-Fetch-Mode, Accept-Language")
+    );
     let sent = pass(&bench, get(&[]), &[(":status", "503"), html], &[HTML]);
     assert_eq!(sent.header(":status"), Some("500"));
     assert_eq!(sent.json()["upstream_status"], 503);
@@ -230,7 +233,8 @@ fn the_net_of_the_proxy_is_written_anew() {
         ("content-type", "application/problem+json"),
         ("proxy-status", "gateway"),
     ];
-    let xml = get(&[("accept", "application/xml")]);
+    let xml = get(&[("accept", "application/xml")])
+        .with_property("response.code_details", "route_not_found");
     let sent = pass(&bench, xml, &response, &[b"{\"status\":503}"]);
     assert_eq!(sent.header("content-type"), Some("application/problem+xml"));
     assert!(sent.body.starts_with(b"<?xml"));

@@ -183,19 +183,14 @@ fn what_is_not_offered_is_never_chosen() {
 
 #[test]
 fn a_navigation_is_what_the_browser_calls_one() {
-    let is = |mode: Option<&str>, metadata, accept: &str| {
-        navigation(
-            mode.map(str::as_bytes),
-            metadata,
-            std::iter::once(accept.as_bytes()),
-        )
+    let is = |mode: Option<&str>, accept: &str| {
+        navigation(mode.map(str::as_bytes), std::iter::once(accept.as_bytes()))
     };
-    assert!(is(Some("navigate"), true, "*/*"));
-    assert!(!is(Some("cors"), true, FIREFOX), "a script asks");
-    assert!(!is(None, true, FIREFOX), "Fetch Metadata without a mode");
-    assert!(is(None, false, FIREFOX), "a browser without Fetch Metadata");
-    assert!(!is(None, false, "application/json, */*"));
-    assert!(!is(None, false, "text/html;q=0, */*"));
+    assert!(is(Some("navigate"), "*/*"));
+    assert!(!is(Some("cors"), FIREFOX), "a script asks");
+    assert!(is(None, FIREFOX), "a browser without Fetch Metadata");
+    assert!(!is(None, "application/json, */*"));
+    assert!(!is(None, "text/html;q=0, */*"));
 }
 
 #[test]

@@ -90,9 +90,13 @@ fn cookies_of_an_error_without_a_body_are_hardened_as_the_preset_does_it() {
 fn cors_of_an_error_without_a_body_is_repaired_as_the_preset_does_it() {
     let credentials = "access-control-allow-credentials";
     for (origin, vary, may_send) in [
-        ("https://app.example.com", "Accept|Origin", 1),
-        ("null", "Accept|Origin", 0),
-        ("*", "Accept", 0),
+        (
+            "https://app.example.com",
+            "Accept, Sec-Fetch-Mode|Origin",
+            1,
+        ),
+        ("null", "Accept, Sec-Fetch-Mode|Origin", 0),
+        ("*", "Accept, Sec-Fetch-Mode", 0),
     ] {
         let response = [
             (":status", "404"),

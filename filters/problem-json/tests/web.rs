@@ -9,9 +9,13 @@
 mod bodies;
 #[path = "filter.rs"]
 mod filter;
+#[path = "headers.rs"]
+mod headers;
 #[path = "negotiation.rs"]
 mod negotiation;
 #[path = "refusals.rs"]
 mod refusals;
 #[path = "replies.rs"]
 mod replies;
+#[path = "trailers.rs"]
+mod trailers;

@@ -1,5 +1,6 @@
 //! Nothing of the secrets that upstreams let slip into their errors leaves the proxy: not in any shape of body, in no
-//! format, whichever way the body gets its place.
+//! format, whichever way the body gets its place; nor what stands in headers of the body, in trailers, or in Envoy's own
+//! account of a failure.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -9,9 +10,12 @@
 
 use std::process::ExitCode;
 
-use portcullis_harness::upstream::{Answer, Upstream};
-use portcullis_harness::{Config, Connection, Envoy, Filter, Listener, Request, cases, suite};
-use serde_json::json;
+use portcullis_harness::config::{cluster, http2_cluster};
+use portcullis_harness::upstream::{Answer, Break, End, Framing, Upstream};
+use portcullis_harness::{
+    Config, Connection, Envoy, Filter, Listener, Request, Route, cases, http2, suite,
+};
+use serde_json::{Value, json};
 
 #[allow(
     dead_code,
@@ -35,6 +39,9 @@ struct Shared {
     envoy: Envoy,
 }
 
+/// Ways to run the filter beside the two in which the body gets its place.
+const WAYS: [&str; 3] = ["merged oauth", "held, merged oauth", "allowed"];
+
 fn main() -> ExitCode {
     suite::run(
         start,
@@ -42,6 +49,8 @@ fn main() -> ExitCode {
             no_shape_of_a_body_lets_a_secret_out,
             no_format_lets_a_secret_out,
             secrets_in_headers_of_the_body_go_with_it,
+            secrets_in_trailers_stay_inside,
+            envoys_account_of_a_failure_stays_inside,
             no_everyday_message_lets_the_inside_out,
             no_name_of_a_field_lets_the_inside_out,
             no_header_for_developers_leaves,
@@ -52,15 +61,44 @@ fn main() -> ExitCode {
 fn start() -> Shared {
     let upstream = Upstream::start().unwrap();
     let all = json!(["json", "xml", "html", "markdown"]);
-    let filter = |body: &str| {
-        let settings =
-            json!({"formats": all, "body": body, "upstream": {"allow_server_text": ["known"]}});
-        Filter::wasm("problem_json", settings)
-            .over(&json!({"allow_on_headers_stop_iteration": body == "hold"}))
+    let allowing = json!({"allow_server_text": ["known"]});
+    let settings = |name: &str| -> Value {
+        match name {
+            "hold" => json!({"formats": all, "body": "hold", "upstream": allowing}),
+            "merged oauth" => {
+                json!({"upstream": {"oauth": "merge", "allow_server_text": ["known"]}})
+            }
+            "held, merged oauth" => json!({"body": "hold", "upstream": {"oauth": "merge"}}),
+            "enriched" => {
+                json!({"upstream": {"problem": "enrich", "allow_server_text": ["known"]}})
+            }
+            // All that a secret stands in matches the pattern.
+            "allowed" => json!({
+                "redact": {"mode": "allow_list", "patterns": ["(.|\\n)+"]},
+                "upstream": allowing,
+            }),
+            _ => json!({"formats": all, "upstream": allowing}),
+        }
     };
     let config = Config::new(upstream.port())
-        .listener(Listener::new("replace").filter(filter("replace")))
-        .listener(Listener::new("hold").filter(filter("hold")));
+        .cluster(http2_cluster("http2", upstream.port()))
+        .cluster(cluster("dead", 1));
+    let config =
+        ["replace", "hold", "enriched"]
+            .iter()
+            .chain(&WAYS)
+            .fold(config, |config, name| {
+                let holds = settings(name)["body"] == "hold";
+                let filter = Filter::wasm("problem_json", settings(name))
+                    .over(&json!({"allow_on_headers_stop_iteration": holds}));
+                let listener = Listener::new(name)
+                    .route(Route::prefix("/h2").cluster("http2"))
+                    .route(Route::prefix("/dead").cluster("dead"))
+                    .route(Route::prefix("/late").over(&json!({"route": {"timeout": "1s"}})))
+                    .route(Route::prefix("/"))
+                    .filter(filter);
+                config.listener(listener)
+            });
     let envoy =
         Envoy::start("problem-json-leaks", &config).unwrap_or_else(|error| panic!("{error}"));
     Shared { upstream, envoy }
@@ -138,11 +176,17 @@ impl Shared {
 
 fn no_shape_of_a_body_lets_a_secret_out(shared: &Shared) {
     assert!(SECRETS.len() >= 60);
-    for listener in ["replace", "hold"] {
+    for listener in ["replace", "hold"].iter().chain(&WAYS) {
         let mut connection = Connection::open(shared.envoy.port(listener));
+        // The others differ in what they make of a client's error.
+        let statuses: &[u16] = if WAYS.contains(listener) {
+            &[400]
+        } else {
+            &[400, 500]
+        };
         for (text, parts) in SECRETS {
             for (at, (kind, body)) in shapes(text).into_iter().enumerate() {
-                for status in [400, 500] {
+                for &status in statuses {
                     let case = format!("{listener} {status} {at} {text}");
                     let case: String = case.chars().filter(char::is_ascii_alphanumeric).collect();
                     let answer = Answer::with_body(kind, body.clone()).status(status);
@@ -184,10 +228,19 @@ fn secrets_in_headers_of_the_body_go_with_it(shared: &Shared) {
     let mut connection = Connection::open(shared.envoy.port("replace"));
     for (number, name) in [
         "content-disposition",
+        "content-encoding",
+        "content-language",
         "content-location",
+        "content-range",
+        "content-digest",
+        "content-md5",
+        "digest",
+        "repr-digest",
+        "accept-ranges",
+        "last-modified",
         "refresh",
         "etag",
-        "content-md5",
+        "trailer",
     ]
     .into_iter()
     .enumerate()
@@ -197,6 +250,94 @@ fn secrets_in_headers_of_the_body_go_with_it(shared: &Shared) {
             .status(500)
             .header(name, "/srv/app/secret-7f3a");
         shared.assert_silent(&mut connection, &case, answer, "*/*", &["7f3a"]);
+    }
+}
+
+fn secrets_in_trailers_stay_inside(shared: &Shared) {
+    for (number, (text, parts)) in SECRETS.iter().enumerate() {
+        // No header can hold these.
+        let line: String = text
+            .chars()
+            .map(|sign| if sign.is_control() { ' ' } else { sign })
+            .collect();
+        let bodies = [
+            ("text/html", "<html>"),
+            ("application/json", "{\"message\":\"It is gone.\"}"),
+            ("application/json", ""),
+        ];
+        let (kind, body) = bodies[number % bodies.len()];
+        for name in ["replace", "hold", "enriched"] {
+            let case = format!("trailer {number} on {name}");
+            let answer = Answer {
+                framing: Framing::Chunked,
+                trailers: vec![(b"x-stack".to_vec(), line.clone().into_bytes())],
+                ..Answer::with_body(kind, body).status(500)
+            };
+            shared.upstream.recorder().answer(&case, answer);
+            let request = Request::get("/h2").case(&case);
+            let response = http2::send(shared.envoy.port(name), &request);
+            let id = shared.recorded_id(&case);
+            assert!(response.trailers.is_empty(), "{case}: {response}");
+            let whole = format!("{response}").replace(&id, "");
+            let varies = ["date:", "content-length:", "x-envoy-upstream-service-time:"];
+            for part in *parts {
+                let there = whole.lines().any(|line| {
+                    line.contains(part) && !varies.iter().any(|name| line.starts_with(name))
+                });
+                assert!(!there, "{case}: {part:?} in {response}");
+            }
+        }
+    }
+}
+
+/// Its words, its flags, and the address and the reason that it knows.
+fn envoys_account_of_a_failure_stays_inside(shared: &Shared) {
+    let broken = |end| Answer {
+        end,
+        ..Answer::with_body("text/html", "x").status(500)
+    };
+    for (case, path, answer) in [
+        ("refused", "/dead", Answer::default()),
+        ("reset", "/x", broken(End::BeforeHead(Break::Reset))),
+        ("closed", "/x", broken(End::BeforeHead(Break::Fin))),
+        (
+            "late",
+            "/late",
+            Answer {
+                delay: std::time::Duration::from_secs(3),
+                ..Answer::default()
+            },
+        ),
+    ] {
+        shared.upstream.recorder().answer(case, answer);
+        for name in ["replace", "hold", "enriched"] {
+            let request = Request::get(path).case(case);
+            let response = request.send(shared.envoy.port(name));
+            assert!(response.status >= 500, "{case} on {name}: {response}");
+            assert_eq!(
+                response.json()["status"],
+                response.status,
+                "{case} on {name}"
+            );
+            let whole = format!("{response}").to_lowercase();
+            for part in [
+                "upstream connect",
+                "upstream request timeout",
+                "disconnect/reset",
+                "delayed_connect",
+                "connection refused",
+                "remote_connection",
+                "connection_termination",
+                "response_timeout",
+                "127.0.0.1",
+                "transport failure",
+            ] {
+                assert!(
+                    !whole.contains(part),
+                    "{case} on {name}: {part:?} in {response}"
+                );
+            }
+        }
     }
 }
 

@@ -86,7 +86,10 @@ impl<B: Bundle> Bench<B> {
     pub fn headers(&self, fake: &mut Fake, stream: &mut B::Stream, ends: bool) -> Flow {
         fake.names = self.names.clone();
         fake.phase = Phase::Response;
-        self.bundle.response_headers(stream, fake, ends)
+        (fake.in_trailers, fake.body_waits) = (false, false);
+        let flow = self.bundle.response_headers(stream, fake, ends);
+        fake.headers_wait = flow == Flow::Pause;
+        flow
     }
 
     /// Runs a piece of the response's body, which is added to what earlier pieces left in `fake.body`. What a host sends on
@@ -99,17 +102,22 @@ impl<B: Bundle> Bench<B> {
         ends: bool,
     ) -> Vec<u8> {
         fake.body = piece.to_vec();
-        match self.bundle.response_body(stream, fake, piece.len(), ends) {
+        let flow = self.bundle.response_body(stream, fake, piece.len(), ends);
+        fake.body_waits = flow == Flow::Pause;
+        if fake.body_waits {
             // As on Envoy: what waits is not shown again with the next piece, and these filters leave nothing there.
-            Flow::Pause => Vec::new(),
-            _ => std::mem::take(&mut fake.body),
+            return Vec::new();
         }
+        fake.headers_wait = false;
+        std::mem::take(&mut fake.body)
     }
 
     /// Runs the trailers; gives what waited for them.
     pub fn trailers(&self, fake: &mut Fake, stream: &mut B::Stream) -> Vec<u8> {
         fake.body.clear();
+        fake.in_trailers = true;
         self.bundle.response_trailers(stream, fake);
+        fake.in_trailers = false;
         std::mem::take(&mut fake.body)
     }
 

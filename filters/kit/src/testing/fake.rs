@@ -33,6 +33,7 @@ pub struct Fake {
     pub phase: Phase,
     pub request: Headers,
     pub response: Headers,
+    pub response_trailers: Headers,
     /// The piece of the request's body that a callback is about.
     pub request_body: Vec<u8>,
     pub body: Vec<u8>,
@@ -56,6 +57,12 @@ pub struct Fake {
     pub facts: Facts,
     /// How many reads returned bytes, as the host would count them.
     pub byte_reads: Cell<u32>,
+    /// Effects that a host would refuse.
+    pub refused: Cell<u32>,
+    /// Whether a piece of the response's body waits: beside trailers, only then is there a buffer to write to.
+    pub(super) body_waits: bool,
+    pub(super) headers_wait: bool,
+    pub(super) in_trailers: bool,
     pub(super) names: Names,
     first_call: u32,
     request_read: bool,
@@ -115,6 +122,10 @@ impl Fake {
             self.byte_reads.set(self.byte_reads.get() + 1);
         }
         value
+    }
+
+    fn refuse(&self) {
+        self.refused.set(self.refused.get() + 1);
     }
 
     fn can_change(&self, phase: Phase, value: &[u8]) -> bool {
@@ -298,6 +309,14 @@ impl Exchange for Fake {
         }
     }
 
+    fn remove_response_trailers(&mut self) {
+        if self.in_trailers {
+            self.response_trailers = Headers::default();
+        } else {
+            self.refuse();
+        }
+    }
+
     fn request_body(&mut self, start: usize, len: usize) -> Vec<u8> {
         let end = start.saturating_add(len).min(self.request_body.len());
         let piece = self.request_body.get(start..end).map(<[u8]>::to_vec);
@@ -310,12 +329,18 @@ impl Exchange for Fake {
     }
 
     fn replace_response_body(&mut self, start: usize, len: usize, by: &[u8]) {
+        if self.in_trailers && !self.body_waits {
+            return self.refuse();
+        }
         let start = start.min(self.body.len());
         let end = start.saturating_add(len).min(self.body.len());
         self.body.splice(start..end, by.iter().copied());
     }
 
     fn reply(&mut self, reply: Reply) {
+        if self.in_trailers && !self.headers_wait {
+            return self.refuse();
+        }
         if self.phase == Phase::Response {
             self.response = reply.to_response();
             self.body.clone_from(&reply.body);
