@@ -113,12 +113,13 @@ pub fn leave(ledger: &Shared) {
     ALL.with_borrow_mut(|all| all.retain(|entry| !Rc::ptr_eq(&entry.ledger, ledger)));
 }
 
-/// Those that have something to tell and are not that one.
-pub fn with_matters(except: Option<&Shared>) -> Vec<Shared> {
+/// Those that have something to tell and nobody to tell it: no configuration of their stream is in force. One that is may
+/// send to the same place with other headers, and so to another tenant.
+pub fn with_matters() -> Vec<Shared> {
+    let is_ownerless = |entry: &&Entry| !entry.stream.as_deref().is_some_and(live::is_live);
     ALL.with_borrow(|all| {
-        let ledgers = all.iter().map(|entry| &entry.ledger);
-        let others = ledgers.filter(|ledger| !except.is_some_and(|own| Rc::ptr_eq(own, ledger)));
-        let telling = others.filter(|ledger| ledger.borrow().matter().is_some());
+        let ledgers = all.iter().filter(is_ownerless).map(|entry| &entry.ledger);
+        let telling = ledgers.filter(|ledger| ledger.borrow().matter().is_some());
         telling.map(Rc::clone).collect()
     })
 }
@@ -202,7 +203,7 @@ mod tests {
         gone.tend(host.now.get(), &host);
         assert!(watch(9, false, &host).is_empty());
         assert_eq!(watch(30, false, &host), [2]);
-        let [adopted] = with_matters(None).try_into().ok().unwrap();
+        let [adopted] = with_matters().try_into().ok().unwrap();
         let restart = Matter::Restart {
             acknowledged: 1,
             records: 2,
@@ -235,7 +236,7 @@ mod tests {
         gone.acknowledge(1);
         gone.tend(host.now.get(), &host);
         assert!(watch(30, true, &host).is_empty());
-        assert!(with_matters(None).is_empty());
+        assert!(with_matters().is_empty());
         let (next, lost) = open(&host, true);
         assert_eq!((next.emitter(), lost), (gone.emitter(), Some(0)));
         let restart = Matter::Restart {

@@ -77,8 +77,7 @@ impl Emit {
             }
             self.end_orphans(now, worker);
         }
-        let own = self.ledger.borrow().clone();
-        for other in ledgers::with_matters(own.as_ref()) {
+        for other in ledgers::with_matters() {
             self.tell_of_other(&other, worker);
         }
         ledgers::tend(now, worker);
@@ -149,8 +148,8 @@ impl Emit {
         }
     }
 
-    /// Tells what another chain of this VM has to tell, where its records go: that of a VM that is gone, or of settings that are no
-    /// longer in force.
+    /// Tells what a chain that nobody goes on with has to tell, where its records go: that of a VM that is gone, or of settings that
+    /// are no longer in force.
     #[inline(never)]
     fn tell_of_other<H: Host>(&self, other: &Shared, host: &H) {
         let Some(exporter) = &self.exporter else {
