@@ -42,7 +42,7 @@ pub fn row(record: &Value) -> String {
 }
 
 fn line([time, status, what, actor, request, id, emitter]: [String; 7]) -> String {
-    format!("{time:27}  {status:6}  {what:12}  {actor:20}  {request:30}  {id:36}  {emitter}\n")
+    format!("{time:27}  {status:6}  {what:24}  {actor:20}  {request:30}  {id:36}  {emitter}\n")
 }
 
 /// Nothing that a terminal would act on: what a client sent may stand in a record.

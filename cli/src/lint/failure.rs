@@ -39,7 +39,13 @@ pub fn gateway(findings: &mut Findings, document: Document<'_>, wasm: &Node, pla
     let open = wasm.is_true(&["failOpen"]);
     let message = if open { OPEN } else { CLOSED };
     let place = wasm.at(&["failOpen"]).map_or(place, |node| node.span);
-    findings.report(document.warning(place, message).of(Check::Failure).help(
+    let found = document.warning(place, message).of(Check::Failure);
+    let found = match open {
+        // Envoy refuses a plugin that has both.
+        true => found.help("take `failOpen` out"),
+        false => found,
+    };
+    findings.report(found.help(
         "EnvoyExtensionPolicy cannot ask for FAIL_RELOAD; set the filter's `failure_policy` by an EnvoyPatchPolicy",
     ));
 }
