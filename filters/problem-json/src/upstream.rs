@@ -25,6 +25,9 @@ const MAX_TEXT_BYTES: usize = 1024;
 const MAX_CODE_BYTES: usize = 64;
 /// Further mistakes in fields are left out.
 const MAX_DETAILS: usize = 32;
+/// And so are those whose texts are beyond this, together: redaction reads them several times over, while other requests
+/// wait for the worker.
+const MAX_DETAIL_BYTES: usize = 8 * 1024;
 
 /// What a body is.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,7 +165,15 @@ impl Said {
         let mut found = redact_text(&mut self.message, redaction);
         found += redact_whole(&mut self.code, redaction);
         found += redact_whole(&mut self.kind, redaction);
+        let mut room = MAX_DETAIL_BYTES;
         for detail in &mut self.details {
+            let Some(left) = room.checked_sub(detail.size()) else {
+                // Unread, so it does not pass.
+                *detail = Detail::default();
+                found += 1;
+                continue;
+            };
+            room = left;
             found += redact_text(&mut detail.message, redaction);
             found += redact_whole(&mut detail.code, redaction);
             let place = detail
@@ -223,6 +234,13 @@ fn redact_whole(text: &mut Option<String>, redaction: &Redaction) -> u32 {
 }
 
 impl Detail {
+    /// The bytes of its texts.
+    fn size(&self) -> usize {
+        let place = self.place.as_ref().map_or("", |place| place.member().1);
+        let texts = [self.message.as_deref(), self.code.as_deref(), Some(place)];
+        texts.into_iter().flatten().map(str::len).sum()
+    }
+
     /// `{"code": …, "detail": …, "pointer": …}`.
     fn to_value(&self) -> Value {
         let mut members = Map::new();

@@ -245,3 +245,21 @@ fn a_header_that_stays_anyway_is_not_named_as_kept() {
         assert!(Bench::<Filter>::load(&settings).is_err(), "{name}");
     }
 }
+
+#[test]
+fn of_a_flood_of_mistakes_the_first_pass_and_the_rest_is_not_even_read() {
+    let mistakes: Vec<Value> = (0..32)
+        .map(|at| json!({"message": format!("Number {at} {}", "is too long. ".repeat(76)), "code": "too_long"}))
+        .collect();
+    let body = json!({"errors": mistakes});
+    let document = error(&json!({}), "422", &body, &[]).json();
+    let errors = document["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 8);
+    assert_eq!(errors[7]["code"], "too_long");
+    assert!(
+        errors[7]["detail"]
+            .as_str()
+            .unwrap()
+            .starts_with("Number 7 ")
+    );
+}
