@@ -49,6 +49,8 @@ pub struct Bodies {
 pub struct Stream {
     /// Its bodies, where they may be recorded.
     bodies: Option<Box<Bodies>>,
+    /// It ended with its headers.
+    is_bodiless: bool,
     /// Its place among those that wait.
     ticket: Option<Ticket>,
 }
@@ -106,6 +108,7 @@ impl<const BODIES: bool> Filter for AuditLog<BODIES> {
         exchange: &mut X,
         end_of_stream: bool,
     ) -> Flow {
+        stream.is_bodiless = end_of_stream;
         if let Some(places) = profile.bodies.as_ref().filter(|_| BODIES) {
             let request = exchange.request();
             if policy::may_record_bodies(&profile.rules, &request) {
@@ -185,6 +188,7 @@ impl<const BODIES: bool> Filter for AuditLog<BODIES> {
             emit.ended(guard, ticket, exchange);
         }
         let mut seen = Seen::new(exchange);
+        seen.is_bodiless = stream.is_bodiless;
         let level = policy::level(&profile.rules, &mut seen);
         if level == Level::None {
             exchange.increment(profile.metrics.skipped, 1);

@@ -152,7 +152,7 @@ impl<'p> Record<'p> {
             .then(|| seen.number_of_end(&["response", "size"]))
             .flatten();
         let request_bytes = (!omit.request_bytes)
-            .then(|| length(&request).or_else(|| seen.number_of_end(&["request", "size"])))
+            .then(|| length(&request).or_else(|| seen.request_bytes()))
             .flatten();
         let client_address = client_address(profile, &seen);
         let duration = seen.number_of_end(&["request", "duration"]);

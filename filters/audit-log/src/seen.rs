@@ -16,6 +16,8 @@ const DIRECT_RESPONSE: &[u8] = b"direct_response";
 pub struct Seen<'x, X: Exchange> {
     pub exchange: &'x mut X,
     pub request: Rc<Headers>,
+    /// The request ended with its headers.
+    pub is_bodiless: bool,
     stage: Stage,
     status: Option<Option<u16>>,
     details: Option<Option<Vec<u8>>>,
@@ -33,6 +35,7 @@ impl<'x, X: Exchange> Seen<'x, X> {
         Self {
             exchange,
             request,
+            is_bodiless: false,
             stage: Stage::ResponseComplete,
             status: None,
             details: None,
@@ -131,6 +134,15 @@ impl<'x, X: Exchange> Seen<'x, X> {
             return None;
         }
         self.of_end(&["upstream", "address"])
+    }
+
+    /// The bytes of the request's body.
+    #[inline]
+    pub fn request_bytes(&self) -> Option<u64> {
+        if self.is_bodiless {
+            return Some(0);
+        }
+        self.number_of_end(&["request", "size"])
     }
 
     /// The name of the route.
