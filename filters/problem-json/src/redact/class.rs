@@ -1,14 +1,20 @@
 //! Names of classes, and what runtimes say about a program's own mistakes.
 
-use super::scan::{Make, Spans, Text, messages};
+use super::scan::{Make, Spans, Text, is_field, messages};
 
 /// What runtimes write, by how it begins and, where that is English too, what follows; the line goes from there. In the
 /// order of the first letter.
-const MISTAKES: [(&str, &str); 26] = [
+const MISTAKES: [(&str, &str); 32] = [
     ("\" because \"", " is null"),
     ("'nonetype' object", ""),
     ("array index out of bounds", ""),
-    ("assertion failed:", ""),
+    ("assertion failed: ", "!="),
+    ("assertion failed: ", "("),
+    ("assertion failed: ", "::"),
+    ("assertion failed: ", "=="),
+    ("assertion failed: ", " < "),
+    ("assertion failed: ", " > "),
+    ("assertion failed: ", "_"),
     ("attempted to read or write protected memory", ""),
     ("call to a member function", ""),
     ("call to undefined ", ""),
@@ -76,7 +82,7 @@ const TYPES: [&str; 18] = [
 /// `App\Models\User`, `requests.exceptions.ConnectionError`, `Acme.Billing.Models.Order`; in sentences also
 /// `NullPointerException` and what stands where a type is named.
 pub fn classes(text: &Text<'_>, spans: &mut Spans) {
-    messages(text, &MISTAKES, spans);
+    messages(text, &MISTAKES, |_| true, spans);
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_.$:\\".contains(&byte);
     let mut at = 0;
     while at < text.len() {
@@ -156,7 +162,10 @@ fn is_type(text: &Text<'_>, from: usize, to: usize) -> bool {
     let constant =
         starts_upper(last) && !last.iter().any(u8::is_ascii_lowercase) && last.contains(&b'_');
     let generic = text.before(from) == b'[' && text.at(from.saturating_sub(3)) == b'`';
-    count >= 3 && pascal && bare.len() == name.len()
+    count >= 3
+        && pascal
+        && bare.len() == name.len()
+        && (known || is_named_type || !is_field(text, from, to))
         || pascal && (known || is_named_type)
         || is_pascal(first) && (text.at(to) == b'(' || constant && Make::of(first).lower)
         || generic

@@ -4,7 +4,7 @@ use super::scan::{Spans, Text, messages};
 
 /// How a message begins and, where that is English too, what follows; the line goes from there. In the order of the first
 /// character.
-const MESSAGES: [(&str, &str); 185] = [
+const MESSAGES: [(&str, &str); 210] = [
     ("(cx_oracle.", ""),
     ("(mysqldb.", ""),
     ("(pymysql.", ""),
@@ -12,7 +12,7 @@ const MESSAGES: [(&str, &str); 185] = [
     ("(sqlite3.", ""),
     ("[parameters: ", ""),
     ("[sql: ", ""),
-    ("access denied for user", ""),
+    ("access denied for user", "'@'"),
     ("all shards failed", ""),
     ("ambiguous column name", ""),
     ("an error occurred while saving the entity", ""),
@@ -21,7 +21,9 @@ const MESSAGES: [(&str, &str); 185] = [
     ("attempt to write a readonly database", ""),
     ("bad auth : auth", ""),
     ("bad sql grammar", ""),
-    ("batch entry ", ""),
+    ("batch entry ", "delete "),
+    ("batch entry ", "insert "),
+    ("batch entry ", "update "),
     ("canceling statement due to", ""),
     ("cannot add or update a child row", ""),
     ("cannot delete or update a parent row", ""),
@@ -33,13 +35,16 @@ const MESSAGES: [(&str, &str); 185] = [
     ("cast to ", "failed for value"),
     ("cast to objectid failed", ""),
     ("check constraint '", ""),
-    ("column \"", ""),
+    ("check constraint failed", ""),
+    ("column \"", "\" does not exist"),
+    ("column \"", "\" is of type"),
+    ("column \"", "\" must appear in the group by"),
+    ("column \"", "\" of relation"),
     ("column '", "' cannot be null"),
     ("column count doesn't match", ""),
     ("connection to server at", ""),
     ("constraint \"", "\" of relation"),
     ("constraint \"", "does not exist"),
-    ("constraint failed", ""),
     ("conversion failed when converting", ""),
     ("could not connect to server", ""),
     ("could not execute ", "batch"),
@@ -60,7 +65,7 @@ const MESSAGES: [(&str, &str); 185] = [
     ("deadlock detected", ""),
     ("document failed validation", ""),
     ("duplicate column name", ""),
-    ("duplicate entry '", ""),
+    ("duplicate entry '", "' for key"),
     ("duplicate key name", ""),
     ("duplicate key value", ""),
     ("e11000 duplicate", ""),
@@ -80,6 +85,7 @@ const MESSAGES: [(&str, &str); 185] = [
     ("failed to parse mapping", ""),
     ("failing row contains", ""),
     ("field '", "doesn't have a default value"),
+    ("foreign key constraint failed", ""),
     ("foreign key constraint fails", ""),
     ("function ", ") does not exist"),
     ("hikaripool", ""),
@@ -110,7 +116,7 @@ const MESSAGES: [(&str, &str); 185] = [
     ("mongoserverselectionerror", ""),
     ("must be owner of", ""),
     ("must declare the scalar variable", ""),
-    ("near \"", ""),
+    ("near \"", "\": syntax error"),
     ("new row for relation", ""),
     ("new row violates", ""),
     ("no host was available", ""),
@@ -120,6 +126,7 @@ const MESSAGES: [(&str, &str); 185] = [
     ("noauth authentication", ""),
     ("not found: dataset", ""),
     ("not found: table", ""),
+    ("not null constraint failed", ""),
     ("notnull violation:", ""),
     ("null value in column", ""),
     ("numeric field overflow", ""),
@@ -128,12 +135,12 @@ const MESSAGES: [(&str, &str); 185] = [
     ("out of range value for column", ""),
     ("password authentication failed", ""),
     ("pdoexception", ""),
-    ("permission denied for ", "database"),
-    ("permission denied for ", "function"),
-    ("permission denied for ", "relation"),
-    ("permission denied for ", "schema"),
-    ("permission denied for ", "sequence"),
-    ("permission denied for ", "table"),
+    ("permission denied for database ", ""),
+    ("permission denied for function ", ""),
+    ("permission denied for relation ", ""),
+    ("permission denied for schema ", ""),
+    ("permission denied for sequence ", ""),
+    ("permission denied for table ", ""),
     ("pg::", ""),
     ("plan executor error", ""),
     ("planexecutor error", ""),
@@ -144,7 +151,8 @@ const MESSAGES: [(&str, &str); 185] = [
     ("psycopg2", ""),
     ("relation \"", ""),
     ("remaining connection slots", ""),
-    ("role \"", ""),
+    ("role \"", "\" does not exist"),
+    ("role \"", "\" is not permitted to log in"),
     ("schema \"", "\" does not exist"),
     ("search_phase_execution_exception", ""),
     ("server closed the connection unexpectedly", ""),
@@ -152,7 +160,24 @@ const MESSAGES: [(&str, &str); 185] = [
     ("sql compilation error", ""),
     ("sql logic error", ""),
     ("sql syntax", ""),
-    ("sql: ", ""),
+    ("sql: alter ", ""),
+    ("sql: connection is ", ""),
+    ("sql: converting ", ""),
+    ("sql: create ", ""),
+    ("sql: database ", ""),
+    ("sql: delete ", " from "),
+    ("sql: drop ", ""),
+    ("sql: expected ", " arguments"),
+    ("sql: insert ", "into "),
+    ("sql: no rows", ""),
+    ("sql: rows are closed", ""),
+    ("sql: scan ", ""),
+    ("sql: select ", " from "),
+    ("sql: statement is closed", ""),
+    ("sql: transaction ", ""),
+    ("sql: truncate ", ""),
+    ("sql: unknown driver", ""),
+    ("sql: update ", " set "),
     ("sqlcode", ""),
     ("sqlite_", ""),
     ("sqlstate", ""),
@@ -170,12 +195,12 @@ const MESSAGES: [(&str, &str); 185] = [
     ("the multi-part identifier", ""),
     ("the update statement conflicted", ""),
     ("transaction (process id", ""),
-    ("type \"", "\" does not exist"),
     ("unable to acquire jdbc", ""),
     ("unable to connect to database", ""),
     ("unable to open database file", ""),
     ("unconfigured table", ""),
-    ("unknown column", ""),
+    ("unique constraint failed", ""),
+    ("unknown column", "' in '"),
     ("unknown database", ""),
     ("unknown keyspace", ""),
     ("unknown table '", ""),
@@ -194,8 +219,12 @@ const MESSAGES: [(&str, &str); 185] = [
 /// Numbered ones: Oracle's, its tools' and drivers', each with a digit behind.
 const NUMBERED: [&str; 6] = ["dpi-", "dpy-", "ora-", "pls-", "sp2-", "tns-"];
 
+/// Messages that begin a sentence: behind a word the same is said of other things, as of a "resource type".
+const ALONE: [(&str, &str); 1] = [("type \"", "\" does not exist")];
+
 pub fn sayings(text: &Text<'_>, spans: &mut Spans) {
-    messages(text, &MESSAGES, spans);
+    messages(text, &MESSAGES, |_| true, spans);
+    messages(text, &ALONE, |from| begins_sentence(text, from), spans);
     let mut done = 0;
     for (from, prefix) in text.starts(&NUMBERED, |prefix| prefix) {
         if from >= done && text.at(from + prefix.len()).is_ascii_digit() {
@@ -203,6 +232,10 @@ pub fn sayings(text: &Text<'_>, spans: &mut Spans) {
             spans.add(from, done);
         }
     }
+}
+
+fn begins_sentence(text: &Text<'_>, from: usize) -> bool {
+    text.before(from) != b' ' || !text.before(from - 1).is_ascii_alphanumeric()
 }
 
 #[cfg(test)]
@@ -215,6 +248,7 @@ mod tests {
     #[test]
     fn messages_stand_in_the_order_of_their_first_characters() {
         assert!(is_in_order(&MESSAGES, |message| message.0));
+        assert!(is_in_order(&ALONE, |message| message.0));
         assert!(is_in_order(&NUMBERED, |prefix| prefix));
     }
 }

@@ -1,6 +1,6 @@
 //! Names of machines that mean something only inside.
 
-use super::scan::{DIGITS, DOTTED, Spans, Text};
+use super::scan::{DIGITS, DOTTED, Spans, Text, is_field};
 
 /// Ends of names that no public resolver knows, and those of machines in a cloud.
 const SUFFIXES: [&str; 15] = [
@@ -23,6 +23,11 @@ const SUFFIXES: [&str; 15] = [
 /// Ports by which a bare name before them is known as a service.
 const PORTS: &str = " 1433 1521 2181 2379 3000 3306 4222 4317 4318 5000 5432 5672 6379 6432 8000 8080 8081 8088 8125 8200 8300 \
 8443 8500 8888 9000 9042 9090 9092 9093 9200 9300 9411 9901 11211 14250 15672 26257 27017 50051 ";
+
+/// Those among them that sums and limits are as well: `Amount:5000`.
+const ROUND_PORTS: [&[u8]; 4] = [b"3000", b"5000", b"8000", b"9000"];
+/// Those among the suffixes that names of fields end with as well: `repository.private`.
+const WORDS: [&str; 4] = [".cluster", ".internal", ".local", ".private"];
 
 /// Labels within names of machines that no client is meant to know.
 const INNER_LABELS: [&str; 6] = [
@@ -56,9 +61,11 @@ pub fn hosts(text: &Text<'_>, spans: &mut Spans) {
             && host.iter().any(u8::is_ascii_alphabetic)
             && PORTS
                 .split(' ')
-                .any(|known| known.as_bytes() == port && !port.is_empty());
+                .any(|known| known.as_bytes() == port && !port.is_empty())
+            && (!ROUND_PORTS.contains(&port) || may_be_machine(host));
+        let is_word = || !has_port && WORDS.iter().any(ends) && is_field(text, from, to);
         let is_inside = host.eq_ignore_ascii_case(b"localhost")
-            || dotted && SUFFIXES.iter().any(ends)
+            || dotted && SUFFIXES.iter().any(ends) && !is_word()
             || dotted && host.windows(5).any(|part| part == b".svc.")
             || (text.is_at(from, "ip-") && host.iter().filter(|byte| **byte == b'-').count() >= 4)
             || known_port
@@ -68,6 +75,12 @@ pub fn hosts(text: &Text<'_>, spans: &mut Spans) {
             spans.add(from, port_end);
         }
     }
+}
+
+/// Whether a name before a round number is rather a machine's than what is counted.
+fn may_be_machine(host: &[u8]) -> bool {
+    let marked = |byte: &u8| matches!(byte, b'.' | b'-') || byte.is_ascii_digit();
+    host.iter().any(marked) || !host.iter().any(u8::is_ascii_uppercase)
 }
 
 /// A port that is no well-known one, by which websites are not reached.

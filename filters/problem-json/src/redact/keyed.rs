@@ -68,7 +68,10 @@ field value expected your you only contains contain needs need requires require 
 maximum string for from in of to and or with was were be been mismatch expired invalid missing required revoked \
 malformed unknown null none undefined empty incorrect wrong blank unexpected unsupported true false bearer basic \
 optional ok rejected denied exceeded absent corrupt corrupted inactive disabled weak unauthorized forbidden failed \
-verification validation signature length characters already could would it its if when use ";
+verification validation signature account audience issuer passwords token user length characters already could would it its if when use ";
+
+/// Words that follow a secret where a sentence names it: `password: swordfish is wrong`.
+const BEHIND: &str = " is was for from in at on by and or with has to ";
 
 pub fn named(text: &Text<'_>, spans: &mut Spans) {
     let mut taken = 0;
@@ -173,7 +176,8 @@ fn value(text: &Text<'_>, end: usize, name: &Name) -> Option<(usize, usize)> {
         return quoted(text, from);
     }
     let to = unquoted_end(text, from);
-    let sentence = separator == b':' && from > past && is_sentence(text, from);
+    let sentence =
+        separator == b':' && from > past && (is_sentence(text, from) || are_words(text, from));
     let literal = quoted_name && matches!(text.slice(from, to), b"null" | b"true" | b"false");
     (!sentence && !literal && !is_redacted(text, from)).then_some((from, to))
 }
@@ -246,4 +250,20 @@ fn is_sentence(text: &Text<'_>, from: usize) -> bool {
         && SENTENCE
             .split(' ')
             .any(|known| known.as_bytes().eq_ignore_ascii_case(word))
+}
+
+/// Whether two words stand here, as a sentence begins: `Invalid token: audience does not match`.
+fn are_words(text: &Text<'_>, from: usize) -> bool {
+    let letters = |at| text.run_while(at, |byte| byte.is_ascii_alphabetic());
+    let space = letters(from);
+    let end = letters(space + 1);
+    let (first, second) = (text.slice(from, space), text.slice(space + 1, end));
+    let small = first.get(1..).unwrap_or_default();
+    text.at(space) == b' '
+        && !first.is_empty()
+        && small.iter().all(u8::is_ascii_lowercase)
+        && !second.is_empty()
+        && !second.iter().any(u8::is_ascii_uppercase)
+        && matches!(text.at(end), 0 | b' ' | b'.' | b',' | b';')
+        && !BEHIND.split(' ').any(|known| known.as_bytes() == second)
 }

@@ -175,19 +175,25 @@ pub fn addresses(text: &Text<'_>, spans: &mut Spans) {
 
 /// Whether the letters before say that the numbers are a version's: `v10.1.2.3`. Those of `ip10.1.2.3` do not.
 fn is_version(text: &Text<'_>, at: usize) -> bool {
-    let word = text.run_back(0, at, |byte| byte.is_ascii_alphanumeric());
-    let word = text.slice(word, at);
-    [
-        &b"v"[..],
-        b"r",
-        b"ver",
-        b"rev",
-        b"version",
+    let words = [
+        &b"version"[..],
         b"release",
         b"build",
-    ]
-    .iter()
-    .any(|known| word.eq_ignore_ascii_case(known))
+        b"ver",
+        b"rev",
+        b"v",
+        b"r",
+    ];
+    // Over a space only the long ones.
+    let space = usize::from(text.before(at) == b' ');
+    let known = words.get(..words.len() - 4 * space).unwrap_or_default();
+    let end = at - space;
+    // One byte more than the longest has.
+    let word = text.run_back(end.saturating_sub(8), end, |byte| {
+        byte.is_ascii_alphanumeric()
+    });
+    let word = text.slice(word, end);
+    known.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
 fn parses<T: std::str::FromStr>(word: &[u8]) -> bool {

@@ -167,11 +167,17 @@ impl<'a> Text<'a> {
 /// How far behind the beginning of a message its second half stands at most.
 const MESSAGE_WINDOW: usize = 200;
 
-/// Messages by how they begin and what follows in the same line, the line from there. In the order of the first character.
-pub fn messages(text: &Text<'_>, table: &[(&str, &str)], spans: &mut Spans) {
+/// Messages by how they begin and what follows in the same line, the line from there, where they `may_begin`. In the order of
+/// the first character.
+pub fn messages(
+    text: &Text<'_>,
+    table: &[(&str, &str)],
+    may_begin: impl Fn(usize) -> bool,
+    spans: &mut Spans,
+) {
     let mut done = 0;
     for (from, (begin, rest)) in text.starts(table, |message| message.0) {
-        if from < done {
+        if from < done || !may_begin(from) {
             continue;
         }
         let at = from + begin.len();
@@ -185,6 +191,25 @@ pub fn messages(text: &Text<'_>, table: &[(&str, &str)], spans: &mut Spans) {
             spans.add(from, done);
         }
     }
+}
+
+/// What is said of fields, behind their names.
+const OF_FIELDS: [&str; 4] = [
+    " is required",
+    " must ",
+    " cannot be empty",
+    " cannot be blank",
+];
+
+/// Whether a dotted name of plain words, which begins a text or stands in quotes, is a field's by what is said of it.
+pub fn is_field(text: &Text<'_>, from: usize, to: usize) -> bool {
+    let name = text.slice(from, to);
+    let quote = usize::from(matches!(text.at(to), b'"' | b'\'' | b'`'));
+    (from == 0 || quote == 1)
+        && name
+            .iter()
+            .all(|byte| byte.is_ascii_alphabetic() || *byte == b'.')
+        && OF_FIELDS.iter().any(|said| text.is_at(to + quote, said))
 }
 
 /// Whether a table is in the order that [`Text::starts`] needs.

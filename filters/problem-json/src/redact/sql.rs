@@ -7,14 +7,10 @@ use super::scan::{Spans, Text};
 /// where they are not written in capitals: English knows these words too. In the order of the first character, as all that
 /// [`Text::starts`] looks for.
 const STATEMENTS: [(&str, &str, &[&str]); 6] = [
-    ("delete ", " from ", &[" where ", "`", "\"", ";"]),
+    ("delete ", " from ", &[" where "]),
     ("insert ", " into ", &["(", "values"]),
     ("merge ", " into ", &["using"]),
-    (
-        "select ",
-        " from ",
-        &["*", "where ", "`", "\"", ";", " join ", "limit "],
-    ),
+    ("select ", " from ", &["*", "where ", " join "]),
     ("update ", " set ", &["="]),
     ("with ", " as (", &["select"]),
 ];
@@ -39,7 +35,8 @@ pub fn statements(text: &Text<'_>, spans: &mut Spans) {
         let shown = || {
             let window = to.min(next + WINDOW);
             let shows = |sign: &&str| text.find_within(from, window, sign).is_some();
-            evidence.iter().any(shows)
+            let from_table = *first == "select " || *first == "delete " && next == at;
+            evidence.iter().any(shows) || from_table && names_table(text, at, next)
         };
         if next < to && (capitals || shown()) {
             spans.add(from, to);
@@ -53,6 +50,20 @@ pub fn statements(text: &Text<'_>, spans: &mut Spans) {
         }
     }
     sayings(text, spans);
+}
+
+/// Whether what stands between the words are columns, or nothing, and a table's name in quotes follows. In `a value from "red"`
+/// there are words between them.
+fn names_table(text: &Text<'_>, from: usize, next: usize) -> bool {
+    let quoted = matches!(text.at(next + " from ".len()), b'"' | b'`');
+    if !quoted || from == next {
+        return quoted;
+    }
+    let columns = text.slice(from + 1, next);
+    let apart = columns
+        .windows(2)
+        .all(|pair| !matches!(pair, [before, b' '] if *before != b','));
+    apart || columns.iter().any(|byte| b"\"`(._".contains(byte))
 }
 
 fn is_upper(text: &Text<'_>, at: usize, word: &str) -> bool {

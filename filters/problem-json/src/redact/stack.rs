@@ -59,10 +59,17 @@ const FILES: [&str; 24] = [
     ".pl line",
 ];
 
+/// No place in a source file is longer.
+const MAX_PLACE_BYTES: usize = 256;
+
 pub fn frames(text: &Text<'_>, spans: &mut Spans) {
     let marker = text.starts(&MARKERS, |marker| marker).find(|(at, marker)| {
-        // "goroutine 1" is one, "goroutine pool" is not.
-        **marker != "goroutine " || text.at(at + 10).is_ascii_digit()
+        match **marker {
+            // "goroutine 1" is one, "goroutine pool" is not.
+            "goroutine " => text.at(at + 10).is_ascii_digit(),
+            "caused by:" => is_cause(text, *at, at + 10),
+            _ => true,
+        }
     });
     let marker = marker.map(|(at, _)| at);
     let file = text
@@ -74,12 +81,37 @@ pub fn frames(text: &Text<'_>, spans: &mut Spans) {
     }
 }
 
+/// `Caused by: java.io.IOException`: a line of its own, or followed by the name of a class. People write it within a sentence.
+fn is_cause(text: &Text<'_>, at: usize, end: usize) -> bool {
+    let line = text.run_back(at.saturating_sub(MAX_PLACE_BYTES), at, |byte| {
+        matches!(byte, b' ' | b'\t')
+    });
+    let from = text.run_while(end, |byte| byte == b' ');
+    let limit = text.len().min(from + MAX_PLACE_BYTES);
+    let word = text.slice(from, limit);
+    let to = word.iter().position(|byte| byte.is_ascii_whitespace());
+    let word = word.get(..to.unwrap_or(word.len())).unwrap_or_default();
+    let name = word.strip_suffix(b":").unwrap_or(word);
+    let within = name
+        .iter()
+        .rev()
+        .skip(1)
+        .any(|byte| matches!(byte, b'.' | b':'));
+    matches!(text.before(line), 0 | b'\n' | b'\r')
+        || within
+        || name.ends_with(b"Exception")
+        || name.ends_with(b"Error")
+}
+
 /// Where the word begins that names a source file, of which the extension stands here, and a line in it.
 fn located(text: &Text<'_>, at: usize, file: &str) -> Option<usize> {
     let next = text.run_while(at + file.len(), |byte| byte == b' ');
     let line = text.at(next).is_ascii_digit() || text.is_at(next, "line ");
-    let start = text.run_back(0, at, |byte| !is_token_end(byte) && byte != b'(');
-    (line && ALPHANUMERIC.has(text.before(at))).then_some(start)
+    if !line || !ALPHANUMERIC.has(text.before(at)) {
+        return None;
+    }
+    let first = at.saturating_sub(MAX_PLACE_BYTES);
+    Some(text.run_back(first, at, |byte| !is_token_end(byte) && byte != b'('))
 }
 
 /// `at com.example.Foo.bar(Foo.java:12)`, `at fn (/app/x.js:1:2)`, `at App.Service.Run(String s) in C:\x.cs:line 1`.
@@ -106,8 +138,9 @@ fn is_located(text: &Text<'_>, at: usize) -> bool {
     if !text.is_at(at, " (") {
         return false;
     }
-    let to = text.run_while(at, |byte| !matches!(byte, b')' | b'\n'));
-    let inner = text.slice(at, to);
+    let inner = text.slice(at, text.len().min(at + MAX_PLACE_BYTES));
+    let end = inner.iter().position(|byte| matches!(byte, b')' | b'\n'));
+    let inner = inner.get(..end.unwrap_or(inner.len())).unwrap_or_default();
     let line = inner
         .windows(2)
         .any(|part| matches!(part, [b':', digit] if digit.is_ascii_digit()));
