@@ -228,7 +228,7 @@ impl Redaction {
             };
             return (Cow::Borrowed(REDACTED), marks);
         }
-        let spans = self.spans(text, false);
+        let spans = self.spans(text, false, self.kinds);
         if spans.is_empty() {
             return (Cow::Borrowed(text), Marks::default());
         }
@@ -251,20 +251,27 @@ impl Redaction {
 
     /// How many pieces would be replaced.
     pub fn found_in(&self, text: &str) -> u32 {
-        self.count(text, false)
+        self.count(text, false, self.kinds)
     }
 
     /// The same of a code, a URI or the name of a field. Classes of which that may be the plain name are not looked for:
     /// `ThrottlingException` and `Customer.Address.Street` are for clients.
     pub fn found_in_name(&self, name: &str) -> u32 {
-        self.count(name, true)
+        self.count(name, true, self.kinds)
     }
 
-    fn count(&self, text: &str, name: bool) -> u32 {
+    /// The same of several plain words that only a pointer has put together: `/home/street` and `repository.private` are
+    /// no path and no host then.
+    pub fn found_in_words(&self, words: &str) -> u32 {
+        let kinds = self.kinds.without(Kind::Path).without(Kind::Host);
+        self.count(words, true, kinds)
+    }
+
+    fn count(&self, text: &str, name: bool, kinds: Kinds) -> u32 {
         if self.refuses(text) {
             return 1;
         }
-        u32::try_from(self.spans(text, name).len()).unwrap_or(u32::MAX)
+        u32::try_from(self.spans(text, name, kinds).len()).unwrap_or(u32::MAX)
     }
 
     fn refuses(&self, text: &str) -> bool {
@@ -274,15 +281,20 @@ impl Redaction {
     }
 
     /// What has to go, in order and apart: of the text as it is written, and as it is meant.
-    fn spans(&self, text: &str, name: bool) -> Vec<(usize, usize)> {
+    fn spans(&self, text: &str, name: bool, kinds: Kinds) -> Vec<(usize, usize)> {
         let mut spans = Spans::default();
         let scanned = Text::new(text, name);
-        self.scan(text, &scanned, &mut spans);
+        self.scan(text, &scanned, kinds, &mut spans);
         if scanned.holds_one_of(SIGNS)
             && let Some(meant) = Meant::of(text)
         {
             let mut found = Spans::default();
-            self.scan(&meant.text, &Text::new(&meant.text, name), &mut found);
+            self.scan(
+                &meant.text,
+                &Text::new(&meant.text, name),
+                kinds,
+                &mut found,
+            );
             for (from, to) in found.merged() {
                 let (from, to) = meant.place(from, to);
                 spans.add(from, to);
@@ -291,9 +303,9 @@ impl Redaction {
         spans.merged()
     }
 
-    fn scan(&self, text: &str, scanned: &Text<'_>, spans: &mut Spans) {
+    fn scan(&self, text: &str, scanned: &Text<'_>, kinds: Kinds, spans: &mut Spans) {
         for (kind, _, needs, scanner) in &KINDS {
-            if self.kinds.has(*kind) && (needs.is_empty() || scanned.holds_one_of(needs)) {
+            if kinds.has(*kind) && (needs.is_empty() || scanned.holds_one_of(needs)) {
                 scanner(scanned, spans);
             }
         }

@@ -29,6 +29,9 @@ const MAX_DETAILS: usize = 32;
 /// wait for the worker.
 const MAX_DETAIL_BYTES: usize = 8 * 1024;
 
+/// Longer places of mistakes are left out.
+const MAX_POINTER_BYTES: usize = 1024;
+
 /// What a body is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
@@ -204,8 +207,16 @@ impl Said {
         (!errors.is_empty()).then_some(Value::Array(errors))
     }
 
-    fn add(&mut self, detail: Detail) {
-        if self.details.len() < MAX_DETAILS && detail != Detail::default() {
+    /// Whether no further mistake is kept.
+    fn is_full(&self) -> bool {
+        self.details.len() >= MAX_DETAILS
+    }
+
+    fn add(&mut self, mut detail: Detail) {
+        detail
+            .place
+            .take_if(|place| place.member().1.len() > MAX_POINTER_BYTES);
+        if !self.is_full() && detail != Detail::default() {
             self.details.push(detail);
         }
     }
@@ -267,12 +278,17 @@ impl Place {
                 let parts = details::segments(pointer);
                 let path = ["/", &parts.join("/")].concat();
                 let plain = |part: &String| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
-                let apart = (!parts.iter().all(plain)).then(|| parts.join("\n"));
+                let all_plain = parts.iter().all(plain);
+                let are_words = all_plain && parts.len() > 1;
+                let apart = (!all_plain).then(|| parts.join("\n"));
                 let all = [Some(path), Some(parts.join(".")), apart];
-                let found = all
-                    .into_iter()
-                    .flatten()
-                    .map(|text| redaction.found_in_name(&text));
+                let found = all.into_iter().flatten().map(|text| {
+                    if are_words {
+                        redaction.found_in_words(&text)
+                    } else {
+                        redaction.found_in_name(&text)
+                    }
+                });
                 found.max().unwrap_or(0)
             }
             Self::Parameter(name) | Self::Header(name) => redaction.found_in_name(name),

@@ -370,6 +370,55 @@ fn secrets_in_codes_and_fields_take_these_away() {
 }
 
 #[test]
+fn places_of_ordinary_fields_stay_and_what_is_inside_one_segment_goes() {
+    let redaction = Redaction::new(Kinds::ALL, Mode::DenyList, &[]).unwrap();
+    let place = |field: &str| {
+        let mut said = said(json!({"errors": [{"field": field, "message": "m"}]}));
+        said.redact(&redaction);
+        said.details[0].place.clone()
+    };
+    for (field, expected) in [
+        ("home.street", "#/home/street"),
+        ("repository.private", "#/repository/private"),
+        ("spec.cluster", "#/spec/cluster"),
+        ("address.local", "#/address/local"),
+        ("private.name", "#/private/name"),
+        ("opt.in", "#/opt/in"),
+        ("var.x", "#/var/x"),
+        ("root.a", "#/root/a"),
+        ("etc.note", "#/etc/note"),
+        ("data.log.level", "#/data/log/level"),
+    ] {
+        let expected = Place::Pointer(expected.to_owned());
+        assert_eq!(place(field), Some(expected), "{field}");
+    }
+    for field in [
+        "localhost",
+        "/etc/nginx/site.conf",
+        "orders-db-7.prod.internal",
+        "10.0.0.1",
+        "com.acme.orders.LimitError",
+        "a.AKIAIOSFODNN7EXAMPLE",
+    ] {
+        assert_eq!(place(field), None, "{field}");
+    }
+}
+
+#[test]
+fn no_place_is_longer_than_a_kibibyte() {
+    let name = "n".repeat(400);
+    let body =
+        json!({"errors": {name.as_str(): {name.as_str(): {name.as_str(): ["a"], "b": ["c"]}}}});
+    let places: Vec<_> = said(body).details.into_iter().map(|it| it.place).collect();
+    let expected = Place::Pointer(format!("#/{name}/{name}/b"));
+    assert_eq!(places, [Some(expected)]);
+    let path = vec![name.as_str(); 3];
+    let said = said(json!({"message": "x", "errors": [{"path": path, "message": "m"}]}));
+    assert_eq!(said.details[0].message.as_deref(), Some("m"));
+    assert_eq!(said.details[0].place, None);
+}
+
+#[test]
 fn what_google_says_for_others_stays_behind() {
     let said = said(
         json!({"error": {"code": 400, "message": "m", "status": "INVALID_ARGUMENT", "details": [

@@ -3,7 +3,7 @@
 use portcullis_kit::config::number_text;
 use serde_json::{Map, Value};
 
-use super::{Detail, Place, Said, code, text};
+use super::{Detail, MAX_POINTER_BYTES, Place, Said, code, text};
 
 /// How deep maps of fields nest (Django REST's nested serializers).
 const DEPTH: u8 = 6;
@@ -31,6 +31,9 @@ pub fn any(said: &mut Said, value: Option<&Value>) {
 
 pub fn list(said: &mut Said, items: &[Value]) {
     for item in items {
+        if said.is_full() {
+            return;
+        }
         match item {
             Value::String(_) => said.add(Detail {
                 message: text(item),
@@ -152,6 +155,9 @@ pub fn map(said: &mut Said, at: &str, fields: &Map<String, Value>, depth: u8) {
         return;
     };
     for (name, value) in fields {
+        if said.is_full() {
+            return;
+        }
         // Mistakes of the whole: Django, Rails, ASP.NET.
         let whole = matches!(name.as_str(), "" | "base" | "__all__" | "$")
             || name.ends_with("non_field_errors");
@@ -160,6 +166,10 @@ pub fn map(said: &mut Said, at: &str, fields: &Map<String, Value>, depth: u8) {
         } else {
             pointer(at, name)
         };
+        // Each mistake below would copy it.
+        if place.len() > MAX_POINTER_BYTES {
+            continue;
+        }
         let add = |said: &mut Said, detail: Detail| {
             said.add(Detail {
                 place: (!place.is_empty()).then(|| Place::Pointer(place.clone())),
@@ -174,6 +184,9 @@ pub fn map(said: &mut Said, at: &str, fields: &Map<String, Value>, depth: u8) {
             Value::String(_) => add(said, as_text(value)),
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
+                    if said.is_full() {
+                        return;
+                    }
                     match item {
                         Value::String(_) => add(said, as_text(item)),
                         Value::Object(members)
