@@ -318,3 +318,49 @@ impl Redaction {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    /// How often a scanner may read each byte of a text that is made to keep it busy. One that reads on to the end of the
+    /// text from each place in it needs more.
+    const MAX_READS: usize = 384;
+
+    #[test]
+    fn no_scanner_reads_a_text_over_and_over() {
+        let mut busy = Vec::new();
+        for unit in [
+            ".js:",
+            ".js:1",
+            "a1",
+            "a1.",
+            "x://",
+            "x://a:/",
+            "host=",
+            "at x (",
+            "at x (a",
+            "1.1.1.1 ",
+            "key (",
+            "caused by: ",
+            "version 1.",
+            "table '",
+            "token: a b ",
+            "a.b:99 ",
+            "select a from \"",
+        ] {
+            let text = unit.repeat(MAX_TEXT_BYTES / unit.len());
+            for (kind, _, _, scanner) in &KINDS {
+                let scanned = Text::new(&text, false);
+                scanner(&scanned, &mut Spans::default());
+                let reads = scanned.work.get() / text.len();
+                if reads > MAX_READS {
+                    busy.push((unit, kind, reads));
+                }
+            }
+        }
+        assert!(busy.is_empty(), "{busy:?}");
+    }
+}

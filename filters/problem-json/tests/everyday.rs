@@ -164,6 +164,11 @@ fn no_spelling_keeps_the_reader_busy() {
         "http://a",
         "/data/",
         "a.b:99 ",
+        ".js:",
+        "a1",
+        "x://",
+        "host=",
+        "at x (",
     ] {
         let text = unit.repeat(MAX_TEXT_BYTES / unit.len());
         let start = std::time::Instant::now();

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use portcullis_kit::ascii::AsciiSet;
 
-use super::scan::{ALPHANUMERIC, DIGITS, Spans, Text};
+use super::scan::{ALPHANUMERIC, DIGITS, Spans, Text, is_token_end};
 
 const SCHEME: AsciiSet = AsciiSet::of(b"+.-")
     .and_range(b'0', b'9')
@@ -66,6 +66,7 @@ const CHAINS: [&str; 5] = [
 /// Addresses of databases and brokers, addresses with a user, JDBC's, Go's and AWS's, and `Server=…;…` chains.
 pub fn connections(text: &Text<'_>, spans: &mut Spans) {
     let mut at = 0;
+    let mut word = Word::default();
     while let Some(found) = text.find(at, "://") {
         let from = text.run_back(at, found, |byte| SCHEME.has(byte));
         let scheme = text.slice(from, found);
@@ -77,9 +78,12 @@ pub fn connections(text: &Text<'_>, spans: &mut Spans) {
             .any(|inside| scheme.eq_ignore_ascii_case(inside.as_bytes()));
         at = found + 3;
         // A password may hold a slash, though it should be escaped.
-        let end = text.token_end(authority);
+        if authority >= word.limit {
+            word = Word::of(text, authority);
+        }
+        let end = word.end.max(authority);
         let has_user = text.slice(found + 3, authority).contains(&b'@')
-            || text.slice(authority, end).contains(&b'@')
+            || word.last_at.is_some_and(|last| last >= authority)
                 && text.slice(found + 3, authority).contains(&b':');
         if inside || has_user {
             spans.add(from, end);
@@ -106,11 +110,40 @@ pub fn connections(text: &Text<'_>, spans: &mut Spans) {
             at = to;
         }
     }
+    let mut done = 0;
     for (found, _) in text.starts(&CHAINS, |start| start) {
+        // What begins within a chain ends with it.
+        if found < done {
+            continue;
+        }
         let to = text.run_while(found, |byte| !matches!(byte, b'\n' | b'\r' | b'"' | b'\''));
+        done = to;
         let keys = text.slice(found, to).iter().filter(|byte| **byte == b'=');
         if keys.count() > 1 {
             spans.add(found, to);
+        }
+    }
+}
+
+/// The word that several addresses may stand in, looked at once.
+#[derive(Default)]
+struct Word {
+    /// Where the next word may begin.
+    limit: usize,
+    end: usize,
+    /// Where its last `@` stands.
+    last_at: Option<usize>,
+}
+
+impl Word {
+    /// The rest of a word from here.
+    fn of(text: &Text<'_>, from: usize) -> Self {
+        let end = text.token_end(from);
+        let last_at = text.slice(from, end).iter().rposition(|byte| *byte == b'@');
+        Self {
+            limit: text.run_while(from, |byte| !is_token_end(byte)),
+            end,
+            last_at: last_at.map(|last| from + last),
         }
     }
 }

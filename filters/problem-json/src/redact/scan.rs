@@ -20,6 +20,9 @@ pub struct Text<'a> {
     pub bytes: &'a [u8],
     held: u128,
     name: bool,
+    /// How many bytes were read since, which tests bound.
+    #[cfg(test)]
+    pub work: std::cell::Cell<usize>,
 }
 
 impl<'a> Text<'a> {
@@ -33,8 +36,23 @@ impl<'a> Text<'a> {
                 held
             }
         });
-        Self { bytes, held, name }
+        Self {
+            bytes,
+            held,
+            name,
+            #[cfg(test)]
+            work: std::cell::Cell::default(),
+        }
     }
+
+    #[cfg(test)]
+    fn count(&self, bytes: usize) {
+        self.work.set(self.work.get() + bytes);
+    }
+
+    #[cfg(not(test))]
+    #[inline]
+    fn count(&self, _bytes: usize) {}
 
     pub fn is_name(&self) -> bool {
         self.name
@@ -61,7 +79,9 @@ impl<'a> Text<'a> {
     }
 
     pub fn slice(&self, from: usize, to: usize) -> &'a [u8] {
-        self.bytes.get(from..to).unwrap_or_default()
+        let slice = self.bytes.get(from..to).unwrap_or_default();
+        self.count(slice.len());
+        slice
     }
 
     /// Where the characters of the set end that begin here.
@@ -72,14 +92,18 @@ impl<'a> Text<'a> {
     pub fn run_while(&self, from: usize, fits: impl Fn(u8) -> bool) -> usize {
         let rest = self.bytes.get(from..).unwrap_or_default();
         let length = rest.iter().position(|byte| !fits(*byte));
-        from + length.unwrap_or(rest.len())
+        let length = length.unwrap_or(rest.len());
+        self.count(length);
+        from + length
     }
 
     /// Where the characters begin that end here, from no further back than `first`.
     pub fn run_back(&self, first: usize, to: usize, fits: impl Fn(u8) -> bool) -> usize {
-        let head = self.slice(first, to);
+        let head = self.bytes.get(first..to).unwrap_or_default();
         let length = head.iter().rev().position(|byte| !fits(*byte));
-        to - length.unwrap_or(head.len())
+        let length = length.unwrap_or(head.len());
+        self.count(length);
+        to - length
     }
 
     /// Whether these characters stand here, in any case; `needle` is in lower case.
@@ -99,11 +123,13 @@ impl<'a> Text<'a> {
         let last = to.min(self.len()).checked_sub(needle.len())?;
         let rest = self.bytes.get(from..=last)?;
         let upper = first.to_ascii_uppercase();
-        (from..)
+        let found = (from..)
             .zip(rest)
             .filter(|(_, byte)| **byte == first || **byte == upper)
             .map(|(at, _)| at)
-            .find(|at| self.is_at(*at, needle))
+            .find(|at| self.is_at(*at, needle));
+        self.count(found.map_or(rest.len(), |at| at - from));
+        found
     }
 
     /// Wherever one of these begins, in any case, that does not begin within a word; in one walk over the text. `name` gives

@@ -24,22 +24,26 @@ const OBJECTS: [&str; 9] = [
 ];
 
 pub fn statements(text: &Text<'_>, spans: &mut Spans) {
+    let mut done = 0;
     for (from, (first, second, evidence)) in text.starts(&STATEMENTS, |statement| statement.0) {
+        if from < done {
+            continue;
+        }
         // The two may share the space between them.
         let at = from + first.len() - 1;
         let Some(next) = text.find_within(at, at + WINDOW, second) else {
             continue;
         };
-        let to = text.line_end(from);
+        let to = text.line_end_within(from, next + WINDOW);
         let capitals = is_upper(text, from, first) && is_upper(text, next, second);
         let shown = || {
-            let window = to.min(next + WINDOW);
-            let shows = |sign: &&str| text.find_within(from, window, sign).is_some();
+            let shows = |sign: &&str| text.find_within(from, to, sign).is_some();
             let from_table = *first == "select " || *first == "delete " && next == at;
             evidence.iter().any(shows) || from_table && names_table(text, at, next)
         };
         if next < to && (capitals || shown()) {
-            spans.add(from, to);
+            done = text.line_end(from);
+            spans.add(from, done);
         }
     }
     for (from, verb) in text.starts(&SCHEMA, |verb| verb) {
