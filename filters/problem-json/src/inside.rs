@@ -62,6 +62,9 @@ const OF_A_SERVER: [&str; 3] = [
     "x-amzn-errortype",
 ];
 
+/// Longer texts in headers go unread: they are for a person, and a worker reads them while others wait.
+const MAX_TEXT_BYTES: usize = 1024;
+
 /// What their names begin with: most headers are none of them by the first letter.
 const FIRST: AsciiSet = AsciiSet::of(b"depsxDEPSX");
 
@@ -159,7 +162,8 @@ fn texts(redaction: &Redaction, response: &Headers) -> Vec<(&'static str, Vec<Ve
 
 /// Whether a warning (RFC 9111 §5.5) holds nothing that would be redacted.
 fn quiet(redaction: &Redaction, line: &[u8]) -> bool {
-    std::str::from_utf8(line).is_ok_and(|text| redaction.found_in(text) == 0)
+    line.len() <= MAX_TEXT_BYTES
+        && std::str::from_utf8(line).is_ok_and(|text| redaction.found_in(text) == 0)
 }
 
 /// A challenge with the texts for people in it redacted: the values of `error_description` (RFC 6750 §3) and `error_uri`.
@@ -169,7 +173,7 @@ fn challenge(redaction: &Redaction, line: &[u8]) -> Vec<u8> {
     let mut rest = line;
     while let Some(open) = rest.iter().position(|byte| *byte == b'"') {
         let (head, behind) = rest.split_at(open + 1);
-        out.extend_from_slice(head);
+        push_unquoted(&mut out, redaction, head);
         let mut escaped = false;
         let close = behind.iter().position(|byte| {
             let ends = *byte == b'"' && !escaped;
@@ -186,8 +190,31 @@ fn challenge(redaction: &Redaction, line: &[u8]) -> Vec<u8> {
         out.push(b'"');
         rest = after.get(1..).unwrap_or_default();
     }
-    out.extend_from_slice(rest);
+    push_unquoted(&mut out, redaction, rest);
     out
+}
+
+/// Parameters without quotes around their values, which may be texts for people that an upstream forgot to quote. What has
+/// to change is quoted.
+fn push_unquoted(out: &mut Vec<u8>, redaction: &Redaction, parameters: &[u8]) {
+    for parameter in parameters.split_inclusive(|byte| *byte == b',') {
+        let equals = parameter.iter().position(|byte| *byte == b'=');
+        let (name, rest) = parameter.split_at(equals.map_or(0, |equals| equals + 1));
+        let value = rest.strip_suffix(b",").unwrap_or(rest);
+        let comma = rest.get(value.len()..).unwrap_or_default();
+        let value = value.trim_ascii();
+        let after = if is_for_people(name) && !value.starts_with(b"\"") {
+            redacted(redaction, value)
+        } else {
+            value.to_vec()
+        };
+        if after == value {
+            out.extend_from_slice(parameter);
+        } else {
+            let parts: [&[u8]; 5] = [name, b"\"", &after, b"\"", comma];
+            out.extend(parts.concat());
+        }
+    }
 }
 
 /// Whether what ends here, `… error_description="`, begins a text for people.
@@ -204,6 +231,9 @@ fn is_for_people(head: &[u8]) -> bool {
 }
 
 fn redacted(redaction: &Redaction, value: &[u8]) -> Vec<u8> {
+    if value.len() > MAX_TEXT_BYTES {
+        return crate::redact::REDACTED.into();
+    }
     let mut plain = Vec::with_capacity(value.len());
     let mut escaped = false;
     for byte in value {
@@ -296,6 +326,29 @@ mod tests {
             line("Bearer Error_Description = \"for \\\"bob@example.com\\\" only\""),
             "Bearer Error_Description = \"for \\\"[redacted]\\\" only\""
         );
+        for (before, after) in [
+            (
+                "Bearer error_description=SELECT a FROM users, error=\"x\"",
+                "Bearer error_description=\"[redacted]\", error=\"x\"",
+            ),
+            (
+                "Bearer error=x, error_description=/etc/passwd",
+                "Bearer error=x, error_description=\"[redacted]\"",
+            ),
+            (
+                "Bearer error_description=expired, error=x, realm=a@b.example",
+                "Bearer error_description=expired, error=x, realm=a@b.example",
+            ),
+        ] {
+            assert_eq!(line(before), after);
+        }
+        let long = "all is well ".repeat(90);
+        assert_eq!(
+            line(&format!("Bearer error_description=\"{long}\"")),
+            "Bearer error_description=\"[redacted]\""
+        );
+        assert!(!quiet(&redaction, long.as_bytes()));
+        assert!(quiet(&redaction, b"199 - \"all is well\""));
         assert_eq!(
             line("Bearer error_description=\"open /etc/passwd"),
             "Bearer error_description=\"open [redacted]\""
