@@ -4,7 +4,7 @@ use super::scan::{Spans, Text, messages};
 
 /// How a message begins and, where that is English too, what follows; the line goes from there. In the order of the first
 /// character.
-const MESSAGES: [(&str, &str); 210] = [
+const MESSAGES: [(&str, &str); 212] = [
     ("(cx_oracle.", ""),
     ("(mysqldb.", ""),
     ("(pymysql.", ""),
@@ -36,6 +36,7 @@ const MESSAGES: [(&str, &str); 210] = [
     ("cast to objectid failed", ""),
     ("check constraint '", ""),
     ("check constraint failed", ""),
+    ("column \"", "\" contains null values"),
     ("column \"", "\" does not exist"),
     ("column \"", "\" is of type"),
     ("column \"", "\" must appear in the group by"),
@@ -141,6 +142,7 @@ const MESSAGES: [(&str, &str); 210] = [
     ("permission denied for schema ", ""),
     ("permission denied for sequence ", ""),
     ("permission denied for table ", ""),
+    ("permission denied for view ", ""),
     ("pg::", ""),
     ("plan executor error", ""),
     ("planexecutor error", ""),

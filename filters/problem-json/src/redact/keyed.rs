@@ -70,9 +70,6 @@ malformed unknown null none undefined empty incorrect wrong blank unexpected uns
 optional ok rejected denied exceeded absent corrupt corrupted inactive disabled weak unauthorized forbidden failed \
 verification validation signature account audience issuer passwords token user length characters already could would it its if when use ";
 
-/// Words that follow a secret where a sentence names it: `password: swordfish is wrong`.
-const BEHIND: &str = " is was for from in at on by and or with has to ";
-
 pub fn named(text: &Text<'_>, spans: &mut Spans) {
     let mut taken = 0;
     for (from, end) in text.runs(DOTTED) {
@@ -246,13 +243,17 @@ fn is_sentence(text: &Text<'_>, from: usize) -> bool {
         text.at(to),
         b'0'..=b'9' | b'_' | b'-' | b'=' | b'/' | b'@' | b'#' | b'$' | b'!'
     );
-    ends && !word.is_empty()
-        && SENTENCE
-            .split(' ')
-            .any(|known| known.as_bytes().eq_ignore_ascii_case(word))
+    ends && !word.is_empty() && is_about(word)
 }
 
-/// Whether two words stand here, as a sentence begins: `Invalid token: audience does not match`.
+fn is_about(word: &[u8]) -> bool {
+    SENTENCE
+        .split(' ')
+        .any(|known| known.as_bytes().eq_ignore_ascii_case(word))
+}
+
+/// Whether two words stand here, as a sentence begins: `Invalid credentials: mailbox full`. Where the second one says something
+/// of a secret, the first one is it: `password: swordfish rejected`.
 fn are_words(text: &Text<'_>, from: usize) -> bool {
     let letters = |at| text.run_while(at, |byte| byte.is_ascii_alphabetic());
     let space = letters(from);
@@ -265,5 +266,5 @@ fn are_words(text: &Text<'_>, from: usize) -> bool {
         && !second.is_empty()
         && !second.iter().any(u8::is_ascii_uppercase)
         && matches!(text.at(end), 0 | b' ' | b'.' | b',' | b';')
-        && !BEHIND.split(' ').any(|known| known.as_bytes() == second)
+        && !is_about(second)
 }
