@@ -34,7 +34,7 @@ pub const MAX_COUNTERS: usize = 65_472;
 pub const LONGEST_S: u64 = 366 * 86_400 / 8 * 9 + crate::counter::AHEAD_MS / 1_000;
 /// The sizes of values, and the step between larger ones: size classes of allocators, less the byte that ends a string. Wide
 /// apart, so that buckets with as many clients are of one size.
-const SIZES: [usize; 9] = [143, 287, 447, 639, 895, 1279, 1791, 2559, 3583];
+const SIZES: [usize; 10] = [143, 287, 447, 639, 895, 1023, 1279, 1791, 2559, 3583];
 const STEP: usize = 1024;
 
 /// The size that a value is filled up to.
