@@ -116,8 +116,8 @@ def drain(admin, chosen):
     deadline = time.monotonic() + chosen.deadline
     admin.must_count_requests()
     before = State(admin.stats())
-    admin.ask("POST", "/healthcheck/fail")
     try:
+        admin.ask("POST", "/healthcheck/fail")
         say(f"health checks fail; {before}")
         time.sleep(max(0, min(chosen.grace, deadline - time.monotonic())))
     except Interrupted:

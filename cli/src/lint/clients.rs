@@ -163,7 +163,12 @@ impl Place<'_> {
 
     /// Claims of tokens that nobody verified before.
     fn tokens(&self, settings: &Settings) -> Option<Told> {
-        let verifies = |kind: &str| kind.ends_with("JwtAuthentication");
+        let verifies = |kind: &str| {
+            // The last two wrap another filter, or choose one.
+            ["JwtAuthentication", "ExtensionWithMatcher", "Composite"]
+                .iter()
+                .any(|name| kind.ends_with(name))
+        };
         if self.natives().any(verifies) {
             return None;
         }
@@ -195,7 +200,9 @@ impl Place<'_> {
     fn headers(&self, settings: &Settings) -> Option<Told> {
         let early = self.manager.field("early_header_mutation_extensions");
         // Behind another proxy, that one can set them.
-        let is_edge = self.manager.is_true(&["use_remote_address"]);
+        let hops = self.manager.text_at(&["xff_num_trusted_hops"]);
+        let is_edge =
+            self.manager.is_true(&["use_remote_address"]) && hops.is_none_or(|hops| hops == "0");
         if !is_edge || early.is_some() || self.natives().any(|kind| !sets_nothing(kind)) {
             return None;
         }

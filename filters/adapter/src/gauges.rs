@@ -59,7 +59,7 @@ pub fn hold(gauge: MetricId, by: i64) {
     let _ = host::increment_metric(id, by);
     STATE.with_borrow_mut(|State { gauges, names }| {
         if let Some((_, name)) = names.iter().find(|(known, _)| *known == id) {
-            gauges.hold(name, by, host::now(), &Host);
+            gauges.hold(name, by, host::now(), &Host, &mut adjust);
         }
     });
 }
@@ -67,10 +67,12 @@ pub fn hold(gauge: MetricId, by: i64) {
 /// Looks after what VMs held that are gone.
 pub fn tick() {
     STATE.with_borrow_mut(|state| {
-        state.gauges.tick(host::now(), &Host, &mut |name, by| {
-            if let Ok(id) = host::define_metric(GAUGE, name) {
-                let _ = host::increment_metric(id, by);
-            }
-        });
+        state.gauges.tick(host::now(), &Host, &mut adjust);
     });
+}
+
+fn adjust(gauge: &str, by: i64) {
+    if let Ok(id) = host::define_metric(GAUGE, gauge) {
+        let _ = host::increment_metric(id, by);
+    }
 }

@@ -97,10 +97,10 @@ impl Emission {
         if self.access_log.is_some() {
             name.push_str(" access_log");
         }
-        for cluster in self.plan.iter().flat_map(|plan| plan.clusters()) {
+        for owner in self.plan.iter().flat_map(|plan| plan.owners()) {
             // No cluster's name is taken for a sink's.
             name.push_str(" http:");
-            name.push_str(cluster);
+            name.push_str(&owner);
         }
         name
     }

@@ -1,7 +1,7 @@
 //! What one VM holds of the proxy's gauges, kept in shared data: gauges outlive a VM, so that another one takes it out of them
 //! once the VM is gone without having done so.
 
-use crate::slots::{self, Host, SECOND, Slot, Watch};
+use crate::slots::{self, Host, SECOND, SILENCE, Slot, Watch};
 
 const NAME: &[u8] = b"gauges";
 
@@ -11,13 +11,25 @@ pub struct Gauges {
     held: Vec<(Box<str>, i64)>,
     slot: Option<Slot>,
     kept_at: u64,
+    /// When a slot was asked for in vain.
+    asked_at: Option<u64>,
     watch: Watch,
 }
 
 impl Gauges {
-    /// This VM moved a gauge by that much.
+    /// This VM moved a gauge by that much. `adjust` moves a gauge.
     #[inline(never)]
-    pub fn hold(&mut self, gauge: &str, by: i64, now: u64, host: &dyn Host) {
+    pub fn hold(
+        &mut self,
+        gauge: &str,
+        by: i64,
+        now: u64,
+        host: &dyn Host,
+        adjust: &mut dyn FnMut(&str, i64),
+    ) {
+        if now.abs_diff(self.kept_at) > SILENCE / 2 {
+            self.renew(now, host, adjust);
+        }
         match self.held.iter_mut().find(|(known, _)| **known == *gauge) {
             Some((_, held)) => *held = held.saturating_add(by),
             None => self.held.push((gauge.into(), by)),
@@ -27,8 +39,13 @@ impl Gauges {
 
     fn keep(&mut self, now: u64, host: &dyn Host) {
         if self.slot.is_none() {
+            // Where there is none, requests must not look for one again and again.
+            if self.asked_at.is_some_and(|at| now.abs_diff(at) < SECOND) {
+                return;
+            }
             // What one before had there was taken out.
             self.slot = slots::take(NAME, now, host).map(|(slot, _)| slot);
+            self.asked_at = self.slot.is_none().then_some(now);
         }
         self.kept_at = now;
         if let Some(slot) = &mut self.slot {
@@ -36,21 +53,26 @@ impl Gauges {
         }
     }
 
+    /// After a silence: another VM may have taken this one for gone, and its share out of the gauges.
+    fn renew(&mut self, now: u64, host: &dyn Host, adjust: &mut dyn FnMut(&str, i64)) {
+        let Some(slot) = &mut self.slot else {
+            return;
+        };
+        self.kept_at = now;
+        if !slot.renew(now, &[&written(&self.held)], host) {
+            self.slot = None;
+            for (gauge, held) in self.held.iter().filter(|(_, held)| *held != 0) {
+                adjust(gauge, *held);
+            }
+            self.keep(now, host);
+        }
+    }
+
     /// Shows that this VM lives, and looks after those that do not: `adjust` moves a gauge. Call it on every tick.
     #[inline(never)]
     pub fn tick(&mut self, now: u64, host: &dyn Host, adjust: &mut dyn FnMut(&str, i64)) {
-        if let Some(slot) = &mut self.slot
-            && now.abs_diff(self.kept_at) >= SECOND
-        {
-            self.kept_at = now;
-            if !slot.renew(now, &[&written(&self.held)], host) {
-                // Taken for gone, and its share was taken out.
-                self.slot = None;
-                for (gauge, held) in self.held.iter().filter(|(_, held)| *held != 0) {
-                    adjust(gauge, *held);
-                }
-                self.keep(now, host);
-            }
+        if now.abs_diff(self.kept_at) >= SECOND {
+            self.renew(now, host, adjust);
         }
         for (mut slot, state) in self.watch.look(NAME, now, host) {
             for (gauge, held) in read(&state) {
@@ -106,7 +128,9 @@ mod tests {
     impl Proxy {
         fn hold(&mut self, vm: &mut Gauges, gauge: &str, by: i64, host: &FakeWorker) {
             *self.0.entry(gauge.to_owned()).or_default() += by;
-            vm.hold(gauge, by, host.now(), host);
+            vm.hold(gauge, by, host.now(), host, &mut |gauge, by| {
+                *self.0.entry(gauge.to_owned()).or_default() += by;
+            });
         }
 
         fn tick(&mut self, vm: &mut Gauges, host: &FakeWorker) {
@@ -143,10 +167,11 @@ mod tests {
         assert_eq!(proxy.shown(), [("down", 2)]);
         proxy.hold(&mut lively[0], "down", -1, &host);
         assert_eq!(proxy.shown(), [("down", 1)]);
-        // It was only stopped.
+        // It was only stopped, and moves a gauge before it looks around.
+        proxy.hold(&mut gone, "queued", -1, &host);
+        assert_eq!(proxy.shown(), [("down", 2), ("queued", 4)]);
         proxy.tick(&mut gone, &host);
-        assert_eq!(proxy.shown(), [("down", 2), ("queued", 5)]);
-        proxy.hold(&mut gone, "queued", -5, &host);
+        proxy.hold(&mut gone, "queued", -4, &host);
         proxy.hold(&mut gone, "down", -1, &host);
         assert_eq!(proxy.shown(), [("down", 1)]);
         assert!(host.shared.keys() <= 4, "slots are used again");
@@ -161,6 +186,43 @@ mod tests {
             vm.tick(host.now(), &host, &mut |_, _| panic!("nothing to take out"));
         }
         assert_eq!(host.shared.keys(), 0);
+    }
+
+    #[test]
+    fn without_a_slot_gauges_are_held_and_none_is_looked_for_again_and_again() {
+        let host = FakeWorker::new(&Names::default());
+        host.shared.set_broken(true);
+        let mut vm = Gauges::default();
+        let asked = std::cell::Cell::new(0);
+        struct Counted<'a>(&'a FakeWorker, &'a std::cell::Cell<u32>);
+        impl crate::exchange::SharedData for Counted<'_> {
+            fn shared(
+                &self,
+                key: &[u8],
+            ) -> Result<Option<(Vec<u8>, crate::exchange::Version)>, crate::exchange::NotWritten>
+            {
+                self.1.set(self.1.get() + 1);
+                self.0.shared(key)
+            }
+            fn share(
+                &self,
+                key: &[u8],
+                value: &[u8],
+                version: crate::exchange::Version,
+            ) -> Result<(), crate::exchange::NotWritten> {
+                self.0.share(key, value, version)
+            }
+        }
+        impl crate::exchange::Randomness for Counted<'_> {
+            fn fill(&self, out: &mut [u8]) {
+                self.0.fill(out);
+            }
+        }
+        let counted = Counted(&host, &asked);
+        for _ in 0..100 {
+            vm.hold("queued", 1, host.now(), &counted, &mut |_, _| {});
+        }
+        assert_eq!(asked.get(), 1);
     }
 
     #[test]

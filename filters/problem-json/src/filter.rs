@@ -127,13 +127,16 @@ fn rewrite<X: Exchange>(
         exchange.increment(profile.counters.left(why), 1);
         Flow::Continue
     };
-    let protocol = Protocol::of(request);
-    // Of an error without a body Envoy would make a status of gRPC with our document in its message.
-    if protocol::has_own_errors(&kind) || (protocol == Protocol::Grpc && end_of_stream) {
+    if protocol::has_own_errors(&kind) {
         return left(Left::Protocol, exchange);
     }
+    let protocol = Protocol::of(request);
     let connect = protocol == Protocol::Connect && kind == b"application/json";
     let shown = inside::hide(profile, &response, received.meaning, exchange);
+    if protocol == Protocol::Grpc && end_of_stream {
+        // Envoy would make a status of gRPC of our reply, with the document in its message.
+        return left(Left::Protocol, exchange);
+    }
     let is_problem = kind == b"application/problem+json" || kind == b"application/problem+xml";
     let is_problem = is_problem && received.is_valid() && !is_of_the_net(&response, exchange);
     let enrich = is_problem

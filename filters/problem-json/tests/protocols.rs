@@ -94,3 +94,20 @@ fn a_call_of_grpc_without_an_answer_stays_one() {
     assert_eq!(sent.flow, Flow::Continue);
     assert!(sent.fake.replies.is_empty());
 }
+
+#[test]
+fn what_developers_see_in_headers_leaves_no_call_of_grpc_either() {
+    let headers = [
+        (":status", "401"),
+        ("x-debug-exception", "com.acme.Db"),
+        (
+            "www-authenticate",
+            "Bearer error_description=\"SELECT a FROM users at 10.0.0.5\"",
+        ),
+    ];
+    let request = get(&[("content-type", "application/grpc")]);
+    let sent = pass(&bench(json!({})), request, &headers, &[]);
+    assert_eq!(sent.header("x-debug-exception"), None);
+    let challenge = sent.header("www-authenticate").unwrap();
+    assert!(!challenge.contains("10.0.0.5"), "{challenge}");
+}

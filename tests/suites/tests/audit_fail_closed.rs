@@ -137,13 +137,23 @@ fn a_batch_that_a_sink_fails_once_does_not_wait_for_the_load_to_end(shared: &Sha
     let began = Instant::now();
     let (mut sent, mut passed) = (0, 0);
     let mut others = BTreeMap::new();
+    let failed = || {
+        let deliveries = shared.sink.deliveries();
+        let since = deliveries[before..].iter();
+        since.filter(|delivery| !delivery.taken).count()
+    };
+    let mut until = began + 3 * PATIENCE;
     let lost = load::run(
         shared.envoy.port("steady"),
         2 * CONNECTIONS,
         |out| {
             sent += 1;
+            if Instant::now() >= until && began.elapsed() < 20 * PATIENCE && failed() < 5 {
+                // A slow machine sends fewer batches.
+                until = Instant::now() + 2 * PATIENCE;
+            }
             // Whatever failed at first had more than its time before the load ends.
-            (began.elapsed() < 3 * PATIENCE).then(|| request(out, &format!("steady-{sent}")))
+            (Instant::now() < until).then(|| request(out, &format!("steady-{sent}")))
         },
         |(), answer| match answer.status {
             200 => passed += 1,
@@ -151,13 +161,9 @@ fn a_batch_that_a_sink_fails_once_does_not_wait_for_the_load_to_end(shared: &Sha
         },
     );
     assert!(lost.is_empty(), "{}", lost.len());
-    let deliveries = shared.sink.deliveries();
-    let failed: Vec<_> = deliveries[before..]
-        .iter()
-        .filter(|delivery| !delivery.taken)
-        .collect();
-    println!("{passed} passed, {} batches failed once", failed.len());
-    assert!(failed.len() >= 5, "{}", failed.len());
+    let failed = failed();
+    println!("{passed} passed, {failed} batches failed once");
+    assert!(failed >= 5, "{failed}");
     assert!(others.is_empty(), "{others:?} instead of {passed} more");
     shared.well("all");
 }

@@ -3,6 +3,7 @@
 use portcullis_kit::export::settings::Ack;
 
 use super::{Emit, Host};
+use crate::emission::UNWRITTEN;
 
 impl Emit {
     /// Whether the proxy writes records itself now.
@@ -22,7 +23,11 @@ impl Emit {
         let is_unheard = self.is_unheard();
         if is_unheard {
             self.told_down.set(true);
-            self.unlogged.set(self.unlogged.get() + 1);
+            match &*self.ledger.borrow() {
+                // New settings, or the end, may come before the log is back: the chain remembers.
+                Some(ledger) => ledger.borrow_mut().turn_away(1, UNWRITTEN),
+                None => self.unlogged.set(self.unlogged.get() + 1),
+            }
             host.increment(self.emission.unlogged[1], 1);
         }
         is_unheard

@@ -54,14 +54,17 @@ impl Emit {
     pub(super) fn speak<W: Worker>(&self, is_tick: bool, worker: &mut W) {
         let now = worker.now();
         self.look_after_chain(now, worker);
+        // After new settings, and before their first request: the chain goes on, checkpoints and all.
+        let goes_on = self.emission.sealed
+            && !self.began.get()
+            && ledgers::known(self.live.stream(), now, worker).is_some();
+        if goes_on && self.emission.logs {
+            // These settings have not asked yet.
+            self.log.takes(self.emission.unlogged[0], worker);
+        }
         // Where nobody takes records, nothing is said.
         let is_silent = self.emission.access_log.is_some() || self.is_unheard();
-        if self.emission.sealed
-            && !is_silent
-            && !self.began.get()
-            && ledgers::known(self.live.stream(), now, worker).is_some()
-        {
-            // After new settings, and before their first request: the chain goes on, checkpoints and all.
+        if goes_on && !is_silent {
             self.begin(String::new, worker);
         }
         if self.began.get() {

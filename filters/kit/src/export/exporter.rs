@@ -153,7 +153,10 @@ impl<R: Record> Exporter<R> {
             let guest = guests.iter().find(|guest| guest.serves(plan));
             return guest.is_some_and(|guest| guest.push_for(plan, size, make, now));
         }
-        self.has_room(size) && make().is_some_and(|record| self.push(record, now) == Pushed::Queued)
+        // A sink that refuses would be told of its refusals for ever.
+        !self.is_down()
+            && self.has_room(size)
+            && make().is_some_and(|record| self.push(record, now) == Pushed::Queued)
     }
 
     /// Sends what is due. Call it every [`Plan::tick_period_ms`].
@@ -167,7 +170,15 @@ impl<R: Record> Exporter<R> {
     }
 
     pub(super) fn run(&self, flush: bool, worker: &mut dyn Worker) {
-        self.guests.borrow_mut().retain(|guest| !guest.is_done());
+        self.guests.borrow_mut().retain(|guest| {
+            if guest.held() == 0 {
+                // Nobody would ever show its sinks to be well again.
+                let mut state = guest.state.borrow_mut();
+                drop(state.empty());
+                state.hand_over(&guest.plan, worker);
+            }
+            !guest.is_done()
+        });
         for left in park::take() {
             self.take_over(left, worker);
         }

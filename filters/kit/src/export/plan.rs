@@ -36,7 +36,16 @@ pub struct Target {
     pub authority: String,
     pub path: String,
     pub headers: Vec<(String, String)>,
+    /// Those of them that stand in the settings: they can name a tenant.
+    pub fixed: Vec<(String, String)>,
     pub timeout_ms: u32,
+}
+
+impl Target {
+    /// Where its requests arrive. Secrets do not count, which change.
+    fn place(&self) -> (&str, &str, &str, &[(String, String)]) {
+        (&self.cluster, &self.authority, &self.path, &self.fixed)
+    }
 }
 
 /// One sink as a user wrote it.
@@ -133,12 +142,20 @@ impl Plan {
     #[inline(never)]
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let (ours, theirs) = (&self.terms.sinks, &other.terms.sinks);
-        let is_same = |(one, other): (&Target, &Target)| {
-            (&one.cluster, &one.authority, &one.path)
-                == (&other.cluster, &other.authority, &other.path)
-        };
+        let is_same = |(one, other): (&Target, &Target)| one.place() == other.place();
         (self.filter, self.what, ours.len()) == (other.filter, other.what, theirs.len())
             && ours.iter().zip(theirs).all(is_same)
+    }
+
+    /// Whose the sinks are: the clusters that they are in, and the headers that can name a tenant.
+    pub fn owners(&self) -> impl Iterator<Item = String> {
+        self.terms.sinks.iter().map(|sink| {
+            let mut owner = sink.cluster.clone();
+            for (name, value) in &sink.fixed {
+                owner.extend([" ", name, "=", value]);
+            }
+            owner
+        })
     }
 
     /// The clusters that the sinks are in.
@@ -230,6 +247,7 @@ fn target(sink: &SinkSettings<'_>, compiling: &Compiling<'_>) -> Result<Target> 
     }
     in_range(http.timeout_ms, (10, 300_000), || here("timeout_ms"))?;
     let mut headers = Vec::with_capacity(http.headers.len());
+    let mut fixed = Vec::new();
     for (name, value) in &http.headers {
         let here = || here("headers").key(name.as_str());
         if !is_token(name.as_bytes()) || name.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -238,12 +256,16 @@ fn target(sink: &SinkSettings<'_>, compiling: &Compiling<'_>) -> Result<Target> 
         if OURS.contains(&name.as_str()) {
             return refuse(here(), Mistake::HeaderIsOurs);
         }
+        let is_fixed = matches!(value, HeaderValue::Text(_));
         let value = match value {
             HeaderValue::Text(text) => text.clone(),
             HeaderValue::Env(variable) => compiling.secret(variable, &here())?,
         };
         if !is_safe_value(value.as_bytes()) || value.trim() != value {
             return refuse(here(), Mistake::HeaderValue);
+        }
+        if is_fixed {
+            fixed.push((name.clone(), value.clone()));
         }
         headers.push((name.clone(), value));
     }
@@ -253,6 +275,7 @@ fn target(sink: &SinkSettings<'_>, compiling: &Compiling<'_>) -> Result<Target> 
         authority: authority.clone(),
         path: path.to_owned(),
         headers,
+        fixed,
         timeout_ms: http.timeout_ms,
     })
 }
