@@ -30,11 +30,11 @@ const BUCKET_HEAD: usize = 5;
 const HEAD: usize = 11;
 /// What the counters of one identity may take: the length of a slot has two bytes.
 pub const MAX_COUNTERS: usize = 65_472;
-/// No window ends later from now (s): of 366 days, a tenth more, and the time by which a clock may be ahead.
-pub const LONGEST_S: u64 = 366 * 86_400 / 10 * 11 + crate::counter::AHEAD_MS / 1_000;
+/// No window ends later from now (s): of 366 days, an eighth more, and the time by which a clock may be ahead.
+pub const LONGEST_S: u64 = 366 * 86_400 / 8 * 9 + crate::counter::AHEAD_MS / 1_000;
 /// The sizes of values, and the step between larger ones: size classes of allocators, less the byte that ends a string. Wide
 /// apart, so that buckets with as many clients are of one size.
-const SIZES: [usize; 9] = [143, 287, 447, 639, 895, 1279, 1791, 2559, 3583];
+const SIZES: [usize; 10] = [143, 287, 447, 639, 895, 1023, 1279, 1791, 2559, 3583];
 const STEP: usize = 1024;
 
 /// The size that a value is filled up to.

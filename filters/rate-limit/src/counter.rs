@@ -85,7 +85,7 @@ impl Counter {
                 Self::Gcra(Gcra::read(stored, window_ms, burst, limit, now))
             }
             Algorithm::Concurrency { lease_ms } => {
-                Self::Concurrency(Concurrency::read(stored, lease_ms, now))
+                Self::Concurrency(Concurrency::read(stored, now).with_lease(lease_ms))
             }
         }
     }

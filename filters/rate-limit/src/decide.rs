@@ -248,7 +248,7 @@ pub fn release(value: &[u8], fingerprint: u64, taken: &[Taken], now: u64) -> Opt
             counter.put(&mut kept);
             continue;
         };
-        let mut flights = Concurrency::read(counter.state, taken.lease_ms, now);
+        let mut flights = Concurrency::read(counter.state, now);
         released |= flights.release(taken.flight, 1);
         if flights.used() > 0 {
             put_counter(&mut kept, counter.tag, |out| flights.write(out));
@@ -272,6 +272,5 @@ pub fn release(value: &[u8], fingerprint: u64, taken: &[Taken], now: u64) -> Opt
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
     pub tag: u16,
-    pub lease_ms: u64,
     pub flight: Flight,
 }

@@ -291,9 +291,8 @@ fn taken(rules: &[Rule], decision: &Decision) -> Vec<Taken> {
         .iter()
         .zip(&decision.standings)
         .filter_map(|(rule, standing)| match rule.algorithm {
-            Algorithm::Concurrency { lease_ms } => standing.flight.map(|flight| Taken {
+            Algorithm::Concurrency { .. } => standing.flight.map(|flight| Taken {
                 tag: rule.tag,
-                lease_ms,
                 flight,
             }),
             _ => None,

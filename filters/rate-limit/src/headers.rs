@@ -147,11 +147,11 @@ pub fn policies<'a>(
         put(&mut value, "\"");
         put(&mut value, &limit.name);
         put(&mut value, "\";q=");
-        number(&mut value, quota.count);
+        integer(&mut value, quota.count);
         match quota.window_s {
             Some(window) => {
                 put(&mut value, ";w=");
-                number(&mut value, window);
+                integer(&mut value, window);
             }
             None => put(&mut value, ";qu=\"concurrent-requests\""),
         }
@@ -167,10 +167,10 @@ fn remaining<'a>(told: impl Iterator<Item = Told<'a>>, partition: Option<u64>) -
     for Told { limit, standing } in told {
         let begin = if value.is_empty() { 2 } else { 0 };
         put(&mut value, limit.remaining.get(begin..).unwrap_or_default());
-        number(&mut value, standing.remaining);
+        integer(&mut value, standing.remaining);
         if !matches!(standing.reset_ms, 0 | NEVER) {
             put(&mut value, ";t=");
-            number(&mut value, seconds(standing.reset_ms));
+            integer(&mut value, seconds(standing.reset_ms));
         }
         partition_key(&mut value, partition);
     }
@@ -181,6 +181,13 @@ fn remaining<'a>(told: impl Iterator<Item = Told<'a>>, partition: Option<u64>) -
 #[inline]
 pub fn put(value: &mut Vec<u8>, text: &str) {
     value.extend_from_slice(text.as_bytes());
+}
+
+/// Appends an integer of a structured field, which has no more than 15 digits (RFC 9651, section 3.3.1).
+#[inline]
+fn integer(value: &mut Vec<u8>, integer: u64) {
+    const MOST: u64 = 999_999_999_999_999;
+    number(value, integer.min(MOST));
 }
 
 /// Appends a number. `write!` takes several times as many instructions, on every response.
@@ -276,10 +283,10 @@ fn draft_03<'a>(tightest: Told<'_>, told: impl Iterator<Item = Told<'a>>, now: u
     for one in told {
         let quota = Quota::told(one, now);
         put(&mut value, ", ");
-        number(&mut value, quota.count);
+        integer(&mut value, quota.count);
         if let Some(window) = quota.window_s {
             put(&mut value, ";w=");
-            number(&mut value, window);
+            integer(&mut value, window);
         }
         put(&mut value, ";name=\"");
         put(&mut value, &one.limit.name);

@@ -63,7 +63,6 @@ impl Bucket {
         let flight = decision.standings[0].flight;
         decision.admitted.then(|| Taken {
             tag: 9,
-            lease_ms: LEASE,
             flight: flight.unwrap(),
         })
     }

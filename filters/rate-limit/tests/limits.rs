@@ -217,3 +217,25 @@ fn what_one_identity_takes_has_an_end() {
         "tiers.t.limits[9]: together with the limits before it",
     );
 }
+
+#[test]
+fn requests_in_flight_under_each_lease_take_their_own() {
+    let leases = |count: usize, leases: usize| {
+        let profiles: serde_json::Map<String, Value> = (0..count)
+            .map(|n| {
+                let lease = format!("{}s", n % leases + 1);
+                let tiers = json!({"t": {"concurrency": {"max": 1, "lease": lease}}});
+                (format!("p{n:03}"), json!({ "tiers": tiers }))
+            })
+            .collect();
+        let mut settings = limits(json!([{"name": "a", "count": 10, "window": "1m"}]));
+        settings["profiles"] = Value::Object(profiles);
+        settings
+    };
+    load(&leases(110, 50)).unwrap();
+    let error = load(&leases(110, 110)).err().unwrap().to_string();
+    assert!(
+        error.contains("together with the limits before it"),
+        "{error}"
+    );
+}

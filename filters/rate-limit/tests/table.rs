@@ -203,3 +203,40 @@ fn a_bucket_that_fills_up_has_few_sizes_so_that_hosts_can_use_the_space_of_the_o
         "{sizes:?}"
     );
 }
+
+/// The value of sixteen clients of a standard plan of which each used every tenth of the hour, and last of the minute.
+fn dense(per_minute: u64, per_hour: u64) -> Bucket {
+    let mut bucket = Bucket::default();
+    let [minute, hour, day, _] = standard();
+    let limit = |rule, limit| Rule { limit, ..rule };
+    let rules = [limit(minute, per_minute), limit(hour, per_hour), day];
+    let (in_tenth, in_last) = (per_hour / 12, per_minute.div_ceil(12));
+    let even = (0..10 * in_tenth).map(|request| request * 360_000 / in_tenth);
+    let last = (0..10).flat_map(|tenth| vec![3_660_000 + tenth * 6_000; in_last as usize]);
+    for after in even.chain(last) {
+        for identity in 0..SLOTS as u64 {
+            let identity = identity.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let decided = bucket.request(identity, &rules, START + after);
+            assert!(decided.decision.admitted, "{after}");
+        }
+    }
+    bucket
+}
+
+#[test]
+fn values_of_clients_that_used_every_tenth_are_filled_up_to_as_much_as_the_documentation_says() {
+    for (minute, hour, size) in [
+        (10, 100, 1_023),
+        (30, 500, 1_023),
+        (100, 2_000, 1_279),
+        (500, 10_000, 1_279),
+    ] {
+        let value = dense(minute, hour).0;
+        let zeros = value.iter().rev().take_while(|byte| **byte == 0).count();
+        println!(
+            "{minute} a minute, {hour} an hour: {} bytes in use",
+            value.len() - zeros
+        );
+        assert_eq!(value.len(), size, "{minute} a minute");
+    }
+}

@@ -270,3 +270,38 @@ fn an_upstreams_error_tells_too() {
     let told = proxy.send_to(fake, &[(":status", "503"), ("content-type", "text/plain")]);
     assert!(told.header("ratelimit").is_some() && told.header("ratelimit-policy").is_some());
 }
+
+#[test]
+fn an_integer_of_a_structured_field_has_at_most_fifteen_digits() {
+    let settings = |count: u32, burst: u32, cost: u32, envoy: bool| {
+        let mut settings = only(json!([{"name": "pace", "count": count, "window": "366d",
+            "algorithm": "gcra", "burst": burst}]));
+        settings["cost"] = json!(cost);
+        settings["headers"] = json!({"ietf": !envoy});
+        if envoy {
+            settings["headers"]["envoy"] = json!(true);
+        }
+        settings
+    };
+    const MOST: &str = "999999999999999";
+    let burst = 140_000_000;
+    let told = Proxy::new(settings(1, burst, 1, false)).key("k");
+    assert_eq!(
+        told.header("ratelimit-policy").unwrap(),
+        format!("\"pace\";q={burst};w={MOST}")
+    );
+    let told = Proxy::new(settings(1, burst, 1, true)).key("k");
+    let limit = told.header("x-ratelimit-limit").unwrap();
+    assert_eq!(limit, format!("{burst}, {burst};w={MOST};name=\"pace\""));
+
+    // All of it taken at once, and then a reload that leaves a pace of one a year.
+    let before = Proxy::new(settings(burst, burst, burst, false));
+    assert!(before.key("k").admitted);
+    let after = Proxy::on(before.shared.clone(), settings(1, 1, 1, false));
+    let told = after.key("k");
+    assert!(!told.admitted);
+    assert_eq!(
+        told.header("ratelimit").unwrap(),
+        format!("\"pace\";r=0;t={MOST}")
+    );
+}

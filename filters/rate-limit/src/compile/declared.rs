@@ -46,7 +46,8 @@ fn tag(name: &str, algorithm: &Algorithm, resource: Option<&str>) -> u16 {
         }
         Algorithm::Log { window_ms } => [3, window_ms, 0].map(&mut number),
         Algorithm::Gcra { window_ms, .. } => [4, window_ms, 0].map(&mut number),
-        // Another lease must not forget what is in flight.
+        // Whatever the lease: who changes it, or the profile, still has in flight what there is. Each request is kept with the
+        // time when its own lease ends.
         Algorithm::Concurrency { .. } => [5, 0, 0].map(&mut number),
     };
     for text in [name, resource.unwrap_or_default()] {
@@ -130,11 +131,17 @@ const MAX_BYTES: usize = 32_768;
 
 /// Refuses limits that could fill more than a slot, over all profiles: they are all kept for one identity.
 pub fn fit<'a>(declared: impl Iterator<Item = (&'a Path, &'a Declared)>) -> Result<()> {
-    let mut bytes: Vec<(u16, usize)> = Vec::new();
+    let mut bytes: Vec<((u16, Option<u64>), usize)> = Vec::new();
     for (place, limit) in declared {
-        match bytes.iter_mut().find(|(tag, _)| *tag == limit.tag) {
+        // Under each lease there are other times when requests are forgotten.
+        let lease = match limit.algorithm {
+            Algorithm::Concurrency { lease_ms } => Some(lease_ms),
+            _ => None,
+        };
+        let counter = (limit.tag, lease);
+        match bytes.iter_mut().find(|(other, _)| *other == counter) {
             Some((_, most)) => *most = limit.bytes.max(*most),
-            None => bytes.push((limit.tag, limit.bytes)),
+            None => bytes.push((counter, limit.bytes)),
         }
         if bytes.iter().map(|(_, most)| most).sum::<usize>() > MAX_BYTES {
             let path = limit.path.clone().below(place.clone());
@@ -154,7 +161,7 @@ fn most_bytes(algorithm: &Algorithm, count: u32) -> usize {
         Algorithm::Fixed(_) | Algorithm::Gcra { .. } => 2 * NUMBER,
         // A time since the one before and a cost: 366 days of milliseconds take 5 bytes, 512 takes 2.
         Algorithm::Log { .. } => NUMBER + usize::try_from(count).unwrap_or(usize::MAX / 16) * 7,
-        // A lease is kept in fewer parts than this, each with its time and its count.
+        // In flight under one lease: fewer parts of it than this, each with its time and its count.
         Algorithm::Concurrency { .. } => 16 * 2 * NUMBER,
     }
 }

@@ -1,4 +1,4 @@
-//! Requests in flight, by when they began: one whose end nobody saw is forgotten after the lease.
+//! Requests in flight, by when each is forgotten: its lease after it began, if nobody sees its end.
 
 use crate::varint;
 
@@ -8,54 +8,69 @@ const PARTS: u64 = 8;
 /// What a request takes, and gives back at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flight {
-    /// The beginning of the part of time in which it began.
-    part: u64,
+    /// When it is forgotten.
+    lapses: u64,
     generation: u32,
 }
 
-/// How many requests began in which part of time.
+/// How many requests are forgotten when.
 #[derive(Debug)]
 pub struct Concurrency {
     part_ms: u64,
     /// Since nothing was in flight. A late end must not give back what a counter holds that came after its own.
     generation: u32,
-    /// When the present part began.
-    present: u64,
-    /// When a part began and its count, oldest first; none older than the lease. These are times and not numbers of parts, so
-    /// that they outlive a change of the lease.
-    begun: Vec<(u64, u64)>,
+    /// When the last request began. By it alone a clock that was wrong is known: a long lease lapses far ahead, too.
+    latest: u64,
+    now: u64,
+    /// When requests are forgotten and how many are then, soonest first, none that is past. Whoever wrote them knew their lease;
+    /// under the same name there may be others: of another profile, or of settings before these.
+    held: Vec<(u64, u64)>,
 }
 
 impl Concurrency {
+    /// What is stored, in the form that needs no lease: enough to give back.
     #[inline]
-    pub fn read(mut stored: &[u8], lease_ms: u64, now: u64) -> Self {
-        let part_ms = lease_ms.div_ceil(PARTS).max(1);
+    pub fn read(mut stored: &[u8], now: u64) -> Self {
         let generation = varint::take(&mut stored).unwrap_or_default() as u32;
-        let mut begun = Vec::new();
-        let mut part = 0_u64;
+        let latest = varint::take(&mut stored).unwrap_or_default();
+        let mut held = Vec::new();
+        let mut lapses = latest;
         while let (Some(passed), Some(count)) =
             (varint::take(&mut stored), varint::take(&mut stored))
         {
-            part = part.saturating_add(passed);
-            begun.push((part, count));
+            lapses = lapses.saturating_add(passed);
+            held.push((lapses, count));
         }
-        if super::is_ahead(part, now) {
-            begun.clear();
-            part = 0;
-        }
-        let present = (now / part_ms * part_ms).max(part);
-        begun.retain(|(part, count)| *count > 0 && lapses_at(*part, part_ms) > present);
+        let latest = match super::is_ahead(latest, now) {
+            true => {
+                held.clear();
+                0
+            }
+            false => latest,
+        };
+        let now = now.max(latest);
+        held.retain(|(lapses, count)| *count > 0 && *lapses > now);
         Self {
-            part_ms,
+            part_ms: 1,
             generation,
-            present,
-            begun,
+            latest,
+            now,
+            held,
+        }
+    }
+
+    /// The same where requests may be taken: they are forgotten after this lease.
+    #[inline]
+    pub fn with_lease(self, lease_ms: u64) -> Self {
+        Self {
+            part_ms: lease_ms.div_ceil(PARTS).max(1),
+            ..self
         }
     }
 
     #[inline]
     pub fn used(&self) -> u64 {
-        self.begun
+        self.held
             .iter()
             .fold(0, |sum: u64, (_, count)| sum.saturating_add(*count))
     }
@@ -70,15 +85,26 @@ impl Concurrency {
         }
     }
 
+    /// When a request that begins now is forgotten: what begins at the end of its part of time has had its lease then.
+    #[inline]
+    fn lapses(&self) -> u64 {
+        let part = self.now / self.part_ms * self.part_ms;
+        part.saturating_add(self.part_ms.saturating_mul(PARTS + 1))
+    }
+
     /// A request begins now. If none was in flight, a new generation does.
     #[inline]
     pub fn take(&mut self, cost: u64) {
-        if self.begun.is_empty() {
+        if self.held.is_empty() {
             self.generation = 0;
         }
-        match self.begun.last_mut() {
-            Some((part, count)) if *part == self.present => *count = count.saturating_add(cost),
-            _ => self.begun.push((self.present, cost)),
+        self.latest = self.now;
+        let own = self.lapses();
+        // Under one lease it is the last one, or comes after it.
+        let before = self.held.iter().rposition(|(lapses, _)| *lapses <= own);
+        match before.and_then(|at| self.held.get_mut(at)) {
+            Some((lapses, count)) if *lapses == own => *count = count.saturating_add(cost),
+            _ => self.held.insert(before.map_or(0, |at| at + 1), (own, cost)),
         }
     }
 
@@ -89,7 +115,7 @@ impl Concurrency {
             self.generation = generation.max(1);
         }
         Flight {
-            part: self.present,
+            lapses: self.lapses(),
             generation: self.generation,
         }
     }
@@ -101,9 +127,9 @@ impl Concurrency {
             return false;
         }
         let found = self
-            .begun
+            .held
             .iter_mut()
-            .find(|(begun, _)| *begun == flight.part);
+            .find(|(lapses, _)| *lapses == flight.lapses);
         match found {
             Some((_, count)) => {
                 *count = count.saturating_sub(cost);
@@ -115,24 +141,18 @@ impl Concurrency {
 
     #[inline]
     pub fn lapses_at(&self) -> u64 {
-        let newest = self.begun.last();
-        newest.map_or(0, |(part, _)| lapses_at(*part, self.part_ms))
+        self.held.last().map_or(0, |(lapses, _)| *lapses)
     }
 
     #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
         varint::put(out, self.generation.into());
-        let mut before = 0;
-        for (part, count) in self.begun.iter().filter(|(_, count)| *count > 0) {
-            varint::put(out, part - before);
+        varint::put(out, self.latest);
+        let mut before = self.latest;
+        for (lapses, count) in self.held.iter().filter(|(_, count)| *count > 0) {
+            varint::put(out, lapses - before);
             varint::put(out, *count);
-            before = *part;
+            before = *lapses;
         }
     }
-}
-
-/// When a part is forgotten: what began at its end has had its lease then.
-#[inline]
-fn lapses_at(part: u64, part_ms: u64) -> u64 {
-    part.saturating_add(part_ms.saturating_mul(PARTS + 1))
 }
