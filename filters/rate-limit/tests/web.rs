@@ -11,8 +11,6 @@ mod clients;
 mod eviction;
 #[path = "filter.rs"]
 mod filter;
-#[path = "in_flight.rs"]
-mod in_flight;
 #[path = "limits.rs"]
 mod limits;
 #[path = "quota.rs"]
