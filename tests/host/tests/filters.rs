@@ -37,7 +37,10 @@ fn a_module_exports_only_what_its_filters_need() {
                 delivery[1],
             ],
         ),
-        ("rate_limit", &[headers[0], headers[1], "proxy_on_log"]),
+        (
+            "rate_limit",
+            &[headers[0], headers[1], "proxy_on_log", "proxy_on_tick"],
+        ),
         (
             "audit_log",
             &[
