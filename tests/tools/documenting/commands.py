@@ -128,6 +128,8 @@ class Runner:
         """The document that a command's answer is, but for what differs each time."""
         with self.served.for_one(False) as moved:
             done = self._bash(moved(command), self.folder)
+        if done.returncode:
+            raise Failure(f"{block.where}: `{command}` exited with {done.returncode}: {(done.stdout + done.stderr)[:800]}")
         try:
             given, wanted = json.loads(steady(done.stdout)), json.loads(steady(block.text))
         except ValueError as error:
