@@ -349,6 +349,11 @@ impl<S: Store> Filter for RateLimit<S> {
         in_flight::show(worker);
     }
 
+    /// What ended since the last tick: the VM may see no other one, and nobody else heals its gauge where its `vm_id` is gone.
+    fn stop<W: Worker>(&self, worker: &mut W) {
+        in_flight::show(worker);
+    }
+
     #[inline]
     fn request_headers<X: Exchange>(
         &self,
