@@ -35,7 +35,7 @@ MAX_MODULE_BYTES = {
     "audit_log.wasm": 407_000,
     "portcullis.wasm": 958_000,
     "problem_json.wasm": 384_000,
-    "rate_limit.wasm": 287_000,
+    "rate_limit.wasm": 290_000,
     "request_tracing.wasm": 274_000,
     "security_headers.wasm": 235_000,
 }
