@@ -86,7 +86,7 @@ pub fn find<X: Properties>(
     sources: &[Source],
     headers: &Headers,
     host: &X,
-) -> Result<Option<Identity>, Ambiguous> {
+) -> Result<Option<Identity>, Box<Ambiguous>> {
     for (at, source) in sources.iter().enumerate() {
         let identity = |value: &[u8], anonymous| {
             let mut bytes = Vec::with_capacity(source.space.len() + 1 + value.len());
@@ -119,7 +119,10 @@ pub fn find<X: Properties>(
                         let line = headers.get(name).filter(|_| *is_credential);
                         let line = line.filter(|line| !line.is_empty());
                         let first = line.map(|line| identity(credential(line), false));
-                        return Err(Ambiguous { first, ..ambiguous });
+                        return Err(Box::new(Ambiguous {
+                            first,
+                            ..*ambiguous
+                        }));
                     }
                 }
             }
@@ -151,7 +154,7 @@ fn is_known(known: Option<&[[u8; 32]]>, value: &[u8]) -> bool {
 /// # Errors
 /// It stands in several lines, be they equal or empty.
 #[inline]
-pub fn only_line<'a>(headers: &'a Headers, name: &str) -> Result<Option<&'a [u8]>, Ambiguous> {
+pub fn only_line<'a>(headers: &'a Headers, name: &str) -> Result<Option<&'a [u8]>, Box<Ambiguous>> {
     let mut lines = headers.get_all(name);
     let line = lines.next();
     if lines.next().is_some() {
@@ -162,20 +165,23 @@ pub fn only_line<'a>(headers: &'a Headers, name: &str) -> Result<Option<&'a [u8]
 
 #[cold]
 #[inline(never)]
-fn ambiguous(name: &str) -> Ambiguous {
-    Ambiguous {
+fn ambiguous(name: &str) -> Box<Ambiguous> {
+    Box::new(Ambiguous {
         header: name.to_owned(),
         first: None,
-    }
+    })
 }
 
 /// A credential without the scheme `Bearer` (RFC 6750 section 2.1). api_key_auth takes `Bearer KEY` and `KEY` in any header
 /// for the same key: as two identities one client would have two plans.
 #[inline]
 pub fn credential(line: &[u8]) -> &[u8] {
-    const SCHEME: &[u8] = b"bearer ";
+    const SCHEME: &[u8] = b"bearer";
     match line.split_at_checked(SCHEME.len()) {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case(SCHEME) => key.trim_ascii_start(),
+        // The space first: few keys have one there, and to compare without case is dear in wasm.
+        Some((scheme, rest @ [b' ', ..])) if scheme.eq_ignore_ascii_case(SCHEME) => {
+            rest.trim_ascii_start()
+        }
         _ => line,
     }
 }

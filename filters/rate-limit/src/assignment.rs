@@ -36,7 +36,7 @@ pub fn tier<X: Properties>(
     identity: &Identity,
     headers: &Headers,
     host: &X,
-) -> Result<Assigned, Ambiguous> {
+) -> Result<Assigned, Box<Ambiguous>> {
     let assignment = &profile.assignment;
     if !assignment.overrides.is_empty()
         && let Some(tier) = assignment.overrides.get(&identity.hash())
