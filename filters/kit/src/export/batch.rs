@@ -1,6 +1,9 @@
 //! Records that go to the sinks together.
 
+use std::cmp::Ordering;
+
 use super::settings::Ack;
+use super::sink::Seen;
 
 /// How far a batch is with one sink.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,10 +29,44 @@ pub struct Leg {
     pub attempts: u32,
     /// How often it failed by itself: the sink was well before.
     pub failures: u32,
-    /// How often of these with status 500, which may be what its records do to the sink.
+    /// How often of these while the sink took others, less how often while it failed others, too.
     pub strikes: u32,
+    /// It is sent before any other.
+    pub is_next: bool,
+    /// Where the sink stood when it failed last.
+    pub seen: Seen,
     /// Not sent again before this time.
     pub not_before: u64,
+}
+
+/// After so many strikes each a batch is sent before any other.
+const STRIKES_TO_NEXT: u32 = 8;
+
+impl Leg {
+    /// It failed at a sink that was well before; `seen` is what that sink did until then. Whether it is to be sent again before
+    /// any other: where one of two servers behind a sink is ill, what comes second might always meet that one.
+    pub fn strike(&mut self, seen: Seen) -> bool {
+        match seen.since(self.seen) {
+            Ordering::Greater => {
+                self.strikes += 1;
+                self.is_next = self.strikes.is_multiple_of(STRIKES_TO_NEXT);
+            }
+            Ordering::Equal => {}
+            // It is the sink that ails.
+            Ordering::Less => self.strikes = self.strikes.saturating_sub(1),
+        }
+        self.is_next
+    }
+
+    /// The same for a part of the records: what is suspected of the whole is suspected of each part.
+    fn anew(&self) -> Self {
+        Self {
+            progress: Progress::Pending,
+            attempts: 0,
+            not_before: 0,
+            ..self.clone()
+        }
+    }
 }
 
 /// Records that go to the sinks together.
@@ -106,7 +143,7 @@ impl<R> Batch<R> {
     pub fn split(&mut self, id: u32) -> Self {
         for leg in &mut self.legs {
             if matches!(leg.progress, Progress::Refused { .. }) {
-                *leg = Leg::default();
+                *leg = leg.anew();
             }
         }
         let records = self.records.split_off(self.records.len() / 2);
