@@ -340,6 +340,42 @@ fn the_next_configuration_takes_over_what_the_last_one_left_with_its_share_of_th
 }
 
 #[test]
+fn batches_that_were_sent_again_are_counted_once_whatever_configurations_follow() {
+    let at = |cluster: &str| json!({"sinks": [{"cluster": cluster}], "batch": {"max_records": 1}});
+    // The next one has the same sink, or another one.
+    for (next, last) in [
+        ("old", "old"),
+        ("new", "new"),
+        ("new", "old"),
+        ("old", "new"),
+    ] {
+        let mut bench = Bench::new(&at("old"));
+        bench.push([1]);
+        let sent = bench.after(0);
+        bench.status(&sent[0], 503);
+        assert_eq!(bench.after(1000).len(), 1, "sent again");
+        // Nobody asks before the settings change, and change again.
+        let mut sent = Vec::new();
+        for cluster in [next, last] {
+            bench.exporter = exporter(&bench.names, &at(cluster), "");
+            sent = bench.after(1000);
+        }
+        for sent in sent {
+            bench.status(&sent, 200);
+        }
+        bench.after(1000);
+        assert_eq!(bench.exporter.held(), 0);
+        let retries = "portcullis_probe_records_retries_total.sink=first.profile=default";
+        assert_eq!(
+            bench.exporter.retried(),
+            bench.worker.count(retries),
+            "{next} {last}"
+        );
+        assert_eq!(bench.exporter.retried(), 0);
+    }
+}
+
+#[test]
 fn what_was_left_for_other_sinks_still_goes_there_and_a_flood_of_configurations_is_bounded() {
     let at = |cluster: &str| json!({"sinks": [{"cluster": cluster}]});
     let mut bench = Bench::new(&at("old"));

@@ -87,7 +87,10 @@ impl<R: Record> State<R> {
     pub fn is_done(&self) -> bool {
         self.held.records == 0
             && self.tally.is_settled()
-            && self.settled.as_ref().is_none_or(Vec::is_empty)
+            && self
+                .settled
+                .as_ref()
+                .is_none_or(|settled| settled.is_empty() && self.tally.retried == 0)
     }
 
     /// The ends of records that nobody asked for yet.
@@ -96,8 +99,9 @@ impl<R: Record> State<R> {
         settled.map(std::mem::take).unwrap_or_default()
     }
 
-    /// Puts those of an earlier exporter before our own.
-    pub fn add_settled(&mut self, earlier: &mut Self) {
+    /// Puts those of an earlier exporter before our own, and counts what it sent again as ours.
+    pub fn inherit(&mut self, earlier: &mut Self) {
+        self.tally.retried += std::mem::take(&mut earlier.tally.retried);
         let mut earlier = earlier.take_settled();
         if let Some(settled) = &mut self.settled {
             earlier.append(settled);
