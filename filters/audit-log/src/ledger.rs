@@ -6,7 +6,7 @@ use std::rc::Rc;
 use audit_chain::{Chain, Emitter, Mark, Schedule, Succession};
 use portcullis_kit::exchange::SharedData;
 use portcullis_kit::export::Plan;
-use portcullis_kit::slots::{self, SECOND, SILENCE, Slot};
+use portcullis_kit::slots::{self, SECOND, Slot};
 
 use crate::account::{Account, Matter};
 use crate::emission::Emission;
@@ -158,7 +158,7 @@ impl Ledger {
     /// Whether this VM still has the chain: after a silence another one may have taken it for one whose VM is gone.
     #[inline]
     pub fn is_ours(&mut self, now: u64, host: &dyn slots::Host) -> bool {
-        if !self.is_gone && now.abs_diff(self.kept_at) > SILENCE / 2 {
+        if !self.is_gone && slots::is_in_doubt(self.kept_at, now) {
             self.renew(now, host);
         }
         !self.is_gone

@@ -229,6 +229,21 @@ mod tests {
     }
 
     #[test]
+    fn a_step_back_of_the_clock_hides_no_silence_from_whose_chain_was_taken() {
+        const SECOND: u64 = 1_000_000_000;
+        for back in [0, 6, 8, 13, 16, 3600] {
+            let host = FakeWorker::new(&Names::default());
+            let (mut stopped, _) = open(&host, false);
+            seal(&mut stopped, &host);
+            stopped.tend(host.now.get(), &host);
+            assert_eq!(watch(12, false, &host), [1], "{back}");
+            host.now.set(host.now.get() - back * SECOND);
+            assert!(!stopped.is_ours(host.now.get(), &host), "{back}");
+            ALL.take();
+        }
+    }
+
+    #[test]
     fn where_the_proxy_writes_records_whoever_goes_on_with_a_chain_says_that_its_vm_ended() {
         let host = FakeWorker::new(&Names::default());
         let (mut gone, _) = open(&host, true);
