@@ -80,13 +80,13 @@ impl Ledger {
         state: &[u8],
         now: u64,
     ) -> Result<(Self, Option<u64>), Slot> {
-        let Some((held, state)) = state.split_first_chunk::<HELD>() else {
+        let (Some(held), Some(state)) = (held_in(state), state.get(HELD..)) else {
             return Err(slot);
         };
         let Ok((mut chain, succession)) = Chain::resume(state, emission.key.clone()) else {
             return Err(slot);
         };
-        let lost = (succession == Succession::Abrupt).then(|| u64::from_le_bytes(*held));
+        let lost = (succession == Succession::Abrupt).then_some(held);
         let mut account = Account::default();
         if let Some(records) = lost {
             chain.count_dropped(records);
@@ -301,6 +301,12 @@ impl Ledger {
     pub fn checkpoint_done(&mut self, now: u64) {
         self.schedule.done(self.chain.seq(), ms(now));
     }
+}
+
+/// How many records are lost with the VM that left this state in its slot.
+pub fn held_in(state: &[u8]) -> Option<u64> {
+    let held = state.first_chunk::<HELD>();
+    held.map(|held| u64::from_le_bytes(*held))
 }
 
 /// The name of a stream's slots.
