@@ -100,6 +100,19 @@ fn a_sink_is_left_alone_as_long_as_it_asks_for() {
 }
 
 #[test]
+fn what_a_sink_takes_of_what_it_already_had_does_not_end_the_time_that_it_asked_for() {
+    let mut bench = Bench::new(&json!({"batch": {"max_records": 1, "max_in_flight": 2},
+        "retry": {"initial_ms": 20, "max_ms": 20}}));
+    bench.push(0..4);
+    let sent = bench.after(0);
+    bench.answer(&sent[0], &[(":status", "503"), ("retry-after", "5")], b"");
+    bench.status(&sent[1], 200);
+    assert!(bench.worker.sent().is_empty());
+    assert!(bench.after(4999).is_empty());
+    assert_eq!(bench.after(1).len(), 2);
+}
+
+#[test]
 fn a_callout_that_the_proxy_refuses_or_never_answers_is_a_failure() {
     let mut bench = Bench::new(&json!({"retry": {"initial_ms": 20, "max_ms": 20}}));
     bench.push([1]);

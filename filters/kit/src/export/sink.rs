@@ -42,6 +42,8 @@ pub struct Sink {
     pub seen: Seen,
     /// Nothing is sent before this time.
     pub not_before: u64,
+    /// Nor before this one, which it asked for itself: what it takes of what it already had does not end that.
+    asked_until: u64,
     down_since: Option<u64>,
     /// What the last log line said, and when.
     told_down: bool,
@@ -82,11 +84,15 @@ impl Sink {
         self.down_since.is_some()
     }
 
-    /// It took a batch, or what it failed at turns out to be the batch's fault.
-    pub fn recover(&mut self) {
-        self.failures = 0;
+    pub fn accepted(&mut self) {
+        self.absolve();
         self.refusals = 0;
-        self.not_before = 0;
+        self.not_before = self.asked_until;
+    }
+
+    /// What it failed at turns out to be the batch's fault.
+    pub fn absolve(&mut self) {
+        self.failures = 0;
         self.down_since = None;
     }
 
@@ -101,6 +107,9 @@ impl Sink {
     ) {
         self.failures = self.failures.saturating_add(1);
         let wait = backoff(&plan.terms.retry, self.failures, random(worker)).max(after);
+        if after > 0 {
+            self.asked_until = self.asked_until.max(now.saturating_add(after));
+        }
         self.not_before = self.not_before.max(now.saturating_add(wait));
         self.go_down(status, now);
     }

@@ -245,7 +245,7 @@ impl<R: Record> State<R> {
         let seen = sink.seen;
         let mut splits = false;
         match outcome {
-            Outcome::Accepted => sink.recover(),
+            Outcome::Accepted => sink.accepted(),
             Outcome::Retry { status, after } => sink.failed(plan, status, after, now, worker),
             Outcome::Refused { status, content } => splits = sink.refused(status, content, now),
         }
@@ -291,7 +291,7 @@ impl<R: Record> State<R> {
                     _ => MAX_STRIKES,
                 };
                 if leg.strikes > most {
-                    sink.recover();
+                    sink.absolve();
                     Progress::Refused { content: true }
                 } else {
                     Progress::Pending
