@@ -193,7 +193,7 @@ Requests worth trying:
        {curl} {here}/web/cookies
 
   3. A cross-site form post, refused before it reaches the upstream (403, application/problem+json):
-       {curl} -d amount=1 -H 'Sec-Fetch-Site: cross-site' -H 'Origin: https://evil.example' {here}/web/transfer
+       {curl} --http1.1 -d amount=1 -H 'Sec-Fetch-Site: cross-site' -H 'Origin: https://evil.example' {here}/web/transfer
 
   4. A client of the plan `free`, which has ten requests a minute: the eleventh is refused (429):
        for n in 1 2 3 4 5 6 7 8 9 10 11; do {curl} -s -H 'x-api-key: demo-free' {here}/json | head -1; done

@@ -3,7 +3,7 @@
 
 mod passing;
 
-use passing::{HTML, ID, bench, get, pass};
+use passing::{HTML, ID, bench, get, pass, post};
 use portcullis_kit::Flow;
 use portcullis_kit::testing::Bench;
 use serde_json::json;
@@ -38,7 +38,7 @@ fn with_json_alone_a_request_is_not_read() {
     assert_eq!(sent.fake.byte_reads.get(), 1);
     let sent = pass(
         &bench,
-        get(&[("te", "trailers")]),
+        post(&[("te", "trailers")]),
         &[(":status", "200")],
         &[b"a"],
     );

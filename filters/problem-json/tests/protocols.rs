@@ -3,7 +3,7 @@
 
 mod passing;
 
-use passing::{HTML, bench, get, pass};
+use passing::{HTML, bench, get, pass, post};
 use portcullis_kit::Flow;
 use serde_json::json;
 #[cfg(target_arch = "wasm32")]
@@ -58,7 +58,7 @@ fn naming_a_protocol_opens_nothing() {
                 ("application/grpcx", b"com.acme.Db"),
             ] {
                 let headers = [(":status", "500"), ("content-type", kind)];
-                let sent = pass(&bench, get(&[request]), &headers, &[body]);
+                let sent = pass(&bench, post(&[request]), &headers, &[body]);
                 let text = String::from_utf8_lossy(&sent.body).into_owned();
                 assert!(!text.contains("acme"), "{request:?} {kind}: {text}");
                 assert_eq!(sent.json()["status"], 500, "{request:?} {kind}");
@@ -77,7 +77,7 @@ fn an_error_of_connect_reaches_its_client_as_it_came() {
         let bench = bench(settings.clone());
         let headers = [(":status", "404"), ("content-type", "application/json")];
         let (first, rest) = CONNECT_ERROR.split_at(9);
-        let sent = pass(&bench, get(&[CONNECT]), &headers, &[first, rest, b""]);
+        let sent = pass(&bench, post(&[CONNECT]), &headers, &[first, rest, b""]);
         assert_eq!(sent.body, CONNECT_ERROR, "{settings}");
         assert_eq!(sent.header("content-type"), Some("application/json"));
         let sent = pass(&bench, get(&[]), &headers, &[CONNECT_ERROR]);
@@ -89,7 +89,7 @@ fn an_error_of_connect_reaches_its_client_as_it_came() {
 fn a_call_of_grpc_without_an_answer_stays_one() {
     // The host would make a status of our reply, with the document in `grpc-message`.
     let bench = bench(json!({}));
-    let request = get(&[("content-type", "application/grpc")]);
+    let request = post(&[("content-type", "application/grpc")]);
     let sent = pass(&bench, request, &[(":status", "503")], &[]);
     assert_eq!(sent.flow, Flow::Continue);
     assert!(sent.fake.replies.is_empty());
@@ -105,7 +105,7 @@ fn what_developers_see_in_headers_leaves_no_call_of_grpc_either() {
             "Bearer error_description=\"SELECT a FROM users at 10.0.0.5\"",
         ),
     ];
-    let request = get(&[("content-type", "application/grpc")]);
+    let request = post(&[("content-type", "application/grpc")]);
     let sent = pass(&bench(json!({})), request, &headers, &[]);
     assert_eq!(sent.header("x-debug-exception"), None);
     let challenge = sent.header("www-authenticate").unwrap();

@@ -297,6 +297,7 @@ fn problem_json_stays_within_its_budget() {
         .chunk(r#"{"error":{"code":"short","message":"The name is short."}}"#);
     // A success costs the status, and what the client asks for where that matters.
     hold("json alone, 200", alone(), typical(), 1);
+    hold("json alone, POST, 200", alone(), post(), 1);
     hold("negotiated, 200", value!({}), typical(), 2);
     // An error: the status, all headers, and the id that request-tracing left.
     let page_of = |settings| (settings, typical().respond(page()));

@@ -16,8 +16,17 @@ pub fn bench(settings: Value) -> Bench<Filter> {
 }
 
 pub fn get(headers: &[(&str, &str)]) -> Fake {
+    request("GET", headers)
+}
+
+/// A request with a body.
+pub fn post(headers: &[(&str, &str)]) -> Fake {
+    request("POST", headers)
+}
+
+fn request(method: &str, headers: &[(&str, &str)]) -> Fake {
     let base = [
-        (":method", "GET"),
+        (":method", method),
         (":path", "/orders/7?token=secret"),
         (":authority", "api.example.com"),
         ("x-request-id", ID),
@@ -62,7 +71,12 @@ pub fn pass(
     pieces: &[&[u8]],
 ) -> Sent {
     let mut stream = Stream::default();
-    assert_eq!(bench.request(&mut fake, &mut stream), Flow::Continue);
+    let body: &[&[u8]] = match fake.request.get(":method") {
+        Some(b"POST") => &[b"{}"],
+        _ => &[],
+    };
+    let flow = bench.request_with_body(&mut fake, &mut stream, body);
+    assert_eq!(flow, Flow::Continue);
     fake.respond(response.iter().copied());
     let flow = bench.headers(&mut fake, &mut stream, pieces.is_empty());
     let mut body = Vec::new();
