@@ -161,3 +161,32 @@ fn a_sink_that_fails_whatever_it_gets_makes_no_record_a_poison() {
         assert_eq!(outcome.dropped, BTreeSet::new(), "{case}");
     }
 }
+
+#[test]
+fn a_record_that_one_sink_refuses_holds_up_nobody_while_the_other_is_down_or_refuses_all() {
+    for ill in [400, 503] {
+        for other in [None, Some(503), Some(401)] {
+            let mut settings = settings(&["one", "two"], 2);
+            settings["ack"] = json!("any");
+            settings["batch"]["interval_ms"] = json!(20_000);
+            let outcome = deliver(&settings, 60 * MINUTE, |cluster, batch, _| {
+                let is_ill = batch.contains(&100);
+                match cluster {
+                    "one" => Some(if is_ill { ill } else { 200 }),
+                    _ => other,
+                }
+            });
+            let case = format!("{ill} {other:?}");
+            // What waits is the record for the sink that is down, and those that came last.
+            let given_up = outcome.dropped.len() as u64;
+            assert!(
+                outcome.dropped.iter().all(|number| *number == 100),
+                "{case}"
+            );
+            assert_eq!(given_up, u64::from(other == Some(401)), "{case}");
+            assert!(outcome.held <= 41, "{case}: {}", outcome.held);
+            let all = outcome.acknowledged + outcome.held + given_up;
+            assert_eq!(all, outcome.pushed, "{case}");
+        }
+    }
+}

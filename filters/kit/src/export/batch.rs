@@ -117,16 +117,16 @@ impl<R> Batch<R> {
         if self.is_in_flight() {
             return Verdict::Wait;
         }
-        let is_refused = match ack {
-            Ack::Any => self.legs.iter().all(refused),
-            Ack::All => self.legs.iter().any(refused),
-        };
-        let whole = is(Progress::Refused { content: false });
-        if is_refused && self.records.len() > 1 && !self.legs.iter().any(whole) {
+        // Not once all have answered: one that is down for long would hold up what this one takes.
+        let in_parts = is(Progress::Refused { content: true });
+        if self.records.len() > 1 && self.legs.iter().any(in_parts) {
             return Verdict::Split;
         }
-        if is_refused && ack == Ack::Any {
+        if ack == Ack::Any && self.legs.iter().all(refused) {
             return Verdict::Drop;
+        }
+        if ack == Ack::Any {
+            return Verdict::Wait;
         }
         for leg in self.legs.iter_mut().filter(|leg| refused(leg)) {
             leg.progress = Progress::GivenUp;
@@ -139,10 +139,10 @@ impl<R> Batch<R> {
         }
     }
 
-    /// Takes the second half out, as a batch of its own. Whoever refused the whole is asked for each half.
+    /// Takes the second half out, as a batch of its own. Whoever may take a part is asked for each half.
     pub fn split(&mut self, id: u32) -> Self {
         for leg in &mut self.legs {
-            if matches!(leg.progress, Progress::Refused { .. }) {
+            if leg.progress == (Progress::Refused { content: true }) {
                 *leg = leg.anew();
             }
         }
@@ -182,14 +182,21 @@ mod tests {
             (&[Acknowledged, InFlight][..], Verdict::Acknowledged),
             (&[Pending, Acknowledged], Verdict::Acknowledged),
             (&[CONTENT, InFlight], Verdict::Wait),
-            (&[CONTENT, Pending], Verdict::Wait),
+            (&[WHOLE, Pending], Verdict::Wait),
+            (&[CONTENT, Pending], Verdict::Split),
             (&[CONTENT, CONTENT], Verdict::Split),
-            (&[CONTENT, WHOLE], Verdict::Drop),
+            (&[CONTENT, WHOLE], Verdict::Split),
             (&[WHOLE], Verdict::Drop),
         ] {
             assert_eq!(judge(Ack::Any, 2, legs), expected, "{legs:?}");
         }
-        assert_eq!(judge(Ack::Any, 1, &[CONTENT, CONTENT]), Verdict::Drop);
+        for (legs, expected) in [
+            ([CONTENT, Pending], Verdict::Wait),
+            ([CONTENT, CONTENT], Verdict::Drop),
+            ([CONTENT, WHOLE], Verdict::Drop),
+        ] {
+            assert_eq!(judge(Ack::Any, 1, &legs), expected, "{legs:?}");
+        }
     }
 
     #[test]
