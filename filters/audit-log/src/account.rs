@@ -3,8 +3,6 @@
 //! What was given up is told by a record, which may be given up itself: then it is to be told again. Until such a record is
 //! acknowledged, what it tells of does not count as settled.
 
-use std::collections::VecDeque;
-
 use audit_chain::Mark;
 
 use crate::notice::Notice;
@@ -73,7 +71,7 @@ struct Run {
 pub struct Account {
     /// Records from the first one that is neither acknowledged nor given up, in runs: one that stays open for ever costs
     /// nothing for all that come behind it.
-    open: VecDeque<Run>,
+    open: Vec<Run>,
     /// How many these are.
     opened: u64,
     /// How many of them only this VM has.
@@ -93,13 +91,7 @@ impl Account {
             true => Standing::Written,
             false => Standing::Held,
         };
-        match self.open.back_mut() {
-            Some(run) if run.standing == standing => run.records += 1,
-            _ => self.open.push_back(Run {
-                standing,
-                records: 1,
-            }),
-        }
+        self.push(standing, 1);
         self.opened += 1;
         self.held += u64::from(!is_written);
     }
@@ -178,11 +170,11 @@ impl Account {
             return false;
         };
         self.held -= u64::from(standing == Standing::Held);
-        while let Some(run) = self.open.front()
+        while let Some(run) = self.open.first()
             && run.standing == Standing::Settled
         {
             self.opened -= run.records;
-            self.open.pop_front();
+            self.open.remove(0);
         }
         true
     }
@@ -192,13 +184,13 @@ impl Account {
     fn settle_at(&mut self, mut before: u64) -> Option<Standing> {
         // Nearly always it is the first one.
         if before == 0
-            && let Some(first) = self.open.front_mut()
+            && let Some(first) = self.open.first_mut()
         {
             first.records -= 1;
             self.opened -= 1;
             let standing = first.standing;
             if first.records == 0 {
-                self.open.pop_front();
+                self.open.remove(0);
             }
             return Some(standing);
         }
@@ -221,29 +213,24 @@ impl Account {
     /// Settles the record of that run which so many others of it stand before.
     #[inline(never)]
     fn cut(&mut self, at: usize, run: Run, before: u64) {
-        let parts = [
-            (run.standing, before),
-            (Standing::Settled, 1),
-            (run.standing, run.records - before - 1),
-        ];
-        self.open.remove(at);
-        let mut at = at;
-        for (standing, records) in parts.into_iter().filter(|(_, records)| *records > 0) {
-            self.open.insert(at, Run { standing, records });
-            at += 1;
-        }
-        // What is settled now may touch what was before.
-        let from = at.saturating_sub(3);
-        for at in (from..=at).rev() {
-            if let (Some(one), Some(next)) = (self.open.get(at), self.open.get(at + 1))
-                && one.standing == next.standing
-            {
-                let records = next.records;
-                self.open.remove(at + 1);
-                if let Some(one) = self.open.get_mut(at) {
-                    one.records += records;
-                }
+        for (number, one) in std::mem::take(&mut self.open).into_iter().enumerate() {
+            if number == at {
+                self.push(run.standing, before);
+                self.push(Standing::Settled, 1);
+                self.push(run.standing, run.records - before - 1);
+            } else {
+                self.push(one.standing, one.records);
             }
+        }
+    }
+
+    /// So many more that stand like this.
+    #[inline]
+    fn push(&mut self, standing: Standing, records: u64) {
+        match self.open.last_mut() {
+            Some(run) if run.standing == standing => run.records += records,
+            _ if records > 0 => self.open.push(Run { standing, records }),
+            _ => {}
         }
     }
 
