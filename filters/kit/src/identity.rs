@@ -172,18 +172,28 @@ fn ambiguous(name: &str) -> Box<Ambiguous> {
     })
 }
 
-/// A credential without the scheme `Bearer` (RFC 6750 section 2.1). api_key_auth takes `Bearer KEY` and `KEY` in any header
-/// for the same key: as two identities one client would have two plans.
+/// A credential without its scheme, `Bearer` (RFC 6750 section 2.1) or `Basic` (RFC 7617), and without what pads the latter:
+/// api_key_auth takes `Bearer KEY` and `KEY` in any header for the same key, basic_auth takes base64 with and without `=`. As
+/// two identities one client would have two plans.
 #[inline]
 pub fn credential(line: &[u8]) -> &[u8] {
-    const SCHEME: &[u8] = b"bearer";
-    match line.split_at_checked(SCHEME.len()) {
+    let without = |scheme: &[u8]| match line.split_at_checked(scheme.len()) {
         // The space first: few keys have one there, and to compare without case is dear in wasm.
-        Some((scheme, rest @ [b' ', ..])) if scheme.eq_ignore_ascii_case(SCHEME) => {
-            rest.trim_ascii_start()
+        Some((first, rest @ [b' ', ..])) if first.eq_ignore_ascii_case(scheme) => {
+            Some(rest.trim_ascii_start())
         }
-        _ => line,
+        _ => None,
+    };
+    if let Some(key) = without(b"bearer") {
+        return key;
     }
+    let Some(mut pair) = without(b"basic") else {
+        return line;
+    };
+    while let [rest @ .., b'='] = pair {
+        pair = rest;
+    }
+    pair
 }
 
 /// A property's bytes; an empty one is none, and so is an object: the host writes its members in an order that changes from
@@ -239,6 +249,27 @@ mod tests {
     use super::*;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_credential_is_the_same_in_all_spellings_of_its_scheme() {
+        for (line, key) in [
+            ("key", "key"),
+            ("key=", "key="),
+            ("Bearer key", "key"),
+            ("bearer   key==", "key=="),
+            ("Basic dTpwcA==", "dTpwcA"),
+            ("Basic dTpwcA=", "dTpwcA"),
+            ("BASIC dTpwcA", "dTpwcA"),
+            ("Bearer", "Bearer"),
+            ("Bearerkey", "Bearerkey"),
+            ("Bearer Bearer key", "Bearer key"),
+            ("Basic", "Basic"),
+            ("Digest key", "Digest key"),
+            ("", ""),
+        ] {
+            assert_eq!(credential(line.as_bytes()), key.as_bytes(), "{line}");
+        }
+    }
 
     fn object(members: &[(&str, &str)]) -> Vec<u8> {
         let length = |text: &str| u32::try_from(text.len()).unwrap().to_le_bytes();

@@ -224,7 +224,7 @@ fn a_key_is_the_same_client_with_and_without_bearer() {
         assert!(!send(value).admitted, "{value}");
     }
     // What only looks like it is another one.
-    for value in ["Bearerkey", "Bearer", "Basic key", "Bearer Bearer key"] {
+    for value in ["Bearerkey", "Bearer", "Digest key", "Bearer Bearer key"] {
         let tier = send(value).state("portcullis.tier").unwrap();
         assert_eq!(tier, "t", "{value}");
     }

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
             a_key_that_is_sent_twice_is_no_way_around_its_tier,
             a_key_with_and_without_its_scheme_is_one_client,
             the_client_that_api_key_auth_names_is_one_wherever_its_key_stands,
+            a_password_with_and_without_padding_is_one_client,
         ],
     )
 }
@@ -106,6 +107,12 @@ fn start() -> Shared {
         json!([{"header": HEADER}, {"query": "key"}, {"cookie": "key"}]),
         json!({"header": "x-client", "hide_credentials": true}),
     );
+    // The password is `test1`.
+    let basic = Filter::native(
+        "envoy.filters.http.basic_auth",
+        "envoy.extensions.filters.http.basic_auth.v3.BasicAuth",
+        json!({"users": {"inline_string": "user1:{SHA}tESsBmE/yNY3lb6a0L6vVQEZNqw="}}),
+    );
     let named = json!({"header": {"name": "x-client", "trusted": true}});
     let bearer = json!({"header": {"name": "authorization", "hash": true}});
     let config = Config::new(upstream.port())
@@ -123,7 +130,12 @@ fn start() -> Shared {
         .listener(listener(
             "bearers",
             by("authorization"),
-            limited("bearers", bearer, &json!({})),
+            limited("bearers", bearer.clone(), &json!({})),
+        ))
+        .listener(listener(
+            "passwords",
+            basic,
+            limited("passwords", bearer, &json!({})),
         ))
         .listener(listener(
             "anywhere",
@@ -217,4 +229,14 @@ fn the_client_that_api_key_auth_names_is_one_wherever_its_key_stands(shared: &Sh
     let forged = [(HEADER, key), ("x-client", "other"), ("x-client", "more")];
     assert_eq!(to("/text", &forged), 429, "the client's own is removed");
     assert_eq!(to("/text", &[(HEADER, key), (HEADER, key)]), 429);
+}
+
+/// basic_auth takes base64 with and without its `=`.
+fn a_password_with_and_without_padding_is_one_client(shared: &Shared) {
+    let status = |value: &str| shared.status("passwords", &[("authorization", value)]);
+    assert_eq!(status("Basic dXNlcjE6dGVzdDE="), 200);
+    assert_eq!(status("Basic dXNlcjE6dGVzdDE"), 200);
+    assert_eq!(status("Basic dXNlcjE6dGVzdDE="), 429);
+    assert_eq!(status("Basic dXNlcjE6dGVzdDE"), 429);
+    assert_eq!(status("Basic dXNlcjE6dGVzdDI="), 401, "another password");
 }
