@@ -5,7 +5,7 @@ use portcullis_kit::table::Table;
 use portcullis_kit::{Compiling, Path};
 
 use super::declared::{agree_within, declare};
-use super::{Mistake, Result, find, refuse};
+use super::{Mistake, Result, find, is_anybodys, refuse};
 use crate::counter::{Algorithm, gcra};
 use crate::decide::Rule;
 use crate::headers::{self, Quota};
@@ -80,22 +80,6 @@ pub fn compile(
     agree_within(&declared)?;
     link(&mut tiers, &written)?;
     Ok((tiers, declared))
-}
-
-/// Whether any client can get this tier.
-fn is_anybodys(settings: &Settings, name: &str) -> bool {
-    use settings::TierSource;
-    let of_tier = &settings.tier;
-    let is_it = |other: &String| other.eq_ignore_ascii_case(name);
-    is_it(&of_tier.default)
-        || of_tier.anonymous.as_ref().is_some_and(is_it)
-        || settings.overrides.values().any(|over| is_it(&over.tier))
-        || of_tier.from.iter().any(|source| match source {
-            // Any name can come.
-            TierSource::JwtClaim(_) => true,
-            TierSource::Header(header) => header.trusted,
-            TierSource::ApiKeys(keys) => keys.keys.values().any(is_it),
-        })
 }
 
 /// Whether the windows are longer at one time than at another.
