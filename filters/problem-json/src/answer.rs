@@ -7,6 +7,7 @@ use portcullis_kit::{Exchange, Headers};
 use serde_json::{Map, Value};
 
 use crate::asked::{self, Ids};
+use crate::connect::{ConnectError, Safe};
 use crate::negotiate::Format;
 use crate::profile::{Code, Profile};
 use crate::settings::{Category, Instance, MergeOrDrop};
@@ -141,6 +142,23 @@ impl Draft {
             }
         }
         (!more.is_empty()).then(|| [open, more.as_bytes(), b"}"].concat())
+    }
+
+    /// What leaves in the place of an error of Connect; `None` where the body is none.
+    pub fn connect(&self, profile: &Profile, body: &[u8]) -> Option<Safe> {
+        let status = self.received.meaning;
+        let error = ConnectError::read(body, status)?;
+        let allowed = profile
+            .allow_server_text
+            .iter()
+            .any(|code| code == error.code());
+        let words = self.language(profile);
+        let words = words.map_or("", |table| table.detail(status));
+        Some(if status >= 500 && !allowed {
+            error.of_server(words)
+        } else {
+            error.of_client(&profile.redaction, words)
+        })
     }
 
     fn language<'p>(&self, profile: &'p Profile) -> Option<&'p Language> {

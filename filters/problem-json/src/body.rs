@@ -3,9 +3,9 @@
 use portcullis_kit::{Exchange, Flow};
 
 use crate::answer::{Answer, Draft, Outcome};
+use crate::connect::Safe;
 use crate::filter::{count, dress, forget_sums, publish, reply};
 use crate::profile::{Left, Profile, Source};
-use crate::protocol;
 use crate::settings::KeepOrMerge;
 use crate::upstream::{self, Found};
 
@@ -185,9 +185,11 @@ fn settle<X: Exchange>(
         }
         return Some(body);
     }
-    if reading.connect && complete && protocol::is_connect_error(&reading.body) {
-        exchange.increment(profile.counters.left(Left::Protocol), 1);
-        return None;
+    if reading.connect
+        && complete
+        && let Some(safe) = draft.connect(profile, &reading.body)
+    {
+        return settle_connect(profile, reading, exchange, safe);
     }
     let found = match reading.reads {
         true => upstream::read(&reading.body, &reading.content_type, complete),
@@ -219,4 +221,26 @@ fn settle<X: Exchange>(
         dress(profile, draft, Some(&answer), &response, exchange, length);
     }
     Some(answer.body)
+}
+
+/// The body of an error of Connect, which stays one.
+#[inline(never)]
+fn settle_connect<X: Exchange>(
+    profile: &Profile,
+    reading: &Reading,
+    exchange: &mut X,
+    safe: Safe,
+) -> Option<Vec<u8>> {
+    exchange.increment(profile.counters.left(Left::Protocol), 1);
+    if safe.redacted > 0 {
+        exchange.increment(profile.counters.redacted, u64::from(safe.redacted));
+    }
+    let body = safe.body?;
+    if reading.held {
+        let response = exchange.response();
+        let length = Some(body.len());
+        dress(profile, &reading.draft, None, &response, exchange, length);
+        exchange.set_response_header("content-type", &reading.content_type);
+    }
+    Some(body)
 }

@@ -65,8 +65,8 @@ impl Filter for ProblemJson {
         exchange: &mut X,
         end_of_stream: bool,
     ) -> Flow {
-        // The host shows no request header once there is a response. What speaks a protocol of its own has a body.
-        if profile.negotiates || (!end_of_stream && protocol::is_special(exchange)) {
+        // The host shows no request header once there is a response.
+        if profile.negotiates || protocol::is_special(exchange, !end_of_stream) {
             stream.request = Some(exchange.request());
         }
         Flow::Continue
