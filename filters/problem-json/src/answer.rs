@@ -144,6 +144,11 @@ impl Draft {
         (!more.is_empty()).then(|| [open, more.as_bytes(), b"}"].concat())
     }
 
+    /// Whether it is the client's error, of which the upstream's text may pass.
+    pub fn is_of_client(&self) -> bool {
+        self.received.meaning < 500
+    }
+
     /// What leaves in the place of an error of Connect; `None` where the body is none.
     pub fn connect(&self, profile: &Profile, body: &[u8]) -> Option<Safe> {
         let status = self.received.meaning;
@@ -154,7 +159,7 @@ impl Draft {
             .any(|code| code == error.code());
         let words = self.language(profile);
         let words = words.map_or("", |table| table.detail(status));
-        Some(if status >= 500 && !allowed {
+        Some(if !self.is_of_client() && !allowed {
             error.of_server(words)
         } else {
             error.of_client(&profile.redaction, words)
@@ -178,7 +183,7 @@ impl Draft {
         let code = said.code.as_ref();
         let meant = code.and_then(|name| profile.codes.get(name));
         let allowed = code.is_some_and(|name| profile.allow_server_text.contains(name));
-        if self.received.meaning >= 500 && !allowed {
+        if !self.is_of_client() && !allowed {
             said.keep_code_of_server(meant.is_some(), |kind| profile.names_type(kind));
         }
         let redacted = said.redact(&profile.redaction);

@@ -196,10 +196,11 @@ fn settle<X: Exchange>(
         false => Found::Unknown,
     };
     // Nobody else looks at what stays as it is, so nothing may be in it that would be taken out.
-    if let Found::OAuth(said) = &found
+    if let Found::OAuth(_) = &found
         && profile.oauth == KeepOrMerge::Keep
         && reading.held
-        && said.clone().redact(&profile.redaction) == 0
+        && draft.is_of_client()
+        && !upstream::holds_more(&reading.body, &profile.redaction)
     {
         exchange.increment(profile.counters.left(Left::OAuth), 1);
         return None;

@@ -173,10 +173,7 @@ fn rewrite<X: Exchange>(
         exchange.reply(reply);
         return Flow::Replied;
     }
-    // A length is a promise. Only an upstream that announces one is sure to send a body: without, trailers may be all that comes,
-    // and then the host lets nothing be written.
-    let certain = length.is_some_and(|length| length > 0);
-    if !head && (reads || profile.hold && !certain) {
+    if !head && (reads || profile.hold) {
         let held = profile.hold;
         if connect {
             draft.format = Format::Json;
@@ -204,7 +201,9 @@ fn rewrite<X: Exchange>(
     }
     let answer = draft.answer(profile, Outcome::Nothing);
     publish(Source::Status, exchange);
-    // What a GET would get is not known where its body would have been read.
+    // A length is a promise. Only an upstream that announces one is sure to send a body: without, trailers may be all that comes,
+    // and then the host lets nothing be written. And what a GET would get is not known where its body would have been read.
+    let certain = length.is_some_and(|length| length > 0);
     let exact = !reads && (certain || profile.hold);
     let length = exact.then_some(answer.body.len());
     dress(profile, &draft, Some(&answer), &response, exchange, length);
