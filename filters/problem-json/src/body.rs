@@ -12,9 +12,11 @@ use crate::upstream::{self, Found};
 /// What remains to be done with the response's body.
 #[derive(Debug, Default)]
 pub enum Work {
-    /// Nothing: it passes.
+    /// Nothing: the response is no error, or one of a protocol with errors of its own.
     #[default]
     Nothing,
+    /// It passes, and its trailers do not.
+    Pass,
     /// This document takes its place.
     Write(Box<Answer>),
     /// It decides about its document.
@@ -66,6 +68,7 @@ pub fn piece<X: Exchange>(
 ) -> Flow {
     match std::mem::take(work) {
         Work::Nothing => {}
+        Work::Pass => *work = Work::Pass,
         Work::Write(answer) => {
             count(profile, Source::Status, &answer, exchange);
             exchange.replace_response_body(0, size, &answer.body);
@@ -88,6 +91,7 @@ pub fn piece<X: Exchange>(
                 if reading.enrich {
                     // Nothing of a document may be lost because it is long.
                     exchange.replace_response_body(0, 0, &reading.body);
+                    *work = Work::Pass;
                     return Flow::Continue;
                 }
             }
@@ -104,17 +108,20 @@ pub fn piece<X: Exchange>(
     Flow::Continue
 }
 
-/// The response ends with trailers. They describe the upstream's body, and nobody has looked at what they say.
+/// The response ends with trailers. They describe the upstream's body, or tell developers of it, and nobody has looked at what
+/// they say.
 pub fn trailers<X: Exchange>(profile: &Profile, work: Work, exchange: &mut X) -> Flow {
     match work {
         Work::Nothing => return Flow::Continue,
-        Work::Drop => {}
+        Work::Drop | Work::Pass => {}
         Work::Read(reading) if reading.begun => {
-            if let Work::Nothing = write(profile, &reading, exchange, 0, true) {
-                return Flow::Continue;
+            write(profile, &reading, exchange, 0, true);
+        }
+        Work::Read(reading) if reading.held => {
+            if settle_empty(profile, &reading, exchange) == Flow::Replied {
+                return Flow::Replied;
             }
         }
-        Work::Read(reading) if reading.held => return settle_empty(profile, &reading, exchange),
         // The headers have left, and without a piece of a body there is none to put the document into.
         Work::Write(_) | Work::Read(_) => {
             exchange.increment(profile.counters.left(Left::Empty), 1);
@@ -159,7 +166,7 @@ fn write<X: Exchange>(
     exchange.replace_response_body(0, size, body);
     match document {
         Some(_) => Work::Drop,
-        None => Work::Nothing,
+        None => Work::Pass,
     }
 }
 

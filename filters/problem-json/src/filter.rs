@@ -130,6 +130,7 @@ fn rewrite<X: Exchange>(
     if protocol::has_own_errors(&kind) {
         return left(Left::Protocol, exchange);
     }
+    stream.work = Work::Pass;
     let protocol = Protocol::of(request);
     let connect = protocol == Protocol::Connect && kind == b"application/json";
     let shown = inside::hide(profile, &response, received.meaning, exchange);
