@@ -78,6 +78,8 @@ pub struct Answer {
     pub status: Option<u16>,
     /// How long the upstream says to wait.
     pub retry_after_s: Option<u32>,
+    /// Whether a text of the upstream's stands in it.
+    pub says: bool,
     /// How many things redaction took out.
     pub redacted: u64,
 }
@@ -149,6 +151,11 @@ impl Draft {
         self.received.meaning < 500
     }
 
+    /// Whether a text of the upstream's may come to stand in the document.
+    pub fn may_say(&self, profile: &Profile) -> bool {
+        self.is_of_client() || !profile.allow_server_text.is_empty()
+    }
+
     /// What leaves in the place of an error of Connect; `None` where the body is none.
     pub fn connect(&self, profile: &Profile, body: &[u8]) -> Option<Safe> {
         let status = self.received.meaning;
@@ -199,6 +206,9 @@ impl Draft {
         if retry_after_s.is_some() {
             document.retryable = Some(true);
         }
+        let own_detail = meant.is_some_and(|code| code.detail.is_some());
+        let says = said.message.is_some() && (oauth || !own_detail)
+            || said.details.iter().any(|it| it.message.is_some());
         let errors = said.errors();
         if oauth {
             let described = [("error", said.code), ("error_description", said.message)];
@@ -228,6 +238,7 @@ impl Draft {
             body: body.into_bytes(),
             status,
             retry_after_s,
+            says,
             redacted: u64::from(redacted),
         }
     }

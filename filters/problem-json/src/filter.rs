@@ -200,7 +200,9 @@ fn rewrite<X: Exchange>(
         stream.work = Work::Read(Box::new(reading));
         return if held { Flow::Pause } else { Flow::Continue };
     }
-    let answer = draft.answer(profile, Outcome::Nothing);
+    let mut answer = draft.answer(profile, Outcome::Nothing);
+    // To HEAD as to GET.
+    answer.says = reads && draft.may_say(profile);
     publish(Source::Status, exchange);
     // A length is a promise. Only an upstream that announces one is sure to send a body: without, trailers may be all that comes,
     // and then the host lets nothing be written. And what a GET would get is not known where its body would have been read.
@@ -266,7 +268,11 @@ fn changes<'e>(
     response: &'e Headers,
     length: Option<usize>,
 ) -> Vec<Edit<'e>> {
+    // Before the body is read, the upstream's text may still come to stand in the document.
+    let says = answer.map_or_else(|| draft.may_say(profile), |answer| answer.says);
+    let text_language = response.get("content-language").filter(|_| says);
     let document = Document {
+        text_language,
         status: answer
             .and_then(|answer| answer.status)
             .unwrap_or(draft.status),
