@@ -90,6 +90,7 @@ impl Draft {
         received: Received,
         request: &Headers,
         response: &Headers,
+        of_the_net: bool,
         exchange: &mut X,
     ) -> Self {
         let upstream = received.meaning;
@@ -100,7 +101,11 @@ impl Draft {
             status: status.unwrap_or(upstream),
             format: asked::format(request, profile),
             language: asked::language(request, profile),
-            ids: Ids::of(request, exchange),
+            ids: Ids::of(
+                request,
+                exchange,
+                response.get("x-request-id").filter(|_| of_the_net),
+            ),
             category: category(profile, upstream, || upstream_failed(exchange)),
             retryable: waits || is_retryable(profile, upstream),
             waits,

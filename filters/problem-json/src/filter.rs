@@ -139,7 +139,8 @@ fn rewrite<X: Exchange>(
         return left(Left::Protocol, exchange);
     }
     let is_problem = kind == b"application/problem+json" || kind == b"application/problem+xml";
-    let is_problem = is_problem && received.is_valid() && !is_of_the_net(&response, exchange);
+    let of_the_net = is_problem && is_of_the_net(&response, exchange);
+    let is_problem = is_problem && received.is_valid() && !of_the_net;
     let enrich = is_problem
         && profile.problem == KeepOrEnrich::Enrich
         && kind == b"application/problem+json";
@@ -162,7 +163,7 @@ fn rewrite<X: Exchange>(
     if end_of_stream && !head && !profile.reply_to_empty {
         return left(Left::Empty, exchange);
     }
-    let mut draft = Draft::new(profile, received, request, &response, exchange);
+    let mut draft = Draft::new(profile, received, request, &response, of_the_net, exchange);
     let response = shown;
 
     if end_of_stream && !head {

@@ -2,6 +2,8 @@
 
 use portcullis_kit::Headers;
 
+use crate::titles::is_language_tag;
+
 /// They describe the upstream's body, or act on it, and would be wrong beside another one.
 const OF_THE_BODY: [&str; 16] = [
     "content-length",
@@ -21,6 +23,9 @@ const OF_THE_BODY: [&str; 16] = [
     "trailer",
     "refresh",
 ];
+
+/// A text in more languages names none.
+const MAX_LANGUAGES: usize = 4;
 
 /// What a document needs of the headers beside it.
 #[derive(Clone, Copy, Debug)]
@@ -117,20 +122,19 @@ pub fn cache_control(status: u16, response: &Headers) -> Option<&'static str> {
 
 /// `Content-Language` (RFC 9110 §8.5): our language, and what the upstream says of its text where that are tags.
 fn languages(ours: &str, of_text: Option<&[u8]>) -> Vec<u8> {
-    const MAX_BYTES: usize = 64;
-    let is_tags = |text: &&[u8]| {
-        let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-, ".contains(byte);
-        text.len() <= MAX_BYTES && text.iter().all(fits)
-    };
-    let theirs = of_text.filter(is_tags).unwrap_or_default().trim_ascii();
-    let mut tags = theirs.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-    if theirs.is_empty() {
-        ours.into()
-    } else if tags.any(|tag| tag.eq_ignore_ascii_case(ours.as_bytes())) {
-        theirs.into()
-    } else {
-        [ours.as_bytes(), b", ", theirs].concat()
+    let tags: Vec<&[u8]> = of_text
+        .unwrap_or_default()
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .collect();
+    let is_tag = |tag: &&[u8]| std::str::from_utf8(tag).is_ok_and(is_language_tag);
+    if tags.len() > MAX_LANGUAGES || !tags.iter().all(is_tag) {
+        return ours.into();
     }
+    let named = |tag: &&[u8]| tag.eq_ignore_ascii_case(ours.as_bytes());
+    let own = (!tags.iter().any(named)).then_some(ours.as_bytes());
+    let all: Vec<&[u8]> = own.into_iter().chain(tags).collect();
+    all.join(&b", "[..])
 }
 
 /// Whether caches heed it beside `Cache-Control`, some of them instead of it (RFC 9213), or it tells of one.

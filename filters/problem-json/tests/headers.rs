@@ -226,6 +226,15 @@ fn content_language_names_the_language_of_a_message_of_the_upstreams() {
         (json!({}), "404", "application/json", "de, EN", "de, EN"),
         (json!({}), "404", "application/json", "", "en"),
         (json!({}), "404", "application/json", "<b>", "en"),
+        (json!({}), "404", "application/json", "hunter2", "en"),
+        (json!({}), "404", "application/json", "de, hunter2", "en"),
+        (
+            json!({}),
+            "404",
+            "application/json",
+            "zh-Hant-TW",
+            "en, zh-Hant-TW",
+        ),
         (json!({}), "404", "text/html", "de", "en"),
         // No text of a 5xx passes.
         (json!({}), "500", "application/json", "de", "en"),
@@ -305,5 +314,39 @@ fn a_mapped_status_is_that_of_what_is_rewritten_and_of_nothing_else() {
         let sent = pass(&bench, get(&[]), &response, &[b"{\"status\":500}"]);
         assert_eq!(sent.header(":status"), Some(status), "{kind}");
         assert_eq!(sent.json()["status"].to_string(), status, "{kind}");
+    }
+}
+
+#[test]
+fn a_document_of_the_proxys_keeps_its_id_where_the_requests_is_none_for_a_document() {
+    for settings in [json!({}), json!({"formats": ["json"]})] {
+        let bench = bench(settings.clone());
+        let long = "7".repeat(129);
+        for id in ["a\"b<c>", &long, ""] {
+            for (details, kept) in [
+                ("no_healthy_upstream", Some("17-1795305616.467777")),
+                ("via_upstream", None),
+            ] {
+                let fake = get(&[("x-request-id", id)]);
+                let fake = fake.with_property("response.code_details", details);
+                let response = [
+                    (":status", "503"),
+                    ("content-type", "application/problem+json"),
+                    ("proxy-status", "gateway"),
+                    ("x-request-id", "17-1795305616.467777"),
+                ];
+                let sent = pass(&bench, fake, &response, &[b"{}"]);
+                assert_eq!(sent.json()["request_id"].as_str(), kept, "{settings} {id}");
+            }
+        }
+        // The upstream's own word for an id is no id of the request's.
+        let response = [
+            (":status", "503"),
+            ("content-type", "text/html"),
+            ("x-request-id", "17-1795305616.467777"),
+        ];
+        let fake = get(&[("x-request-id", "a b")]);
+        let sent = pass(&bench, fake, &response, &[HTML]);
+        assert!(sent.json()["request_id"].is_null(), "{settings}");
     }
 }
