@@ -1,7 +1,7 @@
 //! Errors of Connect: which bodies are one, and what of them passes. A client reads an error by its members, so they keep
 //! their names; what they say is no safer than other JSON.
 
-use portcullis_kit::config::parse;
+use portcullis_kit::config::{json_text, parse};
 use serde_json::{Map, Value};
 
 use crate::redact::{MAX_TEXT_BYTES, Redaction};
@@ -69,73 +69,89 @@ impl ConnectError {
     }
 
     /// A server's error says its code alone, with our own words: what it means to say is for its developers.
-    pub fn of_server(self, words: &str) -> Safe {
-        let mut members = Map::new();
-        members.insert("code".to_owned(), self.code().into());
-        if !words.is_empty() {
-            members.insert("message".to_owned(), words.into());
-        }
+    pub fn of_server(&self, words: &str) -> Safe {
         Safe {
+            body: Some(self.body(Some(words), &[])),
             redacted: 0,
-            body: self.other(members),
         }
     }
 
     /// A client's error with its message redacted and without details that hold something to redact. `words` stand for a
     /// message of which nothing is left.
-    pub fn of_client(self, redaction: &Redaction, words: &str) -> Safe {
-        let mut members = self.0.clone();
-        let mut redacted = 0;
-        if let Some(message) = members.get_mut("message") {
-            let mut said = Said {
-                message: message.as_str().map(str::to_owned),
-                ..Said::default()
-            };
-            redacted += said.redact(redaction);
-            *message = said.message.unwrap_or_else(|| words.to_owned()).into();
-        }
-        if let Some(details) = members.remove("details") {
+    pub fn of_client(&self, redaction: &Redaction, words: &str) -> Safe {
+        let message = self.0.get("message");
+        let mut said = Said {
+            message: message.and_then(Value::as_str).map(str::to_owned),
+            ..Said::default()
+        };
+        let mut redacted = said.redact(redaction);
+        let mut changed = redacted > 0 || message.is_some_and(|message| !message.is_string());
+        let mut kept = Vec::new();
+        if let Some(details) = self.0.get("details") {
             let mut room = MAX_TEXT_BYTES;
-            let details = details.as_array().map_or(&[][..], Vec::as_slice);
-            let kept: Vec<Value> = details
-                .iter()
-                .filter_map(|detail| safe_detail(detail, redaction, &mut room))
-                .collect();
-            redacted += u32::from(kept.len() < details.len());
-            if !kept.is_empty() {
-                members.insert("details".to_owned(), kept.into());
+            changed |= !details.is_array();
+            for detail in details.as_array().into_iter().flatten() {
+                let safe = safe_detail(detail, redaction, &mut room);
+                redacted += u32::from(safe.is_none());
+                changed |= safe.is_none() || detail.get("debug").is_some();
+                kept.extend(safe);
             }
         }
+        let message = message.map(|_| said.message.as_deref().unwrap_or(words));
         Safe {
+            body: changed.then(|| self.body(message, &kept)),
             redacted,
-            body: self.other(members),
         }
     }
 
-    /// The members as a body, where they are other ones than before.
-    fn other(&self, members: Map<String, Value>) -> Option<Vec<u8>> {
-        (members != self.0).then(|| Value::Object(members).to_string().into_bytes())
+    fn body(&self, message: Option<&str>, details: &[Detail<'_>]) -> Vec<u8> {
+        let mut out = String::from("{\"code\":");
+        out.push_str(&json_text(self.code()));
+        if let Some(message) = message {
+            out.push_str(",\"message\":");
+            out.push_str(&json_text(message));
+        }
+        for (at, detail) in details.iter().enumerate() {
+            let parts = match at {
+                0 => ",\"details\":[{\"type\":",
+                _ => ",{\"type\":",
+            };
+            out.push_str(parts);
+            out.push_str(&json_text(detail.kind));
+            out.push_str(",\"value\":");
+            out.push_str(&json_text(detail.value));
+            out.push('}');
+        }
+        if !details.is_empty() {
+            out.push(']');
+        }
+        out.push('}');
+        out.into_bytes()
     }
 }
 
-/// A detail without `debug`, which shows its message once more for developers. None where it is no detail of Connect's, or
-/// tells something of the inside: by its type, or in the texts of its message.
-fn safe_detail(detail: &Value, redaction: &Redaction, room: &mut usize) -> Option<Value> {
+/// A detail without `debug`, which shows its message once more for developers.
+struct Detail<'d> {
+    kind: &'d str,
+    value: &'d str,
+}
+
+/// None where it is no detail of Connect's, or tells something of the inside: by its type, or in the texts of its message.
+fn safe_detail<'d>(
+    detail: &'d Value,
+    redaction: &Redaction,
+    room: &mut usize,
+) -> Option<Detail<'d>> {
     let members = detail.as_object()?;
     let foreign = |name: &String| !matches!(name.as_str(), "type" | "value" | "debug");
     let kind = members.get("type")?.as_str()?;
     let value = members.get("value")?.as_str()?;
     *room = room.checked_sub(kind.len())?.checked_sub(value.len())?;
-    if members.keys().any(foreign)
+    let hidden = members.keys().any(foreign)
         || !is_type(kind)
         || FOR_DEVELOPERS.contains(&kind)
-        || redaction.found_in(&texts(value)?) > 0
-    {
-        return None;
-    }
-    let mut kept = members.clone();
-    kept.remove("debug");
-    Some(kept.into())
+        || redaction.found_in(&texts(value)?) > 0;
+    (!hidden).then_some(Detail { kind, value })
 }
 
 /// The full name of a message of protobuf. Like a class, but it is part of the interface.
