@@ -20,7 +20,7 @@ const MADE_ID: &str = "%CONNECTION_ID%-%START_TIME(%s.%6f)%";
 const REQUEST_ID: &str = "%REQ(X-REQUEST-ID)%";
 
 /// What an id may be made of: clients can choose one where Envoy has not replaced it yet. problem-json asks for the same.
-const HAS_ID: &str = "'x-request-id' in request.headers && request.headers['x-request-id'].matches('^[0-9A-Za-z._-]{1,128}$')";
+const HAS_ID: &str = "'x-request-id' in request.headers && request.headers['x-request-id'].matches('^[0-9A-Za-z._-]+$') && size(request.headers['x-request-id']) <= 128";
 /// What filters answered: a problem document, or a page or a text of problem-json's.
 const IS_PROBLEM: &str = "('content-type' in response.headers && response.headers['content-type'].startsWith('application/problem+')) || response.code_details == 'problem_json_empty_error'";
 /// How problem-json names its replies to errors without a body.
