@@ -70,15 +70,17 @@ fn start() -> Shared {
         );
     let net = at(&mut template.0, CONNECTION_MANAGER)["local_reply_config"].clone();
     add_troubles(&mut template.0);
+    // What a client calls its request reaches the net.
+    let manager = json!({"local_reply_config": net, "preserve_external_request_id": true});
     let alone = Listener::new("alone")
-        .hcm(&json!({"local_reply_config": net.clone()}))
+        .hcm(&manager)
         .route(Route::path("/dead").cluster("dead"));
     let alone = statuses().into_iter().fold(alone, |listener, status| {
         listener.route(Route::path(&format!("/{status}")).direct(status, "no healthy upstream"))
     });
     let filtered = |name: &str, settings: Value| {
         Listener::new(name)
-            .hcm(&json!({"local_reply_config": net.clone()}))
+            .hcm(&manager)
             .filter(Filter::wasm("problem_json", settings))
             .route(Route::path("/dead").cluster("dead"))
             .route(Route::prefix("/").cluster("upstream"))
