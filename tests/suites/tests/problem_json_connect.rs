@@ -1,5 +1,10 @@
 //! problem-json on a real Envoy before clients of Connect: their errors stay errors of Connect, and say no more than others.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use std::process::ExitCode;
 
