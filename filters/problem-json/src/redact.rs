@@ -20,6 +20,8 @@ mod stack;
 use std::borrow::Cow;
 use std::fmt;
 
+pub use keyed::{is_about, is_secret};
+
 use regex_lite::{Regex, RegexBuilder};
 
 use scan::{Spans, Text};
@@ -247,6 +249,11 @@ impl Redaction {
             refused: false,
         };
         (Cow::Owned(out), marks)
+    }
+
+    /// Whether a text that stands by the name of a secret would be taken for it.
+    pub fn is_secret_value(&self, text: &str) -> bool {
+        self.kinds.has(Kind::Named) && keyed::is_value(text)
     }
 
     /// How many pieces would be replaced.

@@ -177,6 +177,7 @@ impl Said {
                 continue;
             };
             room = left;
+            found += detail.forget_secret(redaction);
             found += redact_text(&mut detail.message, redaction);
             found += redact_whole(&mut detail.code, redaction);
             let place = detail
@@ -250,6 +251,15 @@ impl Detail {
         let place = self.place.as_ref().map_or("", |place| place.member().1);
         let texts = [self.message.as_deref(), self.code.as_deref(), Some(place)];
         texts.into_iter().flatten().map(str::len).sum()
+    }
+
+    /// Leaves out what stands by the name of a secret and is no sentence about it.
+    fn forget_secret(&mut self, redaction: &Redaction) -> u32 {
+        let place = self.place.as_ref().map(|place| place.member().1);
+        let name = place.and_then(|place| place.rsplit('/').next());
+        let is_secret = name.is_some_and(crate::redact::is_secret);
+        let is_value = |text: &mut String| is_secret && redaction.is_secret_value(text);
+        u32::from(self.message.take_if(is_value).is_some())
     }
 
     /// `{"code": …, "detail": …, "pointer": …}`.

@@ -87,6 +87,21 @@ pub fn named(text: &Text<'_>, spans: &mut Spans) {
     }
 }
 
+/// Whether a name is that of a secret.
+pub fn is_secret(name: &str) -> bool {
+    Name::of(name.as_bytes()).is_some()
+}
+
+/// Whether a text by itself is rather a secret than a sentence about one.
+pub fn is_value(text: &str) -> bool {
+    let text = ["x: ", text.trim_start()].concat();
+    let name = Name {
+        short: false,
+        whole_line: false,
+    };
+    value(&Text::new(&text, false), 1, &name).is_some()
+}
+
 /// Where the name begins that ends with this word: `API key` and `access key id` are names, too.
 fn name_start(text: &Text<'_>, from: usize, to: usize) -> usize {
     const LAST: [&[u8]; 4] = [b"key", b"keys", b"id", b"code"];
@@ -243,13 +258,19 @@ fn is_sentence(text: &Text<'_>, from: usize) -> bool {
         text.at(to),
         b'0'..=b'9' | b'_' | b'-' | b'=' | b'/' | b'@' | b'#' | b'$' | b'!'
     );
-    ends && !word.is_empty() && is_about(word)
+    ends && is_about_bytes(word)
 }
 
-fn is_about(word: &[u8]) -> bool {
-    SENTENCE
-        .split(' ')
-        .any(|known| known.as_bytes().eq_ignore_ascii_case(word))
+/// Whether this is a word of those that are said about secrets, and values.
+pub fn is_about(word: &str) -> bool {
+    !word.is_empty()
+        && SENTENCE
+            .split(' ')
+            .any(|known| known.eq_ignore_ascii_case(word))
+}
+
+fn is_about_bytes(word: &[u8]) -> bool {
+    std::str::from_utf8(word).is_ok_and(is_about)
 }
 
 /// Whether two words stand here, as a sentence begins: `Invalid credentials: mailbox full`. Where the second one says something
@@ -266,5 +287,5 @@ fn are_words(text: &Text<'_>, from: usize) -> bool {
         && !second.is_empty()
         && !second.iter().any(u8::is_ascii_uppercase)
         && matches!(text.at(end), 0 | b' ' | b'.' | b',' | b';')
-        && !is_about(second)
+        && !is_about_bytes(second)
 }
