@@ -251,6 +251,16 @@ impl Redaction {
         (Cow::Owned(out), marks)
     }
 
+    /// Whether a built-in kind, or a pattern that denies, finds something; allow-lists are for sentences. In addresses there
+    /// are no paths of files.
+    pub fn finds(&self, text: &str, are_addresses: bool) -> bool {
+        let kinds = match are_addresses {
+            true => self.kinds.without(Kind::Path),
+            false => self.kinds,
+        };
+        !self.spans(text, false, kinds).is_empty()
+    }
+
     /// Whether a text that stands by the name of a secret would be taken for it.
     pub fn is_secret_value(&self, text: &str) -> bool {
         self.kinds.has(Kind::Named) && keyed::is_value(text)

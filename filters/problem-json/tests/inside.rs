@@ -263,3 +263,71 @@ fn of_a_flood_of_mistakes_the_first_pass_and_the_rest_is_not_even_read() {
             .starts_with("Number 7 ")
     );
 }
+
+#[test]
+fn addresses_and_descriptions_in_headers_say_nothing_of_the_inside() {
+    for (name, goes, stays) in [
+        (
+            "link",
+            "<http://10.0.0.5:8080/x>; rel=\"self\"",
+            "<https://api.example.com/home/orders?page=2>; rel=\"next\"",
+        ),
+        ("location", "http://orders-db.internal:8080/", "/home/login"),
+        (
+            "server-timing",
+            "db;desc=\"SELECT * FROM users\"",
+            "db;dur=53.2, app;desc=\"Cache Read\";dur=47.2",
+        ),
+    ] {
+        let response = [
+            (":status", "500"),
+            ("content-type", "text/html"),
+            (name, goes),
+            (name, stays),
+        ];
+        let sent = pass(&bench(json!({})), get(&[]), &response, &[b"x"]);
+        let lines: Vec<&[u8]> = sent.fake.response.get_all(name).collect();
+        assert_eq!(lines, [stays.as_bytes()], "{name}");
+    }
+}
+
+#[test]
+fn a_status_of_grpc_leaves_with_no_page() {
+    let grpc = [
+        ("grpc-status", "13"),
+        ("grpc-message", "pq%3A%20password"),
+        ("grpc-status-details-bin", "AAAA"),
+    ];
+    for (kind, stays) in [("text/html", false), ("application/grpc", true), ("", true)] {
+        let mut response = vec![(":status", "500")];
+        response.extend((!kind.is_empty()).then_some(("content-type", kind)));
+        response.extend(grpc);
+        let sent = pass(
+            &bench(json!({})),
+            get(&[("te", "trailers")]),
+            &response,
+            &[],
+        );
+        for (name, value) in grpc {
+            assert_eq!(sent.header(name), stays.then_some(value), "{kind} {name}");
+        }
+    }
+}
+
+#[test]
+fn of_a_flood_of_texts_in_headers_only_eight_kibibytes_are_read() {
+    let line = format!(
+        "Bearer realm=\"api\", error=x, error_description=\"{}\"",
+        "all is well ".repeat(80)
+    );
+    let warning = format!("199 - \"{}\"", "all is well ".repeat(80));
+    let mut response = vec![(":status", "401")];
+    response.extend([("www-authenticate", line.as_str())].repeat(20));
+    response.extend([("warning", warning.as_str())].repeat(20));
+    let sent = pass(&bench(json!({})), get(&[]), &response, &[b"x"]);
+    let lines: Vec<&[u8]> = sent.fake.response.get_all("www-authenticate").collect();
+    let (read, unread) = lines.split_at(8);
+    assert!(read.iter().all(|read| *read == line.as_bytes()));
+    assert_eq!(unread, [&b"Bearer realm=\"api\", error=x"[..]; 12]);
+    assert_eq!(sent.header("warning"), None);
+}
