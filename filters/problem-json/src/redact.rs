@@ -94,7 +94,7 @@ const KINDS: [(Kind, &str, &[u8], Scanner); 14] = [
     (Kind::Ip, "ip", b".:", network::addresses),
     (Kind::Card, "card", b"0123456789", personal::cards),
     (Kind::Path, "path", b"/\\", paths::paths),
-    (Kind::Sql, "sql", b" [-_", sql::statements),
+    (Kind::Sql, "sql", b" \t\n[-_", sql::statements),
     (Kind::Stack, "stack", b" (:#", stack::frames),
     (Kind::Class, "class", b"", class::classes),
     (Kind::Host, "host", b".:-lL", hosts::hosts),
@@ -367,6 +367,14 @@ mod tests {
             "token: a b ",
             "a.b:99 ",
             "select a from \"",
+            "SELECT ",
+            "select a.b, c\n",
+            "SELECT update with ",
+            "CALL a ",
+            "GRANT a ",
+            "insert into a where ",
+            "select a from b where ",
+            "a\n",
         ] {
             let text = unit.repeat(MAX_TEXT_BYTES / unit.len());
             for (kind, _, _, scanner) in &KINDS {

@@ -82,7 +82,7 @@ const TYPES: [&str; 18] = [
 /// `App\Models\User`, `requests.exceptions.ConnectionError`, `Acme.Billing.Models.Order`; in sentences also
 /// `NullPointerException` and what stands where a type is named.
 pub fn classes(text: &Text<'_>, spans: &mut Spans) {
-    messages(text, &MISTAKES, |_| true, spans);
+    messages(text, &MISTAKES, &|_, _| true, Text::line_end, spans);
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_.$:\\".contains(&byte);
     let mut at = 0;
     while at < text.len() {

@@ -28,7 +28,10 @@ pub struct Text<'a> {
 impl<'a> Text<'a> {
     /// `name` says that it is no sentence but a code or a field's name, of which no part can be left out.
     pub fn new(text: &'a str, name: bool) -> Self {
-        let bytes = text.as_bytes();
+        Self::of(text.as_bytes(), name)
+    }
+
+    pub fn of(bytes: &'a [u8], name: bool) -> Self {
         let held = bytes.iter().fold(0, |held, byte| {
             if byte.is_ascii() {
                 held | 1u128 << byte
@@ -45,14 +48,22 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// How many bytes were read, as far as that is counted.
+    pub fn work(&self) -> usize {
+        #[cfg(test)]
+        return self.work.get();
+        #[cfg(not(test))]
+        0
+    }
+
     #[cfg(test)]
-    fn count(&self, bytes: usize) {
+    pub fn count(&self, bytes: usize) {
         self.work.set(self.work.get() + bytes);
     }
 
     #[cfg(not(test))]
     #[inline]
-    fn count(&self, _bytes: usize) {}
+    pub fn count(&self, _bytes: usize) {}
 
     pub fn is_name(&self) -> bool {
         self.name
@@ -176,7 +187,19 @@ impl<'a> Text<'a> {
         self.run_while(from, |byte| !matches!(byte, b'\n' | b'\r'))
     }
 
-    /// The same, and no further than `to`.
+    /// Where an empty line follows, or the text ends.
+    pub fn paragraph_end(&self, from: usize) -> usize {
+        let mut at = from;
+        loop {
+            let end = self.run_while(at, |byte| byte != b'\n');
+            at = self.run_while(end + 1, |byte| matches!(byte, b' ' | b'\t' | b'\r'));
+            if end >= self.len() || self.at(at) == b'\n' {
+                return end.min(self.len());
+            }
+        }
+    }
+
+    /// Where the line ends, and no further than `to`.
     pub fn line_end_within(&self, from: usize, to: usize) -> usize {
         let line = self.slice(from, to.min(self.len()));
         let end = line.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
@@ -193,27 +216,28 @@ impl<'a> Text<'a> {
 /// How far behind the beginning of a message its second half stands at most.
 const MESSAGE_WINDOW: usize = 200;
 
-/// Messages by how they begin and what follows in the same line, the line from there, where they `may_begin`. In the order of
-/// the first character.
-pub fn messages(
-    text: &Text<'_>,
+/// Messages by how they begin and what follows in the same line, where they `may_begin` (there, and with what is behind the
+/// beginning), as far as they go by `end`. In the order of the first character.
+pub fn messages<'t>(
+    text: &Text<'t>,
     table: &[(&str, &str)],
-    may_begin: impl Fn(usize) -> bool,
+    may_begin: &dyn Fn(usize, usize) -> bool,
+    end: fn(&Text<'t>, usize) -> usize,
     spans: &mut Spans,
 ) {
     let mut done = 0;
     for (from, (begin, rest)) in text.starts(table, |message| message.0) {
-        if from < done || !may_begin(from) {
+        let at = from + begin.len();
+        if from < done || !may_begin(from, at) {
             continue;
         }
-        let at = from + begin.len();
         // What looks for nothing has not to know where the line ends.
         let follows = || {
             let end = text.line_end_within(at, at + MESSAGE_WINDOW);
             text.find_within(at, end, rest).is_some()
         };
         if rest.is_empty() || follows() {
-            done = text.line_end(from);
+            done = end(text, from);
             spans.add(from, done);
         }
     }

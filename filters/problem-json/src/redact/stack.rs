@@ -68,6 +68,7 @@ pub fn frames(text: &Text<'_>, spans: &mut Spans) {
             // "goroutine 1" is one, "goroutine pool" is not.
             "goroutine " => text.at(at + 10).is_ascii_digit(),
             "caused by:" => is_cause(text, *at, at + 10),
+            "runtime error:" => text.at(*at) == b'r',
             _ => true,
         }
     });
@@ -144,7 +145,10 @@ fn is_located(text: &Text<'_>, at: usize) -> bool {
     let line = inner
         .windows(2)
         .any(|part| matches!(part, [b':', digit] if digit.is_ascii_digit()));
-    line && inner.iter().any(|byte| matches!(byte, b'/' | b'\\'))
+    // In `(Gate B/C:12)` there is no file.
+    let file = inner.starts_with(b"/") || inner.iter().any(|byte| matches!(byte, b'.' | b'\\'));
+    line && (file || inner.starts_with(b"node:"))
+        && inner.iter().any(|byte| matches!(byte, b'/' | b'\\'))
 }
 
 #[cfg(test)]

@@ -1,5 +1,17 @@
 //! What frameworks, drivers and databases write every day into messages: what of it must go, and what people need to read.
 
+/// Columns of 600 bytes.
+macro_rules! wide {
+    () => {
+        concat!(part!(), ", ", part!(), ", ", part!(), ", ", part!())
+    };
+}
+macro_rules! part {
+    () => {
+        "order0_.column_number_1 as column1_0_, order0_.column_number_2 as column2_0_, order0_.column_number_3 as column3_0_, order0_.column_number_4 as column4_0_"
+    };
+}
+
 /// A text, and the parts of it that must not be found in what is left.
 pub const LEAKS: &[(&str, &[&str])] = &[
     // Names of classes.
@@ -199,6 +211,61 @@ pub const LEAKS: &[(&str, &[&str])] = &[
         "failed to parse field [order_total] of type [float]",
         &["order_total"],
     ),
+    // Statements over several lines, and long ones.
+    (
+        "Query failed: SELECT u.id, u.pw_hash\nFROM customers u\nWHERE u.tenant = 7",
+        &["pw_hash", "customers", "tenant"],
+    ),
+    (
+        "query: SELECT\tid,\tname\tFROM\tcustomers",
+        &["name", "customers"],
+    ),
+    ("SELECT\tid\tFROM\tcustomers", &["customers"]),
+    (
+        "failed: UPDATE customers\n SET credit = 0\n WHERE id = 7",
+        &["customers", "credit", "id = 7"],
+    ),
+    ("failed: INSERT INTO\n customers VALUES (1)", &["customers"]),
+    ("DELETE FROM carts\nWHERE tenant = 7", &["carts", "tenant"]),
+    (
+        "x\n[SQL: SELECT users.id AS users_id, users.email AS users_email \nFROM users \nWHERE users.email = ?]\n[parameters: ('bob',)]",
+        &["users", "email", "bob"],
+    ),
+    (
+        "ERROR:  duplicate key value violates unique constraint \"a\"\nDETAIL:  Key (id)=(7) already exists.\nCONTEXT:  COPY customers, line 3",
+        &["customers", "(id)"],
+    ),
+    (LONG_SELECT, &["tenant_name", "orders_table"]),
+    (LONG_SMALL_SELECT, &["tenant_name", "orders_table"]),
+    ("select o.pw_hash, o.iban", &["pw_hash", "iban"]),
+    ("select o.pw_hash as h", &["pw_hash"]),
+    ("select id, name from customers", &["customers", "name"]),
+    ("select pw_hash from customers", &["customers", "pw_hash"]),
+    ("select id from customers c where id=1", &["customers"]),
+    ("delete from customers where id in (1)", &["customers"]),
+    ("insert into customers(id) values (1)", &["customers"]),
+    ("insert ignore into customers values (1)", &["customers"]),
+    ("update customers c set credit=1", &["customers", "credit"]),
+    ("failed: CALL charge_all(7)", &["charge_all"]),
+    ("failed: EXEC dbo.charge 7", &["charge"]),
+    ("failed: EXECUTE sp_charge 7", &["charge"]),
+    ("failed: TRUNCATE customers", &["customers"]),
+    ("failed: REPLACE INTO customers VALUES (1)", &["customers"]),
+    (
+        "failed: GRANT SELECT ON customers TO bob",
+        &["customers", "bob"],
+    ),
+    ("no such column: iban", &["iban"]),
+    (
+        "(sqlite3.OperationalError) no such table: ledger",
+        &["ledger"],
+    ),
+    ("Table 'shop.orders' already exists", &["shop"]),
+    ("Column 'tax_class' cannot be null", &["tax_class"]),
+    (
+        "panic: runtime error: slice bounds out of range",
+        &["slice"],
+    ),
     // Paths.
     (
         "open /data/app/service-account.json: no such file",
@@ -256,8 +323,44 @@ pub const LEAKS: &[(&str, &[&str])] = &[
     ),
 ];
 
+const LONG_SELECT: &str = concat!(
+    "failed: SELECT ",
+    wide!(),
+    ", tenant_name FROM orders_table WHERE id = 7"
+);
+const LONG_SMALL_SELECT: &str = concat!(
+    "failed: select ",
+    wide!(),
+    ", tenant_name from orders_table where id = 7"
+);
+
 /// What clients need to read.
 pub const HELPFUL: &[&str] = &[
+    "Select your seat from the map where possible.",
+    "Select one, two or three from the list where it says x = 3",
+    "Insert your card into the reader (slot 2).",
+    "Update the order and set quantity=2",
+    "Delete entries from 2025 where possible",
+    "Merge these accounts into one using the form",
+    "Call us (toll free) at any time",
+    "Grant access on the settings page",
+    "Role \"admin\" does not exist",
+    "The role \"admin\" does not exist",
+    "Relation \"parent\" is required",
+    "relation \"friend\" is not allowed for this person",
+    "The table 'Reservations' already exists",
+    "Table \"A12\" does not exist",
+    "Column 'price' cannot be null",
+    "No such column: price",
+    "Key (sku) already exists",
+    "Duplicate column name in CSV header",
+    "Duplicate entry 'Bob' for key name",
+    "Database is locked",
+    "Must be owner of this document",
+    "Could not obtain lock on document; someone else is editing",
+    "Runtime error: the model timed out",
+    "Arrive at Terminal (Gate B/C:12)",
+    "First line\nsecond line\n\nthird line",
     "items[0].name is required",
     "items[0].name: must not be blank",
     "'Customer Name' must not be empty.",
