@@ -27,6 +27,24 @@ fn names_of_what_failed_inside_are_no_codes_of_a_5xx() {
         "ER_DUP_ENTRY",
         "search_phase_execution_exception",
         "com.acme.orders.Broken",
+        "23505",
+        "42P01",
+        "P2002",
+        "users_email_key",
+        "EBUSY",
+        "EINVAL",
+        "UND_ERR_CONNECT_TIMEOUT",
+        "ENOENT:/etc",
+        "UserRepository.findById",
+        "PSQLException:x",
+        "KeyError:customer_iban",
+        "BillingService/ChargeCard",
+        "orders-db-prod-one",
+        "orders-db:5999",
+        "/internal/ledger",
+        "hunter2",
+        "E1042",
+        "RedisTimeout",
     ] {
         for body in [
             json!({"error": {"type": name}}),
@@ -37,7 +55,21 @@ fn names_of_what_failed_inside_are_no_codes_of_a_5xx() {
             assert_eq!(sent.json()["code"], Value::Null, "{body}");
         }
     }
-    for name in ["out_of_stock", "INTERNAL_ERROR", "internal_error", "E1042"] {
+    for number in [1062, 11000] {
+        let body = json!({"code": number, "message": "x"});
+        assert_eq!(
+            error(&json!({}), "500", &body, &[]).json()["code"],
+            Value::Null
+        );
+    }
+    for name in [
+        "out_of_stock",
+        "INTERNAL_ERROR",
+        "internal_error",
+        "UNAVAILABLE",
+        "Unavailable",
+        "timeout",
+    ] {
         let sent = error(&json!({}), "500", &json!({"error": name}), &[]);
         assert_eq!(sent.json()["code"], name);
     }
@@ -97,16 +129,20 @@ fn the_type_of_a_5xx_stays_behind_unless_the_settings_name_it() {
 fn the_code_in_a_header_heeds_what_the_settings_say_of_json() {
     let header = [("x-amzn-errortype", "OutOfStock:http://internal/")];
     let drop = json!({"upstream": {"json": "drop"}});
-    for status in ["400", "500"] {
-        assert_eq!(
-            error(&drop, status, &json!({}), &header).json()["code"],
-            Value::Null
-        );
-        assert_eq!(
-            error(&json!({}), status, &json!({}), &header).json()["code"],
-            "OutOfStock"
-        );
+    let known = json!({"codes": {"OutOfStock": {"title": "Sold out"}}});
+    for (settings, status, code) in [
+        (&drop, "400", Value::Null),
+        (&drop, "500", Value::Null),
+        (&json!({}), "400", json!("OutOfStock")),
+        (&json!({}), "500", Value::Null),
+        (&known, "500", json!("OutOfStock")),
+    ] {
+        let sent = error(settings, status, &json!({}), &header).json();
+        assert_eq!(sent["code"], code, "{status}");
     }
+    let plain = [("x-amzn-errortype", "orders_table_throttled")];
+    let sent = error(&json!({}), "500", &json!({}), &plain).json();
+    assert_eq!(sent["code"], Value::Null);
     let named = [("x-amzn-errortype", "com.acme#LedgerDatabaseException")];
     let sent = error(&json!({}), "500", &json!({}), &named);
     assert_eq!(sent.json()["code"], Value::Null);
@@ -126,12 +162,14 @@ fn what_a_name_of_a_field_holds_is_looked_at_as_it_was_written() {
         "john.doe%40example.com",
         "8f14e45fceea167a5a36dedd4bea2543",
         "see [/etc/passwd]",
+        "/etc/passwd",
+        "/var/lib/ledger",
     ] {
         for body in [
             json!({"errors": {key: ["is odd"]}}),
             json!({"errors": [{"field": key, "message": "is odd"}]}),
             json!({"detail": [{"loc": ["body", key], "msg": "is odd", "type": "x"}]}),
-            json!({"errors": [{"detail": "is odd", "source": {"pointer": format!("/{key}")}}]}),
+            json!({"errors": [{"detail": "is odd", "source": {"pointer": format!("/{}", key.trim_start_matches('/'))}}]}),
         ] {
             let sent = error(&json!({}), "422", &body, &[]).json();
             assert_eq!(sent["errors"][0]["pointer"], Value::Null, "{body}: {sent}");

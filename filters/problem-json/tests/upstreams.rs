@@ -318,8 +318,35 @@ fn a_field_is_pointed_at_as_rfc_6901_writes_it() {
 #[test]
 fn what_is_too_long_or_too_much_is_cut() {
     let long = "é".repeat(2000);
-    let message = said(json!({"message": long})).message.unwrap();
+    assert!(said(json!({"message": long})).message.unwrap().len() <= 2048);
+    let redaction = Redaction::new(Kinds::ALL, Mode::DenyList, &[]).unwrap();
+    let cut = |text: &str| {
+        let mut said = said(json!({"message": text, "errors": [{"field": "a", "message": text}]}));
+        said.redact(&redaction);
+        assert_eq!(said.message, said.details[0].message);
+        said.message.unwrap()
+    };
+    let message = cut(&long);
     assert!(message.len() <= 1030 && message.ends_with('…'));
+    for secret in [
+        "bob.smith@example.com",
+        "AKIAIOSFODNN7EXAMPLE",
+        "4111 1111 1111 1111",
+        "SELECT iban, email FROM customers",
+    ] {
+        for before in 990..1030 {
+            let words = "too long ".repeat(before / 9);
+            let message = cut(&format!(
+                "{words}{}{secret} and more",
+                ".".repeat(before % 9)
+            ));
+            let end = message.get(words.len()..).unwrap_or_default();
+            for part in ["bob", "AKIA", "4111", "iban"] {
+                assert!(!end.contains(part), "{before}: {end}");
+            }
+            assert!(message.len() <= 1030);
+        }
+    }
     assert_eq!(
         said(json!({"message": "m", "code": "c".repeat(65)})).code,
         None
@@ -375,7 +402,7 @@ fn places_of_ordinary_fields_stay_and_what_is_inside_one_segment_goes() {
     let place = |field: &str| {
         let mut said = said(json!({"errors": [{"field": field, "message": "m"}]}));
         said.redact(&redaction);
-        said.details[0].place.clone()
+        said.details.first().and_then(|first| first.place.clone())
     };
     for (field, expected) in [
         ("home.street", "#/home/street"),

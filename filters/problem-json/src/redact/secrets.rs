@@ -135,7 +135,8 @@ const AWS_IDS: [&str; 6] = ["AKIA", "ASIA", "ABIA", "ACCA", "AROA", "AIDA"];
 /// Keys by prefix, AWS key ids and secrets, Telegram's, and any long word of upper and lower case and digits.
 pub fn api_keys(text: &Text<'_>, spans: &mut Spans) {
     for (from, end) in text.runs(DOTTED) {
-        let to = text.run_back(from, end, |byte| byte == b'.');
+        let from = text.run_while(from, |byte| matches!(byte, b'.' | b'-'));
+        let to = text.run_back(from.min(end), end, |byte| byte == b'.');
         let word = text.slice(from, to);
         if is_issued(word) {
             spans.add(from, to);

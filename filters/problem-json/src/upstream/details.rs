@@ -271,11 +271,19 @@ fn pointer_of(path: &[Value]) -> String {
     out
 }
 
-/// A field's name as a JSON Pointer below another: `user.tags[0]`, `$.age`, `/data/attributes/age`, `items.0.name`.
+/// Directories at the root of a system by which no field is called.
+const SYSTEM: &str = " bin boot etc lib lib64 mnt nix proc sbin srv tmp usr var ";
+
+/// A field's name as a JSON Pointer below another: `user.tags[0]`, `$.age`, `/data/attributes/age`, `items.0.name`. Empty where
+/// it is a file's path.
 fn pointer(at: &str, field: &str) -> String {
     let mut out = String::from(if at.is_empty() { "#" } else { at });
     let field = field.strip_prefix('#').unwrap_or(field);
     if let Some(pointer) = field.strip_prefix('/') {
+        let (root, below) = pointer.split_once('/').unwrap_or_default();
+        if !below.is_empty() && SYSTEM.split(' ').any(|known| known == root) {
+            return String::new();
+        }
         for segment in pointer.split('/') {
             push_segment(&mut out, &segment.replace("~1", "/").replace("~0", "~"));
         }
