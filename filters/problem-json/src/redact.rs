@@ -13,6 +13,7 @@ mod paths;
 mod personal;
 mod scan;
 mod secrets;
+mod sentence;
 mod spelling;
 mod sql;
 mod stack;
@@ -20,7 +21,8 @@ mod stack;
 use std::borrow::Cow;
 use std::fmt;
 
-pub use keyed::{is_about, is_secret};
+pub use keyed::is_secret;
+pub use sentence::is_about;
 
 use regex_lite::{Regex, RegexBuilder};
 
@@ -375,6 +377,12 @@ mod tests {
             "insert into a where ",
             "select a from b where ",
             "a\n",
+            "é",
+            "密",
+            "<token>a",
+            "\"token\":{",
+            "\"token\":[",
+            "token: 1-",
         ] {
             let text = unit.repeat(MAX_TEXT_BYTES / unit.len());
             for (kind, _, _, scanner) in &KINDS {
