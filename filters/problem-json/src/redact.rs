@@ -99,7 +99,7 @@ const KINDS: [(Kind, &str, &[u8], Scanner); 14] = [
     (Kind::Sql, "sql", b" \t\n[-_", sql::statements),
     (Kind::Stack, "stack", b" (:#", stack::frames),
     (Kind::Class, "class", b"", class::classes),
-    (Kind::Host, "host", b".:-lL", hosts::hosts),
+    (Kind::Host, "host", b".:-lLN", hosts::hosts),
 ];
 
 impl Kind {
@@ -383,6 +383,9 @@ mod tests {
             "\"token\":{",
             "\"token\":[",
             "token: 1-",
+            "lookup a",
+            "cn=",
+            "a:/b",
         ] {
             let text = unit.repeat(MAX_TEXT_BYTES / unit.len());
             for (kind, _, _, scanner) in &KINDS {

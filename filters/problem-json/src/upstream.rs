@@ -298,7 +298,9 @@ impl Place {
         match self {
             Self::Pointer(pointer) => {
                 let parts = details::segments(pointer);
-                let path = ["/", &parts.join("/")].concat();
+                // What is one name is no path, whatever is in it.
+                let root = if parts.len() > 1 { "/" } else { "" };
+                let path = [root, &parts.join("/")].concat();
                 let plain = |part: &String| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
                 let all_plain = parts.iter().all(plain);
                 let are_words = all_plain && parts.len() > 1;

@@ -413,6 +413,7 @@ fn places_of_ordinary_fields_stay_and_what_is_inside_one_segment_goes() {
         ("opt.in", "#/opt/in"),
         ("var.x", "#/var/x"),
         ("root.a", "#/root/a"),
+        ("home/street", "#/home~1street"),
         ("etc.note", "#/etc/note"),
         ("data.log.level", "#/data/log/level"),
     ] {

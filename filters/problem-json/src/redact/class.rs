@@ -4,9 +4,10 @@ use super::scan::{Make, Spans, Text, is_field, messages};
 
 /// What runtimes write, by how it begins and, where that is English too, what follows; the line goes from there. In the
 /// order of the first letter.
-const MISTAKES: [(&str, &str); 32] = [
+const MISTAKES: [(&str, &str); 39] = [
     ("\" because \"", " is null"),
     ("'nonetype' object", ""),
+    ("() missing ", "required positional argument"),
     ("array index out of bounds", ""),
     ("assertion failed: ", "!="),
     ("assertion failed: ", "("),
@@ -25,11 +26,17 @@ const MISTAKES: [(&str, &str); 32] = [
     ("cannot read propert", " of "),
     ("cannot set propert", " of "),
     ("cannot store to ", "array"),
+    ("httpconnectionpool(", ""),
+    ("httpsconnectionpool(", ""),
     ("index out of range [", ""),
     ("invalid memory address", ""),
     ("list index out of range", ""),
+    ("name '", "' is not defined"),
+    ("no module named ", ""),
     ("object reference not set", ""),
     ("object variable or with block", ""),
+    ("strconv.", ": parsing "),
+    ("target class [", ""),
     ("trying to access array offset", ""),
     ("trying to get property", ""),
     ("undefined array key", ""),
@@ -94,7 +101,8 @@ pub fn classes(text: &Text<'_>, spans: &mut Spans) {
         let in_path =
             matches!(text.before(from), b'/' | b'@' | b'#' | b'-') || text.at(end) == b'/';
         let name = text.slice(from, to);
-        if !in_path && (is_qualified(name) || is_type(text, from, to)) {
+        let called = from < to && text.is_at(to, "() missing ");
+        if !in_path && (called || is_qualified(name) || is_type(text, from, to)) {
             spans.add(from, to);
         }
     }

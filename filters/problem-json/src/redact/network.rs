@@ -54,13 +54,15 @@ const INSIDE: [&str; 34] = [
     "ssh",
 ];
 
-/// What a chain of `key=value;` begins with that says where a database is.
-const CHAINS: [&str; 5] = [
+/// What a chain of `key=value;` begins with that says where a database is, and names in a directory (RFC 4514).
+const CHAINS: [&str; 7] = [
+    "cn=",
     "data source=",
     "defaultendpointsprotocol=",
     "endpoint=sb",
     "host=",
     "server=",
+    "uid=",
 ];
 
 /// Addresses of databases and brokers, addresses with a user, JDBC's, Go's and AWS's, and `Server=…;…` chains.
@@ -95,6 +97,8 @@ pub fn connections(text: &Text<'_>, spans: &mut Spans) {
     for (literal, back) in [
         ("jdbc:", false),
         ("arn:aws", false),
+        ("hooks.slack.com/", false),
+        ("discord.com/api/webhooks/", false),
         ("@tcp(", true),
         ("@unix(", true),
     ] {
@@ -111,7 +115,7 @@ pub fn connections(text: &Text<'_>, spans: &mut Spans) {
         }
     }
     let mut done = 0;
-    for (found, _) in text.starts(&CHAINS, |start| start) {
+    for (found, chain) in text.starts(&CHAINS, |start| start) {
         // What begins within a chain ends with it.
         if found < done {
             continue;
@@ -119,7 +123,9 @@ pub fn connections(text: &Text<'_>, spans: &mut Spans) {
         let to = text.run_while(found, |byte| !matches!(byte, b'\n' | b'\r' | b'"' | b'\''));
         done = to;
         let keys = text.slice(found, to).iter().filter(|byte| **byte == b'=');
-        if keys.count() > 1 {
+        let has = |part| text.find_within(found, to, part).is_some();
+        let directory = matches!(*chain, "cn=" | "uid=");
+        if keys.count() > 1 && (!directory || has(",dc=") || has(",ou=")) {
             spans.add(found, to);
         }
     }
@@ -148,6 +154,9 @@ impl Word {
     }
 }
 
+/// Nobody's names, at `example.com` (RFC 2606).
+const EXAMPLES: &str = " email name someone user you ";
+
 /// `local@domain.tld`, and `local@localhost`. A package's version (`lodash@4.17.21`) is none.
 pub fn emails(text: &Text<'_>, spans: &mut Spans) {
     let mut first = 0;
@@ -170,7 +179,12 @@ pub fn emails(text: &Text<'_>, spans: &mut Spans) {
             Some(top) => top.len() >= 2 && !top.iter().any(u8::is_ascii_digit),
             None => domain.eq_ignore_ascii_case(b"localhost"),
         };
-        if from < at && is_domain {
+        // Of what a form shows as an example.
+        let shown = EXAMPLES
+            .split(' ')
+            .any(|name| name.as_bytes() == text.slice(from, at))
+            && domain.eq_ignore_ascii_case(b"example.com");
+        if from < at && is_domain && !shown {
             spans.add(from, to);
         }
         first = at + 1;
@@ -208,25 +222,28 @@ pub fn addresses(text: &Text<'_>, spans: &mut Spans) {
 
 /// Whether the letters before say that the numbers are a version's: `v10.1.2.3`. Those of `ip10.1.2.3` do not.
 fn is_version(text: &Text<'_>, at: usize) -> bool {
-    let words = [
-        &b"version"[..],
-        b"release",
-        b"build",
-        b"ver",
-        b"rev",
-        b"v",
-        b"r",
-    ];
+    const WORDS: &str =
+        " android build chrome firmware ios macos oid release rev section ver version windows ";
     // Over a space only the long ones.
+    const SHORT: &str = " r rev v ver ";
     let space = usize::from(text.before(at) == b' ');
-    let known = words.get(..words.len() - 4 * space).unwrap_or_default();
     let end = at - space;
     // One byte more than the longest has.
-    let word = text.run_back(end.saturating_sub(8), end, |byte| {
+    let word = text.run_back(end.saturating_sub(9), end, |byte| {
         byte.is_ascii_alphanumeric()
     });
     let word = text.slice(word, end);
-    known.iter().any(|known| word.eq_ignore_ascii_case(known))
+    let one_of = |known: &str| {
+        !word.is_empty()
+            && known
+                .split(' ')
+                .any(|known| known.as_bytes().eq_ignore_ascii_case(word))
+    };
+    if space == 0 {
+        one_of(WORDS) || one_of(SHORT)
+    } else {
+        one_of(WORDS) && !one_of(SHORT)
+    }
 }
 
 fn parses<T: std::str::FromStr>(word: &[u8]) -> bool {

@@ -5,7 +5,7 @@ use super::scan::{Spans, Text, WORD, is_token_end};
 /// Directories at the root of a Unix system, as far as they are not likely in an API's paths.
 const ROOTS: &str = " home usr var etc opt srv root tmp mnt proc nix Users bin sbin lib lib64 boot private Library Volumes ";
 /// Directories at the root that containers keep a program and its data in, and APIs use as well: there only files count,
-const SHARED_ROOTS: &str = " app code config data secrets storage workspace ";
+const SHARED_ROOTS: &str = " app builds code config data go run secrets storage workspace ";
 /// and below `data` what these keep there.
 const KEPT_IN_DATA: &str = " app backup backups cassandra db elasticsearch etcd grafana kafka log logs lost+found mariadb mongo mongodb \
 mysql pgdata postgres postgresql prometheus redis secrets sqlite www zookeeper ";
@@ -14,7 +14,7 @@ const EXTENSIONS: &str = " py pyc js mjs cjs ts tsx jsx rb erb go java kt kts sc
 dll exe jar war class conf cfg ini env yml yaml toml log sql db sqlite sqlite3 key pem crt p12 pfx jks sh bash bat ps1 ex exs \
 pl lua swift ejs hbs twig cshtml aspx jsp properties tf lock bak dump ";
 /// Directories that only a program's tree has.
-const TREES: [&str; 10] = [
+const TREES: [&str; 12] = [
     "node_modules/",
     "site-packages/",
     "dist-packages/",
@@ -25,6 +25,8 @@ const TREES: [&str; 10] = [
     "src/main/",
     "/run/secrets",
     "/dev/shm",
+    "/go/src/",
+    "/.s.pgsql.",
 ];
 
 /// Paths of files. `/users/42`, `and/or` and `application/json` are none.
@@ -90,11 +92,13 @@ fn is_unix(text: &Text<'_>, from: usize, to: usize) -> bool {
                 || one_of(SHARED_ROOTS, root) && is_file()
                 || root == b"data" && one_of(KEPT_IN_DATA, below))
     });
+    // `D:/projects`
+    let drive = matches!(token, [drive, b':', b'/', next, ..] if drive.is_ascii_alphabetic() && WORD.has(*next));
     let upward = token.windows(3).any(|part| part == b"../") || token.starts_with(b"~/");
     let tree = TREES
         .iter()
         .any(|tree| text.find_within(from, to, tree).is_some());
-    rooted || upward || tree || one_of(EXTENSIONS, extension)
+    rooted || drive || upward || tree || one_of(EXTENSIONS, extension)
 }
 
 /// Where `C:\…`, `\\server\share` or a relative path with an extension begins.

@@ -2,7 +2,7 @@
 
 use super::scan::{ALPHANUMERIC, Spans, Text};
 
-/// 13 to 19 digits, alone or in groups, that begin as cards do and hold Luhn's check digit.
+/// 14 to 19 digits, alone or in groups, that begin as cards of that length do and hold Luhn's check digit.
 pub fn cards(text: &Text<'_>, spans: &mut Spans) {
     let mut at = 0;
     while at < text.len() {
@@ -20,8 +20,12 @@ pub fn cards(text: &Text<'_>, spans: &mut Spans) {
             to += 1;
         }
         let alone = !ALPHANUMERIC.has(text.before(from)) && !ALPHANUMERIC.has(text.at(to));
-        let begins = matches!(text.at(from), b'2'..=b'6');
-        if alone && begins && (13..=19).contains(&digits) && luhn(text.slice(from, to)) {
+        let begins = match (digits, text.at(from)) {
+            (14 | 15, first) => first == b'3',
+            (16..=19, first) => matches!(first, b'2'..=b'6'),
+            _ => false,
+        };
+        if alone && begins && luhn(text.slice(from, to)) {
             spans.add(from, to);
         }
         at = to.max(from + 1);

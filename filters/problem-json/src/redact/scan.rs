@@ -244,11 +244,13 @@ pub fn messages<'t>(
 }
 
 /// What is said of fields, behind their names.
-const OF_FIELDS: [&str; 4] = [
+const OF_FIELDS: [&str; 6] = [
     " is required",
     " must ",
     " cannot be empty",
     " cannot be blank",
+    " cannot be set",
+    " is not a boolean",
 ];
 
 /// Whether a dotted name of plain words, which begins a text or stands in quotes, is a field's by what is said of it.

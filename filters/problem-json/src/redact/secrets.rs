@@ -192,7 +192,7 @@ fn is_digest(word: &[u8]) -> bool {
 
 /// Whether the word before says that this is an id, or the digest of something public: `trace …`, `"id": "…"`, `sha256:…`.
 fn is_told_as_id(text: &Text<'_>, from: usize, to: usize) -> bool {
-    const IDS: [&str; 8] = [
+    const IDS: [&str; 11] = [
         "trace",
         "traceid",
         "span",
@@ -201,9 +201,13 @@ fn is_told_as_id(text: &Text<'_>, from: usize, to: usize) -> bool {
         "correlation",
         "uuid",
         "guid",
+        "order",
+        "object",
+        "document",
     ];
-    const DIGESTS: [&str; 9] = [
-        "sha", "sha1", "sha256", "digest", "checksum", "commit", "etag", "revision", "blob",
+    const DIGESTS: [&str; 11] = [
+        "sha", "sha1", "sha256", "digest", "checksum", "commit", "etag", "revision", "blob", "md5",
+        "match",
     ];
     let between = |byte: u8| {
         matches!(
