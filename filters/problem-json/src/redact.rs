@@ -96,7 +96,7 @@ const KINDS: [(Kind, &str, &[u8], Scanner); 14] = [
     (Kind::Ip, "ip", b".:", network::addresses),
     (Kind::Card, "card", b"0123456789", personal::cards),
     (Kind::Path, "path", b"/\\", paths::paths),
-    (Kind::Sql, "sql", b" \t\n[-_", sql::statements),
+    (Kind::Sql, "sql", b" +\t\n[-_", sql::statements),
     (Kind::Stack, "stack", b" (:#", stack::frames),
     (Kind::Class, "class", b"", class::classes),
     (Kind::Host, "host", b".:-lLN", hosts::hosts),

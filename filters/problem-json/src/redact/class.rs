@@ -4,9 +4,10 @@ use super::scan::{Make, Spans, Text, is_field, messages};
 
 /// What runtimes write, by how it begins and, where that is English too, what follows; the line goes from there. In the
 /// order of the first letter.
-const MISTAKES: [(&str, &str); 39] = [
+const MISTAKES: [(&str, &str); 43] = [
     ("\" because \"", " is null"),
     ("'nonetype' object", ""),
+    ("' object has no attribute", ""),
     ("() missing ", "required positional argument"),
     ("array index out of bounds", ""),
     ("assertion failed: ", "!="),
@@ -23,12 +24,15 @@ const MISTAKES: [(&str, &str); 39] = [
     ("cannot invoke \"", ""),
     ("cannot load from ", "array"),
     ("cannot read field \"", ""),
-    ("cannot read propert", " of "),
-    ("cannot set propert", " of "),
+    ("cannot read propert", " of null"),
+    ("cannot read propert", " of undefined"),
+    ("cannot set propert", " of null"),
+    ("cannot set propert", " of undefined"),
     ("cannot store to ", "array"),
     ("httpconnectionpool(", ""),
     ("httpsconnectionpool(", ""),
     ("index out of range [", ""),
+    ("invalid literal for int() with base", ""),
     ("invalid memory address", ""),
     ("list index out of range", ""),
     ("name '", "' is not defined"),
@@ -101,7 +105,8 @@ pub fn classes(text: &Text<'_>, spans: &mut Spans) {
         let in_path =
             matches!(text.before(from), b'/' | b'@' | b'#' | b'-') || text.at(end) == b'/';
         let name = text.slice(from, to);
-        let called = from < to && text.is_at(to, "() missing ");
+        let called =
+            from < to && (text.is_at(to, "() missing ") || text.is_at(to, " is not a function"));
         if !in_path && (called || is_qualified(name) || is_type(text, from, to)) {
             spans.add(from, to);
         }

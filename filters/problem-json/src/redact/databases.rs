@@ -4,7 +4,7 @@ use super::scan::{DOTTED, Spans, Text, messages};
 
 /// How a message begins and, where that is English too, what follows; the line goes from there. In the order of the first
 /// character.
-const MESSAGES: [(&str, &str); 195] = [
+const MESSAGES: [(&str, &str); 188] = [
     ("(cx_oracle.", ""),
     ("(mysqldb.", ""),
     ("(pymysql.", ""),
@@ -62,8 +62,8 @@ const MESSAGES: [(&str, &str); 195] = [
     ("document failed validation", ""),
     ("duplicate column name '", ""),
     ("duplicate entry '", "' for key '"),
-    ("duplicate key name", ""),
-    ("duplicate key value", ""),
+    ("duplicate key name '", ""),
+    ("duplicate key value violates", ""),
     ("e11000 duplicate", ""),
     ("er_bad_", ""),
     ("er_dup_entry", ""),
@@ -91,10 +91,10 @@ const MESSAGES: [(&str, &str); 195] = [
     ("index: ", "dup key"),
     ("insert or update on table", ""),
     ("invalid `prisma.", ""),
-    ("invalid column name", ""),
+    ("invalid column name '", ""),
     ("invalid input syntax for ", ""),
     ("invalid input value for enum", ""),
-    ("invalid object name", ""),
+    ("invalid object name '", ""),
     ("jdbc exception", ""),
     ("key (", ")=("),
     ("keyspace ", "does not exist"),
@@ -126,13 +126,6 @@ const MESSAGES: [(&str, &str); 195] = [
     ("out of range value for column", ""),
     ("password authentication failed", ""),
     ("pdoexception", ""),
-    ("permission denied for database ", ""),
-    ("permission denied for function ", ""),
-    ("permission denied for relation ", ""),
-    ("permission denied for schema ", ""),
-    ("permission denied for sequence ", ""),
-    ("permission denied for table ", ""),
-    ("permission denied for view ", ""),
     ("pg::", ""),
     ("plan executor error", ""),
     ("planexecutor error", ""),
@@ -187,7 +180,7 @@ const MESSAGES: [(&str, &str); 195] = [
     ("unconfigured table", ""),
     ("unique constraint failed", ""),
     ("unknown column", "' in '"),
-    ("unknown database", ""),
+    ("unknown database '", ""),
     ("unknown keyspace", ""),
     ("update or delete on table", ""),
     ("value too long for type", ""),
@@ -205,7 +198,7 @@ const MESSAGES: [(&str, &str); 195] = [
 const NUMBERED: [&str; 6] = ["dpi-", "dpy-", "ora-", "pls-", "sp2-", "tns-"];
 
 /// Messages that people write as well: a database's begins small, and as a sentence, or tells of a name that no word is.
-const SMALL: [(&str, &str); 17] = [
+const SMALL: [(&str, &str); 24] = [
     ("column \"", "\" does not exist"),
     ("column '", "' cannot be null"),
     ("could not obtain lock on", ""),
@@ -215,6 +208,13 @@ const SMALL: [(&str, &str); 17] = [
     ("must be owner of ", ""),
     ("no such column: ", ""),
     ("no such table: ", ""),
+    ("permission denied for database ", ""),
+    ("permission denied for function ", ""),
+    ("permission denied for relation ", ""),
+    ("permission denied for schema ", ""),
+    ("permission denied for sequence ", ""),
+    ("permission denied for table ", ""),
+    ("permission denied for view ", ""),
     ("relation \"", "\" already exists"),
     ("relation \"", "\" does not exist"),
     ("role \"", "\" does not exist"),

@@ -31,12 +31,13 @@ const ROUND_PORTS: [&[u8]; 4] = [b"3000", b"5000", b"8000", b"9000"];
 /// What is counted, as in `limit:5000`.
 const COUNTED: &str = " amount count image item items limit line max min offset order page price quantity size total user users ";
 /// What those write before the name of a machine that do not find it, or cannot reach it. In the order of the first character.
-const LEADS: [&str; 8] = [
+const LEADS: [&str; 9] = [
     "can't connect to mysql server on '",
     "could not resolve host: ",
     "eai_again ",
     "econnrefused ",
     "enotfound ",
+    "failed to connect to ",
     "lookup ",
     "unknown mysql server host '",
     "unknownhostexception: ",
@@ -97,12 +98,14 @@ pub fn hosts(text: &Text<'_>, spans: &mut Spans) {
         let from = found + lead.len();
         let end = text.run(from, &DOTTED);
         let to = text.run_back(from, end, |byte| byte == b'.');
-        // Go's resolver; people look things up as well.
-        let go = || {
-            text.is_at(to, ": no such host")
-                || text.is_at(to, " on ") && text.at(to + 4).is_ascii_digit()
+        let number = |word: &str| text.is_at(to, word) && text.at(to + word.len()).is_ascii_digit();
+        let is_host = match *lead {
+            // Go's resolver; people look things up as well.
+            "lookup " => text.is_at(to, ": no such host") || number(" on "),
+            "failed to connect to " => number(" port "),
+            _ => true,
         };
-        if *lead != "lookup " || go() {
+        if is_host {
             spans.add(from, to);
         }
     }

@@ -51,6 +51,8 @@ const SUFFIXES: [&str; 44] = [
     "onetimecode",
     "securitycode",
 ];
+/// Those of the short ones that are numbers.
+const NUMBERS: [&str; 6] = ["otp", "pin", "cvv", "cvc", "ssn", "totp"];
 /// Names that contain one of these are secrets' too.
 const WITHIN: [&str; 4] = ["password", "passwd", "secretaccess", "secretkey"];
 /// Short names, which count alone and before `=` or as a member of JSON only.
@@ -182,6 +184,8 @@ struct Name {
     object: bool,
     /// Where these are numbers, they are counts: `max_tokens: 8192`.
     counted: bool,
+    /// These are always numbers.
+    number: bool,
 }
 
 const PLAIN: Name = Name {
@@ -189,6 +193,7 @@ const PLAIN: Name = Name {
     whole_line: false,
     object: false,
     counted: false,
+    number: false,
 };
 
 impl Name {
@@ -221,12 +226,25 @@ impl Name {
             whole_line: WHOLE_LINE.iter().any(ends),
             object: ["token", "secret", "key"].iter().any(ends),
             counted: name.ends_with(b"tokens"),
+            number: NUMBERS.iter().any(|number| name == number.as_bytes()),
         })
     }
 }
 
+/// `PIN: 4711`, `OTP 482913 expired`: three digits or more, in groups or not.
+fn digits(text: &Text<'_>, end: usize) -> Option<(usize, usize)> {
+    let from = text.run_while(end, |byte| matches!(byte, b' ' | b':'));
+    let to = text.run_while(from, |byte| byte.is_ascii_digit() || byte == b'-');
+    let next = text.at(to);
+    (from > end && (3..=11).contains(&(to - from)) && !next.is_ascii_alphabetic())
+        .then_some((from, to))
+}
+
 /// Where the secret stands that belongs to a name which ends here.
 fn value(text: &Text<'_>, end: usize, name: &Name) -> Option<(usize, usize)> {
+    if let (true, Some(found)) = (name.number, digits(text, end)) {
+        return Some(found);
+    }
     let is_quote = |byte: u8| matches!(byte, b'"' | b'\'' | b'`' | b'\\');
     let after = text.run_while(end, |byte| is_quote(byte) || byte == b']');
     let quoted_name = after > end && is_quote(text.before(after));
@@ -237,8 +255,9 @@ fn value(text: &Text<'_>, end: usize, name: &Name) -> Option<(usize, usize)> {
         .iter()
         .find(|verb| blank > end && text.is_at(blank, verb));
     let space = blank + verb.map_or(0, |verb| verb.len() - 1);
-    let wide = text.is_at(space, "：");
-    let separator = if wide { b':' } else { text.at(space) };
+    let signs = [("：", b':'), ("→", b'='), ("->", b'=')];
+    let sign = signs.iter().find(|(sign, _)| text.is_at(space, sign));
+    let separator = sign.map_or_else(|| text.at(space), |(_, meant)| *meant);
     if !matches!(separator, b'=' | b':') {
         let value = (!quoted_name && space > end).then(|| beside(text, space));
         return value
@@ -248,9 +267,9 @@ fn value(text: &Text<'_>, end: usize, name: &Name) -> Option<(usize, usize)> {
     if separator == b':' && text.at(space + 1) == b':' {
         return None;
     }
-    let past = match wide {
-        true => space + "：".len(),
-        false => text.run_while(space, |byte| matches!(byte, b'=' | b':' | b'>')),
+    let past = match sign {
+        Some((sign, _)) => space + sign.len(),
+        None => text.run_while(space, |byte| matches!(byte, b'=' | b':' | b'>')),
     };
     let from = text.run_while(past, |byte| byte == b' ' || byte == b'\t');
     if name.short && !(separator == b'=' || quoted_name) {

@@ -8,7 +8,7 @@ field value expected your you only contains contain needs need requires require 
 maximum string for from in of to and or with was were be been mismatch expired invalid missing required revoked \
 malformed unknown null none undefined empty incorrect wrong blank unexpected unsupported true false bearer basic \
 optional ok rejected denied exceeded absent corrupt corrupted inactive disabled weak unauthorized forbidden failed \
-verification validation signature account audience issuer passwords token user length characters already could would it its if when use falsch erforderlich fehlt abgelaufen incorrecta incorrecto requerida requis ";
+verification validation signature account audience issuer passwords token user length characters already could would it its if when use falsch erforderlich fehlt abgelaufen incorrecta incorrecto requerida requis obligatoire min max ";
 /// Words of demands: what stands before one is no secret.
 const MODALS: [&[u8]; 5] = [b"must", b"should", b"cannot", b"may", b"needs"];
 /// What is counted in demands, as it begins.
@@ -35,7 +35,10 @@ pub fn are_foreign_letters(value: &[u8]) -> bool {
         .get(digits.unwrap_or(value.len())..)
         .unwrap_or_default();
     let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || !byte.is_ascii();
-    letters.iter().all(is_letter) && !letters.is_ascii()
+    // From Thai on no space ends a word.
+    let dense = value.first().is_some_and(|first| *first >= 0xe0)
+        && !value.iter().any(u8::is_ascii_alphabetic);
+    dense || letters.iter().all(is_letter) && !letters.is_ascii()
 }
 
 /// Whether what stands here goes on about the secret, rather than being it.

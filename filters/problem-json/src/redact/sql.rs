@@ -40,9 +40,9 @@ const ARTICLES: [&str; 10] = [
 ];
 
 pub fn statements(text: &Text<'_>, spans: &mut Spans) {
-    if text.holds_one_of(b"\t\n\r") {
+    if text.holds_one_of(b"\t\n\r+") {
         let blank = |byte: &u8| {
-            if byte.is_ascii_whitespace() {
+            if byte.is_ascii_whitespace() || *byte == b'+' {
                 b' '
             } else {
                 *byte
@@ -89,7 +89,7 @@ fn on_one_line(text: &Text<'_>, written: &Text<'_>, spans: &mut Spans) {
         }
     }
     for (from, verb) in text.starts(&SCHEMA, |verb| verb) {
-        let at = from + verb.len();
+        let at = text.run_while(from + verb.len(), |byte| byte == b' ');
         let object = OBJECTS.iter().find(|object| text.is_at(at, object));
         if from >= done
             && object.is_some_and(|object| is_upper(text, at, object))
@@ -141,6 +141,7 @@ fn is_shown(text: &Text<'_>, first: &str, at: usize, next: usize) -> bool {
         "delete " => {
             at == next
                 && (names_table(text, at, next)
+                    && behind.is_some_and(|end| matches!(text.at(end), 0 | b';'))
                     || behind.is_some_and(|end| is_condition(text, end)))
         }
         "update " => {
@@ -150,7 +151,7 @@ fn is_shown(text: &Text<'_>, first: &str, at: usize, next: usize) -> bool {
                 && follows(next, &["="])
         }
         "merge " => at == next && behind.is_some_and(|end| follows(end, &[" using "])),
-        "with " => text.find_within(next, next + WINDOW, "select").is_some(),
+        "with " => text.is_at(text.run_while(next + 5, |byte| byte == b' '), "select"),
         _ => {
             let direct = at == next || [&b"ignore"[..], b"or replace"].contains(&between);
             direct

@@ -126,6 +126,12 @@ fn at_frame(text: &Text<'_>) -> Option<usize> {
             name.iter().filter(|byte| **byte == b'.').count() >= 1
                 && name.first().is_some_and(u8::is_ascii_alphabetic)
         });
+        // `at order.items(0)` is a place in a list.
+        let index = call
+            .and_then(|call| word.get(call + 1..))
+            .and_then(|rest| rest.split(|byte| *byte == b')').next())
+            .is_some_and(|index| !index.is_empty() && index.iter().all(u8::is_ascii_digit));
+        let method = method && !index;
         let anonymous = text.is_at(at, "<anonymous>") || text.is_at(at, "async ");
         if method || anonymous || is_located(text, end) {
             return Some(found);
