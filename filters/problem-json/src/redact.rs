@@ -22,6 +22,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 pub use keyed::is_secret;
+pub use scan::is_among_in_any_case;
 pub use sentence::is_about;
 
 use regex_lite::{Regex, RegexBuilder};

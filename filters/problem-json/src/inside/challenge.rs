@@ -6,7 +6,7 @@
 //! 3. Of a line that is none by the grammar the first scheme stays, and of its parameters before the mistake `realm`,
 //!    `error`, and what clients calculate with.
 
-use crate::redact::REDACTED;
+use crate::redact::{REDACTED, is_among_in_any_case};
 
 use super::Reader;
 
@@ -14,7 +14,7 @@ use super::Reader;
 const CALCULATED: &str = " algorithm algs authorization_uri challenge charset claims data domain max_age nonce opaque qop \
 resource_metadata sid stale token-key userhash ";
 /// Schemes that are followed by a token of their own.
-const WITH_TOKEN: [&str; 3] = ["kerberos", "negotiate", "ntlm"];
+const WITH_TOKEN: &str = " kerberos negotiate ntlm ";
 /// No scheme's name is longer.
 const MAX_SCHEME_BYTES: usize = 32;
 
@@ -52,7 +52,7 @@ pub fn challenge(reader: &mut Reader<'_>, line: &[u8]) -> Option<Vec<u8>> {
         }
         out.extend(challenge.scheme);
         if let Some(token) = challenge.token {
-            if is_one_of(&WITH_TOKEN, challenge.scheme) || reader.passes(token) {
+            if is_among_in_any_case(WITH_TOKEN, challenge.scheme) || reader.passes(token) {
                 out.push(b' ');
                 out.extend(token);
             } else {
@@ -72,9 +72,7 @@ pub fn challenge(reader: &mut Reader<'_>, line: &[u8]) -> Option<Vec<u8>> {
                     &quoted(value)
                 }
             };
-            for part in [separator, parameter.name, b"=", value] {
-                out.extend(part);
-            }
+            out.extend([separator, parameter.name, b"=", value].concat());
             separator = b", ";
         }
     }
@@ -95,7 +93,7 @@ impl Parameter<'_> {
         let is = |name: &str| self.name.eq_ignore_ascii_case(name.as_bytes());
         // Clients make a digest of it.
         let hashed = is("realm") && scheme.eq_ignore_ascii_case(b"digest");
-        if hashed || CALCULATED.split(' ').any(is) {
+        if hashed || is_among_in_any_case(CALCULATED, self.name) {
             return Verdict::Stays;
         }
         let token = is("realm") || is("error");
@@ -125,12 +123,6 @@ impl Parameter<'_> {
             _ => Verdict::Goes,
         }
     }
-}
-
-fn is_one_of(names: &[&str], found: &[u8]) -> bool {
-    names
-        .iter()
-        .any(|name| found.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 /// A value without its quotes and escapes.

@@ -1,6 +1,6 @@
 //! Names of classes, and what runtimes say about a program's own mistakes.
 
-use super::scan::{Make, Spans, Text, is_field, messages};
+use super::scan::{Make, Spans, Text, is_among, is_field, messages};
 
 /// What runtimes write, by how it begins and, where that is English too, what follows; the line goes from there. In the
 /// order of the first letter.
@@ -146,7 +146,7 @@ fn is_type(text: &Text<'_>, from: usize, to: usize) -> bool {
         if count == 0 {
             first = part;
         }
-        known |= is_pascal(part) && NAMESPACES.split(' ').any(|known| known.as_bytes() == part);
+        known |= is_pascal(part) && is_among(NAMESPACES, part);
         pascal &= is_pascal(part);
         upper |= starts_upper(part);
         last = part;

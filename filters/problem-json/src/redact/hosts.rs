@@ -1,6 +1,6 @@
 //! Names of machines that mean something only inside.
 
-use super::scan::{DIGITS, DOTTED, Spans, Text, is_field};
+use super::scan::{DIGITS, DOTTED, Spans, Text, is_among, is_among_in_any_case, is_field};
 
 /// Ends of names that no public resolver knows, and those of machines in a cloud.
 const SUFFIXES: [&str; 17] = [
@@ -59,7 +59,7 @@ const INNER_LABELS: [&str; 6] = [
 /// URLs names without a dot and names with a port.
 pub fn hosts(text: &Text<'_>, spans: &mut Spans) {
     for (from, end) in text.runs(DOTTED) {
-        let to = text.run_back(from, end, |byte| matches!(byte, b'.' | b'-'));
+        let to = text.trimmed(from, end);
         let host = text.slice(from, to);
         let ends = |suffix: &&str| {
             let at = host.len().saturating_sub(suffix.len());
@@ -75,12 +75,8 @@ pub fn hosts(text: &Text<'_>, spans: &mut Spans) {
         let port = text.slice(to + 1, port_end);
         let known_port = has_port
             && host.iter().any(u8::is_ascii_alphabetic)
-            && PORTS
-                .split(' ')
-                .any(|known| known.as_bytes() == port && !port.is_empty())
-            && !COUNTED
-                .split(' ')
-                .any(|known| host.eq_ignore_ascii_case(known.as_bytes()))
+            && is_among(PORTS, port)
+            && !is_among_in_any_case(COUNTED, host)
             && (!ROUND_PORTS.contains(&port) || may_be_machine(host));
         let is_word = || !has_port && WORDS.iter().any(ends) && is_field(text, from, to);
         let is_inside = host.eq_ignore_ascii_case(b"localhost")
@@ -97,7 +93,7 @@ pub fn hosts(text: &Text<'_>, spans: &mut Spans) {
     for (found, lead) in text.starts(&LEADS, |lead| lead) {
         let from = found + lead.len();
         let end = text.run(from, &DOTTED);
-        let to = text.run_back(from, end, |byte| byte == b'.');
+        let to = text.undotted(from, end);
         let number = |word: &str| text.is_at(to, word) && text.at(to + word.len()).is_ascii_digit();
         let is_host = match *lead {
             // Go's resolver; people look things up as well.

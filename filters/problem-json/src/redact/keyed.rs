@@ -1,7 +1,7 @@
 //! Secrets by the name that stands before them: `password=…`, `"token": "…"`, `secret 'x'`, `Cookie: …`.
 
 use super::REDACTED;
-use super::scan::{DOTTED, Make, Spans, Text, is_token_end};
+use super::scan::{DOTTED, Make, Spans, Text, is_among, is_token_end};
 use super::sentence::{are_foreign_letters, is_said, is_sentence};
 
 /// Names, without `_`, `-`, `.` and in lower case, that end a secret's name.
@@ -52,14 +52,11 @@ const SUFFIXES: [&str; 44] = [
     "securitycode",
 ];
 /// Those of the short ones that are numbers.
-const NUMBERS: [&str; 6] = ["otp", "pin", "cvv", "cvc", "ssn", "totp"];
+const NUMBERS: &str = " otp pin cvv cvc ssn totp ";
 /// Names that contain one of these are secrets' too.
 const WITHIN: [&str; 4] = ["password", "passwd", "secretaccess", "secretkey"];
 /// Short names, which count alone and before `=` or as a member of JSON only.
-const SHORT: [&str; 16] = [
-    "otp", "pin", "cvv", "cvc", "ssn", "sid", "sig", "auth", "session", "pass", "pw", "dsn", "pat",
-    "totp", "hmac", "sas",
-];
+const SHORT: &str = " otp pin cvv cvc ssn sid sig auth session pass pw dsn pat totp hmac sas ";
 /// The word for a password in other scripts, as far as languages with many speakers have one of their own.
 const FOREIGN: [&str; 15] = [
     "пароль",
@@ -92,7 +89,7 @@ pub fn named(text: &Text<'_>, spans: &mut Spans) {
         if from < taken {
             continue;
         }
-        let to = text.run_back(from, end, |byte| matches!(byte, b'.' | b'-'));
+        let to = text.trimmed(from, end);
         let start = name_start(text, from, to);
         let Some(name) = Name::of(text.slice(start, to)) else {
             continue;
@@ -213,8 +210,7 @@ impl Name {
         }
         let name = buffer.get(at..).unwrap_or_default();
         let ends = |suffix: &&str| name.ends_with(suffix.as_bytes());
-        let short =
-            SHORT.iter().any(|short| name == short.as_bytes()) || name.ends_with(b"session");
+        let short = is_among(SHORT, name) || name.ends_with(b"session");
         let secret = short
             || SUFFIXES.iter().any(ends)
             || WITHIN.iter().any(|within| {
@@ -226,7 +222,7 @@ impl Name {
             whole_line: WHOLE_LINE.iter().any(ends),
             object: ["token", "secret", "key"].iter().any(ends),
             counted: name.ends_with(b"tokens"),
-            number: NUMBERS.iter().any(|number| name == number.as_bytes()),
+            number: is_among(NUMBERS, name),
         })
     }
 }
@@ -248,7 +244,7 @@ fn value(text: &Text<'_>, end: usize, name: &Name) -> Option<(usize, usize)> {
     let is_quote = |byte: u8| matches!(byte, b'"' | b'\'' | b'`' | b'\\');
     let after = text.run_while(end, |byte| is_quote(byte) || byte == b']');
     let quoted_name = after > end && is_quote(text.before(after));
-    let blank = text.run_while(after, |byte| byte == b' ' || byte == b'\t');
+    let blank = text.blanks(after);
     // `Your password is: …`
     let verbs = ["is:", "was:", "lautet:"];
     let verb = verbs
@@ -271,7 +267,7 @@ fn value(text: &Text<'_>, end: usize, name: &Name) -> Option<(usize, usize)> {
         Some((sign, _)) => space + sign.len(),
         None => text.run_while(space, |byte| matches!(byte, b'=' | b':' | b'>')),
     };
-    let from = text.run_while(past, |byte| byte == b' ' || byte == b'\t');
+    let from = text.blanks(past);
     if name.short && !(separator == b'=' || quoted_name) {
         return beside(text, from).filter(|value| is_long(text, *value));
     }

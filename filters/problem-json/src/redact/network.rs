@@ -4,7 +4,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use portcullis_kit::ascii::AsciiSet;
 
-use super::scan::{ALPHANUMERIC, DIGITS, Spans, Text, is_token_end};
+use super::scan::{
+    ALPHANUMERIC, DIGITS, Spans, Text, is_among, is_among_in_any_case, is_token_end,
+};
 
 const SCHEME: AsciiSet = AsciiSet::of(b"+.-")
     .and_range(b'0', b'9')
@@ -17,42 +19,9 @@ const IPV6: AsciiSet = AsciiSet::of(b":.")
     .and_range(b'A', b'F');
 
 /// Addresses with these schemes say where the service keeps its data.
-const INSIDE: [&str; 34] = [
-    "postgres",
-    "postgresql",
-    "mysql",
-    "mariadb",
-    "mongodb",
-    "mongodb+srv",
-    "redis",
-    "rediss",
-    "amqp",
-    "amqps",
-    "mssql",
-    "sqlserver",
-    "oracle",
-    "cassandra",
-    "couchbase",
-    "kafka",
-    "nats",
-    "ldap",
-    "ldaps",
-    "memcached",
-    "clickhouse",
-    "snowflake",
-    "bolt",
-    "neo4j",
-    "tcp",
-    "unix",
-    "s3",
-    "gs",
-    "ftp",
-    "sftp",
-    "smtp",
-    "smtps",
-    "file",
-    "ssh",
-];
+const INSIDE: &str = " postgres postgresql mysql mariadb mongodb mongodb+srv redis rediss amqp amqps mssql sqlserver oracle cassandra \
+couchbase kafka nats ldap ldaps memcached clickhouse snowflake bolt neo4j tcp unix s3 gs ftp sftp smtp smtps \
+file ssh ";
 
 /// What a chain of `key=value;` begins with that says where a database is, and names in a directory (RFC 4514).
 const CHAINS: [&str; 7] = [
@@ -75,9 +44,7 @@ pub fn connections(text: &Text<'_>, spans: &mut Spans) {
         let authority = text.run_while(found + 3, |byte| {
             !byte.is_ascii_whitespace() && !b"/?#\"'<>".contains(&byte)
         });
-        let inside = INSIDE
-            .iter()
-            .any(|inside| scheme.eq_ignore_ascii_case(inside.as_bytes()));
+        let inside = is_among_in_any_case(INSIDE, scheme);
         at = found + 3;
         // A password may hold a slash, though it should be escaped.
         if authority >= word.limit {
@@ -171,7 +138,7 @@ pub fn emails(text: &Text<'_>, spans: &mut Spans) {
         let end = text.run_while(at + 1, |byte| {
             byte.is_ascii_alphanumeric() || !byte.is_ascii() || matches!(byte, b'.' | b'-')
         });
-        let to = text.run_back(at + 1, end, |byte| matches!(byte, b'.' | b'-'));
+        let to = text.trimmed(at + 1, end);
         let domain = text.slice(at + 1, to);
         let dot = domain.iter().rposition(|byte| *byte == b'.');
         let top = dot.and_then(|dot| domain.get(dot + 1..));
@@ -180,10 +147,8 @@ pub fn emails(text: &Text<'_>, spans: &mut Spans) {
             None => domain.eq_ignore_ascii_case(b"localhost"),
         };
         // Of what a form shows as an example.
-        let shown = EXAMPLES
-            .split(' ')
-            .any(|name| name.as_bytes() == text.slice(from, at))
-            && domain.eq_ignore_ascii_case(b"example.com");
+        let shown =
+            is_among(EXAMPLES, text.slice(from, at)) && domain.eq_ignore_ascii_case(b"example.com");
         if from < at && is_domain && !shown {
             spans.add(from, to);
         }
@@ -195,7 +160,7 @@ pub fn emails(text: &Text<'_>, spans: &mut Spans) {
 pub fn addresses(text: &Text<'_>, spans: &mut Spans) {
     for (run, end) in text.runs(IPV4) {
         let from = text.run_while(run, |byte| byte == b'.');
-        let to = text.run_back(from, end, |byte| byte == b'.');
+        let to = text.undotted(from, end);
         let alone = !is_version(text, from) && !ALPHANUMERIC.has(text.at(end));
         if alone && parses::<Ipv4Addr>(text.slice(from, to)) {
             spans.add(from, suffix(text, to));
@@ -203,7 +168,7 @@ pub fn addresses(text: &Text<'_>, spans: &mut Spans) {
     }
     for (run, end) in text.runs(IPV6) {
         // A run ends a sentence, or follows a name: `client:2001:db8::1`.
-        let to = text.run_back(run, end, |byte| byte == b'.');
+        let to = text.undotted(run, end);
         let single = text.before(to) == b':' && text.before(to.saturating_sub(1)) != b':';
         let to = if single { to.saturating_sub(1) } else { to };
         let mut from = run;
@@ -233,17 +198,8 @@ fn is_version(text: &Text<'_>, at: usize) -> bool {
         byte.is_ascii_alphanumeric()
     });
     let word = text.slice(word, end);
-    let one_of = |known: &str| {
-        !word.is_empty()
-            && known
-                .split(' ')
-                .any(|known| known.as_bytes().eq_ignore_ascii_case(word))
-    };
-    if space == 0 {
-        one_of(WORDS) || one_of(SHORT)
-    } else {
-        one_of(WORDS) && !one_of(SHORT)
-    }
+    let short = is_among_in_any_case(SHORT, word);
+    short && space == 0 || !short && is_among_in_any_case(WORDS, word)
 }
 
 fn parses<T: std::str::FromStr>(word: &[u8]) -> bool {

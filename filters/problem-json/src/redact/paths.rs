@@ -1,6 +1,6 @@
 //! Paths of files.
 
-use super::scan::{Spans, Text, WORD, is_token_end};
+use super::scan::{Spans, Text, WORD, is_among, is_token_end};
 
 /// Directories at the root of a Unix system, as far as they are not likely in an API's paths.
 const ROOTS: &str = " home usr var etc opt srv root tmp mnt proc nix Users bin sbin lib lib64 boot private Library Volumes ";
@@ -58,9 +58,6 @@ fn is_unix(text: &Text<'_>, from: usize, to: usize) -> bool {
     if token.starts_with(b"#") || is_url {
         return false;
     }
-    let one_of = |list: &str, name: &[u8]| {
-        !name.is_empty() && list.split(' ').any(|known| known.as_bytes() == name)
-    };
     let file = token
         .rsplit(|byte| *byte == b'/')
         .next()
@@ -88,9 +85,9 @@ fn is_unix(text: &Text<'_>, from: usize, to: usize) -> bool {
         let below = segments.next().unwrap_or_default();
         let is_file = || extension.first().is_some_and(u8::is_ascii_alphabetic);
         !below.is_empty()
-            && (one_of(ROOTS, root)
-                || one_of(SHARED_ROOTS, root) && is_file()
-                || root == b"data" && one_of(KEPT_IN_DATA, below))
+            && (is_among(ROOTS, root)
+                || is_among(SHARED_ROOTS, root) && is_file()
+                || root == b"data" && is_among(KEPT_IN_DATA, below))
     });
     // `D:/projects`
     let drive = matches!(token, [drive, b':', b'/', next, ..] if drive.is_ascii_alphabetic() && WORD.has(*next));
@@ -98,7 +95,7 @@ fn is_unix(text: &Text<'_>, from: usize, to: usize) -> bool {
     let tree = TREES
         .iter()
         .any(|tree| text.find_within(from, to, tree).is_some());
-    rooted || drive || upward || tree || one_of(EXTENSIONS, extension)
+    rooted || drive || upward || tree || is_among(EXTENSIONS, extension)
 }
 
 /// Where `C:\…`, `\\server\share` or a relative path with an extension begins.
@@ -113,9 +110,7 @@ fn windows(text: &Text<'_>, from: usize, to: usize) -> Option<usize> {
         .rsplit(|byte| *byte == b'.')
         .next()
         .unwrap_or_default();
-    let file = EXTENSIONS
-        .split(' ')
-        .any(|known| !known.is_empty() && known.as_bytes() == extension);
+    let file = is_among(EXTENSIONS, extension);
     (share || file).then_some(from)
 }
 

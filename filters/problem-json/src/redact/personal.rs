@@ -1,6 +1,6 @@
 //! Numbers of payment cards.
 
-use super::scan::{ALPHANUMERIC, Spans, Text};
+use super::scan::{ALPHANUMERIC, DIGITS, Spans, Text};
 
 /// 14 to 19 digits, alone or in groups, that begin as cards of that length do and hold Luhn's check digit.
 pub fn cards(text: &Text<'_>, spans: &mut Spans) {
@@ -10,7 +10,7 @@ pub fn cards(text: &Text<'_>, spans: &mut Spans) {
         let mut to = from;
         let mut digits = 0usize;
         loop {
-            let end = text.run_while(to, |byte| byte.is_ascii_digit());
+            let end = text.run(to, &DIGITS);
             digits += end - to;
             to = end;
             let grouped = matches!(text.at(to), b' ' | b'-') && text.at(to + 1).is_ascii_digit();

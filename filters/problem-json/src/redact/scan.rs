@@ -183,6 +183,35 @@ impl<'a> Text<'a> {
         })
     }
 
+    /// Where the spaces end that begin here.
+    #[inline(never)]
+    pub fn spaces(&self, from: usize) -> usize {
+        self.run_while(from, |byte| byte == b' ')
+    }
+
+    /// The same, of tabs too.
+    #[inline(never)]
+    pub fn blanks(&self, from: usize) -> usize {
+        self.run_while(from, |byte| matches!(byte, b' ' | b'\t'))
+    }
+
+    #[inline(never)]
+    pub fn letters(&self, from: usize) -> usize {
+        self.run_while(from, |byte| byte.is_ascii_alphabetic())
+    }
+
+    /// Where a word ends without the dots that end its sentence.
+    #[inline(never)]
+    pub fn undotted(&self, from: usize, to: usize) -> usize {
+        self.run_back(from, to, |byte| byte == b'.')
+    }
+
+    /// The same, without dashes too.
+    #[inline(never)]
+    pub fn trimmed(&self, from: usize, to: usize) -> usize {
+        self.run_back(from, to, |byte| matches!(byte, b'.' | b'-'))
+    }
+
     pub fn line_end(&self, from: usize) -> usize {
         self.run_while(from, |byte| !matches!(byte, b'\n' | b'\r'))
     }
@@ -211,6 +240,23 @@ impl<'a> Text<'a> {
         let end = self.run_while(from, |byte| !is_token_end(byte));
         self.run_back(from, end, |byte| b".,;:!?)]}>".contains(&byte))
     }
+}
+
+/// Whether a word is among those of a list, which spaces keep apart.
+#[inline(never)]
+pub fn is_among(list: &str, word: &[u8]) -> bool {
+    !word.is_empty()
+        && list
+            .as_bytes()
+            .split(|byte| *byte == b' ')
+            .any(|known| known == word)
+}
+
+/// The same, in any case.
+#[inline(never)]
+pub fn is_among_in_any_case(list: &str, word: &[u8]) -> bool {
+    let lower: Vec<u8> = word.to_ascii_lowercase();
+    is_among(list, &lower)
 }
 
 /// How far behind the beginning of a message its second half stands at most.

@@ -2,7 +2,7 @@
 
 use portcullis_kit::ascii::AsciiSet;
 
-use super::scan::{ALPHANUMERIC, DOTTED, Make, Spans, Text, WORD};
+use super::scan::{ALPHANUMERIC, DOTTED, Make, Spans, Text, WORD, is_among_in_any_case};
 
 /// RFC 7235's token68.
 const TOKEN68: AsciiSet = AsciiSet::of(b"-._~+/=")
@@ -32,9 +32,9 @@ const SCHEMES: [&str; 7] = [
 pub fn authorization(text: &Text<'_>, spans: &mut Spans) {
     for (found, scheme) in text.starts(&SCHEMES, |scheme| scheme) {
         let at = found + scheme.len();
-        let from = text.run_while(at, |byte| byte == b' ');
+        let from = text.spaces(at);
         let end = text.run(from, &TOKEN68);
-        let to = text.run_back(from, end, |byte| byte == b'.');
+        let to = text.undotted(from, end);
         let value = text.slice(from, to);
         let make = Make::of(value);
         let random = make.digits > 0
@@ -136,7 +136,7 @@ const AWS_IDS: [&str; 6] = ["AKIA", "ASIA", "ABIA", "ACCA", "AROA", "AIDA"];
 pub fn api_keys(text: &Text<'_>, spans: &mut Spans) {
     for (from, end) in text.runs(DOTTED) {
         let from = text.run_while(from, |byte| matches!(byte, b'.' | b'-'));
-        let to = text.run_back(from.min(end), end, |byte| byte == b'.');
+        let to = text.undotted(from.min(end), end);
         let word = text.slice(from, to);
         if is_issued(word) {
             spans.add(from, to);
@@ -192,23 +192,9 @@ fn is_digest(word: &[u8]) -> bool {
 
 /// Whether the word before says that this is an id, or the digest of something public: `trace …`, `"id": "…"`, `sha256:…`.
 fn is_told_as_id(text: &Text<'_>, from: usize, to: usize) -> bool {
-    const IDS: [&str; 11] = [
-        "trace",
-        "traceid",
-        "span",
-        "spanid",
-        "request",
-        "correlation",
-        "uuid",
-        "guid",
-        "order",
-        "object",
-        "document",
-    ];
-    const DIGESTS: [&str; 11] = [
-        "sha", "sha1", "sha256", "digest", "checksum", "commit", "etag", "revision", "blob", "md5",
-        "match",
-    ];
+    const IDS: &str =
+        " trace traceid span spanid request correlation uuid guid order object document ";
+    const DIGESTS: &str = " sha sha1 sha256 digest checksum commit etag revision blob md5 match ";
     let between = |byte: u8| {
         matches!(
             byte,
@@ -221,13 +207,9 @@ fn is_told_as_id(text: &Text<'_>, from: usize, to: usize) -> bool {
         byte.is_ascii_alphanumeric()
     });
     let word = text.slice(start, end);
-    let one_of = |names: &[&str]| {
-        names
-            .iter()
-            .any(|name| word.eq_ignore_ascii_case(name.as_bytes()))
-    };
+    let one_of = |names: &str| is_among_in_any_case(names, word);
     let is_id = word.eq_ignore_ascii_case(b"id") || word.ends_with(b"Id") || word.ends_with(b"ID");
-    one_of(&DIGESTS) || to - from <= MAX_ID_BYTES && (is_id || one_of(&IDS))
+    one_of(DIGESTS) || to - from <= MAX_ID_BYTES && (is_id || one_of(IDS))
 }
 
 fn is_issued(word: &[u8]) -> bool {

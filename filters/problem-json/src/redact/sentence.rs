@@ -1,6 +1,6 @@
 //! What is said about secrets, by which a sentence is told from a value.
 
-use super::scan::Text;
+use super::scan::{Text, is_among_in_any_case};
 
 /// Words that follow a secret's name in a sentence about it, one space apart.
 const SENTENCE: &str = " must should is are was has have may can cannot the this that a an not no does do did too at please \
@@ -22,7 +22,7 @@ pub fn is_said(text: &Text<'_>, from: usize) -> bool {
 /// `8-64 characters`, `min 8 digits`, `mindestens 8 Zeichen`.
 fn is_size(text: &Text<'_>, from: usize) -> bool {
     let number = |at| text.run_while(at, |byte| byte.is_ascii_digit() || byte == b'-');
-    let word = text.run_while(from, |byte| byte.is_ascii_alphabetic());
+    let word = text.letters(from);
     let first = if word > from { word + 1 } else { from };
     let end = number(first);
     end > first && text.at(end) == b' ' && UNITS.iter().any(|unit| text.is_at(end + 1, unit))
@@ -43,7 +43,7 @@ pub fn are_foreign_letters(value: &[u8]) -> bool {
 
 /// Whether what stands here goes on about the secret, rather than being it.
 pub fn is_sentence(text: &Text<'_>, from: usize) -> bool {
-    let to = text.run_while(from, |byte| byte.is_ascii_alphabetic());
+    let to = text.letters(from);
     let word = text.slice(from, to);
     let ends = !matches!(
         text.at(to),
@@ -54,20 +54,17 @@ pub fn is_sentence(text: &Text<'_>, from: usize) -> bool {
 
 /// Whether this is a word of those that are said about secrets, and values.
 pub fn is_about(word: &str) -> bool {
-    !word.is_empty()
-        && SENTENCE
-            .split(' ')
-            .any(|known| known.eq_ignore_ascii_case(word))
+    is_among_in_any_case(SENTENCE, word.as_bytes())
 }
 
 fn is_about_bytes(word: &[u8]) -> bool {
-    std::str::from_utf8(word).is_ok_and(is_about)
+    is_among_in_any_case(SENTENCE, word)
 }
 
 /// Whether two words stand here, as a sentence begins: `Invalid credentials: mailbox full`. Where the second one says something
 /// of a secret, the first one is it: `password: swordfish rejected`.
 fn are_words(text: &Text<'_>, from: usize) -> bool {
-    let letters = |at| text.run_while(at, |byte| byte.is_ascii_alphabetic());
+    let letters = |at| text.letters(at);
     let space = letters(from);
     let end = letters(space + 1);
     let (first, second) = (text.slice(from, space), text.slice(space + 1, end));

@@ -89,7 +89,7 @@ fn on_one_line(text: &Text<'_>, written: &Text<'_>, spans: &mut Spans) {
         }
     }
     for (from, verb) in text.starts(&SCHEMA, |verb| verb) {
-        let at = text.run_while(from + verb.len(), |byte| byte == b' ');
+        let at = text.spaces(from + verb.len());
         let object = OBJECTS.iter().find(|object| text.is_at(at, object));
         if from >= done
             && object.is_some_and(|object| is_upper(text, at, object))
@@ -151,12 +151,12 @@ fn is_shown(text: &Text<'_>, first: &str, at: usize, next: usize) -> bool {
                 && follows(next, &["="])
         }
         "merge " => at == next && behind.is_some_and(|end| follows(end, &[" using "])),
-        "with " => text.is_at(text.run_while(next + 5, |byte| byte == b' '), "select"),
+        "with " => text.is_at(text.spaces(next + 5), "select"),
         _ => {
             let direct = at == next || [&b"ignore"[..], b"or replace"].contains(&between);
             direct
                 && behind.is_some_and(|end| {
-                    let end = text.run_while(end, |byte| byte == b' ');
+                    let end = text.spaces(end);
                     ["(", "values", "select", "set "]
                         .iter()
                         .any(|sign| text.is_at(end, sign))
@@ -167,7 +167,7 @@ fn is_shown(text: &Text<'_>, first: &str, at: usize, next: usize) -> bool {
 
 /// Where the name of a table ends that stands here.
 fn table_end(text: &Text<'_>, at: usize) -> Option<usize> {
-    let from = text.run_while(at, |byte| byte == b' ');
+    let from = text.spaces(at);
     let to = text.run_while(from, |byte| DOTTED.has(byte) || b"\"`[]$".contains(&byte));
     let name = text.slice(from, to);
     let article = ARTICLES
@@ -191,10 +191,10 @@ fn is_condition(text: &Text<'_>, at: usize) -> bool {
 
 /// Whether columns stand here by the names of their tables: `o.id, …`, `o.id as …`.
 fn selects_of_tables(text: &Text<'_>, at: usize) -> bool {
-    let from = text.run_while(at, |byte| byte == b' ');
+    let from = text.spaces(at);
     let to = text.run(from, &DOTTED);
     let name = text.slice(from, to);
-    let next = text.run_while(to, |byte| byte == b' ');
+    let next = text.spaces(to);
     name.contains(&b'.')
         && !name.ends_with(b".")
         && (text.at(to) == b',' || text.is_at(next, "as "))

@@ -87,7 +87,7 @@ fn is_cause(text: &Text<'_>, at: usize, end: usize) -> bool {
     let line = text.run_back(at.saturating_sub(MAX_PLACE_BYTES), at, |byte| {
         matches!(byte, b' ' | b'\t')
     });
-    let from = text.run_while(end, |byte| byte == b' ');
+    let from = text.spaces(end);
     let limit = text.len().min(from + MAX_PLACE_BYTES);
     let word = text.slice(from, limit);
     let to = word.iter().position(|byte| byte.is_ascii_whitespace());
@@ -106,7 +106,7 @@ fn is_cause(text: &Text<'_>, at: usize, end: usize) -> bool {
 
 /// Where the word begins that names a source file, of which the extension stands here, and a line in it.
 fn located(text: &Text<'_>, at: usize, file: &str) -> Option<usize> {
-    let next = text.run_while(at + file.len(), |byte| byte == b' ');
+    let next = text.spaces(at + file.len());
     let line = text.at(next).is_ascii_digit() || text.is_at(next, "line ");
     if !line || !ALPHANUMERIC.has(text.before(at)) {
         return None;

@@ -3,6 +3,8 @@
 use portcullis_kit::config::number_text;
 use serde_json::{Map, Value};
 
+use crate::redact::is_among_in_any_case;
+
 use super::{Detail, MAX_POINTER_BYTES, Place, Said, code, text};
 
 /// How deep maps of fields nest (Django REST's nested serializers).
@@ -281,7 +283,7 @@ fn pointer(at: &str, field: &str) -> String {
     let field = field.strip_prefix('#').unwrap_or(field);
     if let Some(pointer) = field.strip_prefix('/') {
         let (root, below) = pointer.split_once('/').unwrap_or_default();
-        if !below.is_empty() && SYSTEM.split(' ').any(|known| known == root) {
+        if !below.is_empty() && is_among_in_any_case(SYSTEM, root.as_bytes()) {
             return String::new();
         }
         for segment in pointer.split('/') {
