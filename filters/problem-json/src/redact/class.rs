@@ -97,10 +97,10 @@ pub fn classes(text: &Text<'_>, spans: &mut Spans) {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_.$:\\".contains(&byte);
     let mut at = 0;
     while at < text.len() {
-        let from = text.run_while(at, |byte| !is_part(byte));
-        let end = text.run_while(from, is_part);
+        let from = text.run_fast(at, |byte| !is_part(byte));
+        let end = text.run_fast(from, is_part);
         at = end.max(from + 1);
-        let to = text.run_back(from, end, |byte| b".:\\".contains(&byte));
+        let to = text.run_back(from, end, &|byte| b".:\\".contains(&byte));
         // Within an address there are hosts and paths, which are others' matter.
         let in_path =
             matches!(text.before(from), b'/' | b'@' | b'#' | b'-') || text.at(end) == b'/';

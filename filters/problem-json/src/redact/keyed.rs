@@ -120,7 +120,7 @@ pub fn named(text: &Text<'_>, spans: &mut Spans) {
 
 /// What an element of XML holds whose tag ends here.
 fn element(text: &Text<'_>, from: usize) -> Option<(usize, usize)> {
-    let to = text.run_while(from, |byte| byte != b'<');
+    let to = text.run_while(from, &|byte| byte != b'<');
     (from < to && text.at(to + 1) == b'/').then_some((from, to))
 }
 
@@ -167,7 +167,7 @@ fn name_start(text: &Text<'_>, from: usize, to: usize) -> usize {
             }
             let space = start - 1;
             let first = space.saturating_sub(MAX_NAME_BYTES);
-            start = text.run_back(first, space, |byte| byte.is_ascii_alphanumeric());
+            start = text.run_back(first, space, &|byte| byte.is_ascii_alphanumeric());
         }
     }
     start
@@ -229,8 +229,8 @@ impl Name {
 
 /// `PIN: 4711`, `OTP 482913 expired`: three digits or more, in groups or not.
 fn digits(text: &Text<'_>, end: usize) -> Option<(usize, usize)> {
-    let from = text.run_while(end, |byte| matches!(byte, b' ' | b':'));
-    let to = text.run_while(from, |byte| byte.is_ascii_digit() || byte == b'-');
+    let from = text.run_while(end, &|byte| matches!(byte, b' ' | b':'));
+    let to = text.run_while(from, &|byte| byte.is_ascii_digit() || byte == b'-');
     let next = text.at(to);
     (from > end && (3..=11).contains(&(to - from)) && !next.is_ascii_alphabetic())
         .then_some((from, to))
@@ -242,7 +242,7 @@ fn value(text: &Text<'_>, end: usize, name: &Name) -> Option<(usize, usize)> {
         return Some(found);
     }
     let is_quote = |byte: u8| matches!(byte, b'"' | b'\'' | b'`' | b'\\');
-    let after = text.run_while(end, |byte| is_quote(byte) || byte == b']');
+    let after = text.run_while(end, &|byte| is_quote(byte) || byte == b']');
     let quoted_name = after > end && is_quote(text.before(after));
     let blank = text.blanks(after);
     // `Your password is: …`
@@ -265,7 +265,7 @@ fn value(text: &Text<'_>, end: usize, name: &Name) -> Option<(usize, usize)> {
     }
     let past = match sign {
         Some((sign, _)) => space + sign.len(),
-        None => text.run_while(space, |byte| matches!(byte, b'=' | b':' | b'>')),
+        None => text.run_while(space, &|byte| matches!(byte, b'=' | b':' | b'>')),
     };
     let from = text.blanks(past);
     if name.short && !(separator == b'=' || quoted_name) {
@@ -275,16 +275,16 @@ fn value(text: &Text<'_>, end: usize, name: &Name) -> Option<(usize, usize)> {
         let value = separator == b'=' || !is_sentence(text, from);
         return value.then(|| (from, text.line_end(from)));
     }
-    let from = text.run_while(from, |byte| byte.is_ascii_whitespace());
+    let from = text.run_while(from, &|byte| byte.is_ascii_whitespace());
     if is_quote(text.at(from)) {
         return quoted(text, from);
     }
     if let (true, open @ (b'{' | b'[')) = (quoted_name, text.at(from)) {
-        let first = text.run_while(from + 1, |byte| is_quote(byte) || byte == b' ');
+        let first = text.run_while(from + 1, &|byte| is_quote(byte) || byte == b' ');
         if open == b'[' && is_said(text, first) {
             return None;
         }
-        let to = text.run_while(from, |byte| byte != open + 2);
+        let to = text.run_while(from, &|byte| byte != open + 2);
         return (first < to).then_some((from, text.len().min(to + 1)));
     }
     let to = unquoted_end(text, from);
@@ -326,14 +326,14 @@ fn is_long(text: &Text<'_>, (from, to): (usize, usize)) -> bool {
 
 /// Within quotes, which may be escaped.
 fn quoted(text: &Text<'_>, at: usize) -> Option<(usize, usize)> {
-    let quote_at = text.run_while(at, |byte| byte == b'\\');
+    let quote_at = text.run_while(at, &|byte| byte == b'\\');
     let quote = text.at(quote_at);
     let from = quote_at + 1;
     let escapes = quote_at - at;
     let mut to = from;
     loop {
-        to = text.run_while(to, |byte| byte != quote);
-        let slashes = to - text.run_back(from, to, |byte| byte == b'\\');
+        to = text.run_while(to, &|byte| byte != quote);
+        let slashes = to - text.run_back(from, to, &|byte| byte == b'\\');
         // A quote within has one backslash more than the quotes around.
         if to >= text.len() || slashes <= escapes {
             let to = if to < text.len() { to - slashes } else { to };
@@ -344,10 +344,10 @@ fn quoted(text: &Text<'_>, at: usize) -> Option<(usize, usize)> {
 }
 
 fn unquoted_end(text: &Text<'_>, from: usize) -> usize {
-    let end = text.run_while(from, |byte| {
+    let end = text.run_while(from, &|byte| {
         !is_token_end(byte) && !matches!(byte, b'&' | b';' | b',')
     });
-    text.run_back(from, end, |byte| {
+    text.run_back(from, end, &|byte| {
         matches!(byte, b')' | b']' | b'}' | b'.' | b':' | b'\\')
     })
 }

@@ -39,9 +39,9 @@ pub fn connections(text: &Text<'_>, spans: &mut Spans) {
     let mut at = 0;
     let mut word = Word::default();
     while let Some(found) = text.find(at, "://") {
-        let from = text.run_back(at, found, |byte| SCHEME.has(byte));
+        let from = text.run_back(at, found, &|byte| SCHEME.has(byte));
         let scheme = text.slice(from, found);
-        let authority = text.run_while(found + 3, |byte| {
+        let authority = text.run_while(found + 3, &|byte| {
             !byte.is_ascii_whitespace() && !b"/?#\"'<>".contains(&byte)
         });
         let inside = is_among_in_any_case(INSIDE, scheme);
@@ -72,7 +72,7 @@ pub fn connections(text: &Text<'_>, spans: &mut Spans) {
         let mut at = 0;
         while let Some(found) = text.find(at, literal) {
             let from = if back {
-                text.run_back(at, found, |byte| byte.is_ascii_graphic() && byte != b'"')
+                text.run_back(at, found, &|byte| byte.is_ascii_graphic() && byte != b'"')
             } else {
                 found
             };
@@ -87,7 +87,7 @@ pub fn connections(text: &Text<'_>, spans: &mut Spans) {
         if found < done {
             continue;
         }
-        let to = text.run_while(found, |byte| !matches!(byte, b'\n' | b'\r' | b'"' | b'\''));
+        let to = text.run_while(found, &|byte| !matches!(byte, b'\n' | b'\r' | b'"' | b'\''));
         done = to;
         let keys = text.slice(found, to).iter().filter(|byte| **byte == b'=');
         let has = |part| text.find_within(found, to, part).is_some();
@@ -114,7 +114,7 @@ impl Word {
         let end = text.token_end(from);
         let last_at = text.slice(from, end).iter().rposition(|byte| *byte == b'@');
         Self {
-            limit: text.run_while(from, |byte| !is_token_end(byte)),
+            limit: text.run_while(from, &|byte| !is_token_end(byte)),
             end,
             last_at: last_at.map(|last| from + last),
         }
@@ -133,9 +133,9 @@ pub fn emails(text: &Text<'_>, spans: &mut Spans) {
                 || !byte.is_ascii()
                 || b"._%+-!#$&*/=?^{|}~'".contains(&byte)
         };
-        let mut from = text.run_back(first, at, local);
-        from = text.run_while(from, |byte| b"'{|/=*!?&#".contains(&byte));
-        let end = text.run_while(at + 1, |byte| {
+        let mut from = text.run_back(first, at, &local);
+        from = text.run_while(from, &|byte| b"'{|/=*!?&#".contains(&byte));
+        let end = text.run_while(at + 1, &|byte| {
             byte.is_ascii_alphanumeric() || !byte.is_ascii() || matches!(byte, b'.' | b'-')
         });
         let to = text.trimmed(at + 1, end);
@@ -159,7 +159,7 @@ pub fn emails(text: &Text<'_>, spans: &mut Spans) {
 /// IPv4 and IPv6 addresses, with a port or prefix length where there is one.
 pub fn addresses(text: &Text<'_>, spans: &mut Spans) {
     for (run, end) in text.runs(IPV4) {
-        let from = text.run_while(run, |byte| byte == b'.');
+        let from = text.run_while(run, &|byte| byte == b'.');
         let to = text.undotted(from, end);
         let alone = !is_version(text, from) && !ALPHANUMERIC.has(text.at(end));
         if alone && parses::<Ipv4Addr>(text.slice(from, to)) {
@@ -194,7 +194,7 @@ fn is_version(text: &Text<'_>, at: usize) -> bool {
     let space = usize::from(text.before(at) == b' ');
     let end = at - space;
     // One byte more than the longest has.
-    let word = text.run_back(end.saturating_sub(9), end, |byte| {
+    let word = text.run_back(end.saturating_sub(9), end, &|byte| {
         byte.is_ascii_alphanumeric()
     });
     let word = text.slice(word, end);

@@ -34,10 +34,10 @@ pub fn paths(text: &Text<'_>, spans: &mut Spans) {
     let splits = |byte: u8| is_token_end(byte) || b"(),;{}[]=|".contains(&byte);
     let mut at = 0;
     while at < text.len() {
-        let from = text.run_while(at, splits);
-        let end = text.run_while(from, |byte| !splits(byte));
+        let from = text.run_fast(at, splits);
+        let end = text.run_fast(from, |byte| !splits(byte));
         at = end.max(from + 1);
-        let to = text.run_back(from, end, |byte| b".:!?".contains(&byte));
+        let to = text.run_back(from, end, &|byte| b".:!?".contains(&byte));
         let token = text.slice(from, to);
         if token.contains(&b'\\')
             && let Some(start) = windows(text, from, to)

@@ -6,7 +6,7 @@ use super::scan::{ALPHANUMERIC, DIGITS, Spans, Text};
 pub fn cards(text: &Text<'_>, spans: &mut Spans) {
     let mut at = 0;
     while at < text.len() {
-        let from = text.run_while(at, |byte| !byte.is_ascii_digit());
+        let from = text.run_fast(at, |byte| !byte.is_ascii_digit());
         let mut to = from;
         let mut digits = 0usize;
         loop {

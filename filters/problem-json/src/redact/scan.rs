@@ -97,10 +97,16 @@ impl<'a> Text<'a> {
 
     /// Where the characters of the set end that begin here.
     pub fn run(&self, from: usize, set: &AsciiSet) -> usize {
-        self.run_while(from, |byte| set.has(byte))
+        self.run_fast(from, |byte| set.has(byte))
     }
 
-    pub fn run_while(&self, from: usize, fits: impl Fn(u8) -> bool) -> usize {
+    #[inline(never)]
+    pub fn run_while(&self, from: usize, fits: &dyn Fn(u8) -> bool) -> usize {
+        self.run_fast(from, fits)
+    }
+
+    /// The same, compiled for what looks at each byte of a text.
+    pub fn run_fast(&self, from: usize, fits: impl Fn(u8) -> bool) -> usize {
         let rest = self.bytes.get(from..).unwrap_or_default();
         let length = rest.iter().position(|byte| !fits(*byte));
         let length = length.unwrap_or(rest.len());
@@ -109,7 +115,8 @@ impl<'a> Text<'a> {
     }
 
     /// Where the characters begin that end here, from no further back than `first`.
-    pub fn run_back(&self, first: usize, to: usize, fits: impl Fn(u8) -> bool) -> usize {
+    #[inline(never)]
+    pub fn run_back(&self, first: usize, to: usize, fits: &dyn Fn(u8) -> bool) -> usize {
         let head = self.bytes.get(first..to).unwrap_or_default();
         let length = head.iter().rev().position(|byte| !fits(*byte));
         let length = length.unwrap_or(head.len());
@@ -176,7 +183,7 @@ impl<'a> Text<'a> {
     pub fn runs(&self, set: AsciiSet) -> impl Iterator<Item = (usize, usize)> {
         let mut at = 0;
         std::iter::from_fn(move || {
-            let from = self.run_while(at, |byte| !set.has(byte));
+            let from = self.run_fast(at, |byte| !set.has(byte));
             let to = self.run(from, &set);
             at = to;
             (from < to).then_some((from, to))
@@ -186,42 +193,42 @@ impl<'a> Text<'a> {
     /// Where the spaces end that begin here.
     #[inline(never)]
     pub fn spaces(&self, from: usize) -> usize {
-        self.run_while(from, |byte| byte == b' ')
+        self.run_while(from, &|byte| byte == b' ')
     }
 
     /// The same, of tabs too.
     #[inline(never)]
     pub fn blanks(&self, from: usize) -> usize {
-        self.run_while(from, |byte| matches!(byte, b' ' | b'\t'))
+        self.run_while(from, &|byte| matches!(byte, b' ' | b'\t'))
     }
 
     #[inline(never)]
     pub fn letters(&self, from: usize) -> usize {
-        self.run_while(from, |byte| byte.is_ascii_alphabetic())
+        self.run_while(from, &|byte| byte.is_ascii_alphabetic())
     }
 
     /// Where a word ends without the dots that end its sentence.
     #[inline(never)]
     pub fn undotted(&self, from: usize, to: usize) -> usize {
-        self.run_back(from, to, |byte| byte == b'.')
+        self.run_back(from, to, &|byte| byte == b'.')
     }
 
     /// The same, without dashes too.
     #[inline(never)]
     pub fn trimmed(&self, from: usize, to: usize) -> usize {
-        self.run_back(from, to, |byte| matches!(byte, b'.' | b'-'))
+        self.run_back(from, to, &|byte| matches!(byte, b'.' | b'-'))
     }
 
     pub fn line_end(&self, from: usize) -> usize {
-        self.run_while(from, |byte| !matches!(byte, b'\n' | b'\r'))
+        self.run_while(from, &|byte| !matches!(byte, b'\n' | b'\r'))
     }
 
     /// Where an empty line follows, or the text ends.
     pub fn paragraph_end(&self, from: usize) -> usize {
         let mut at = from;
         loop {
-            let end = self.run_while(at, |byte| byte != b'\n');
-            at = self.run_while(end + 1, |byte| matches!(byte, b' ' | b'\t' | b'\r'));
+            let end = self.run_while(at, &|byte| byte != b'\n');
+            at = self.run_while(end + 1, &|byte| matches!(byte, b' ' | b'\t' | b'\r'));
             if end >= self.len() || self.at(at) == b'\n' {
                 return end.min(self.len());
             }
@@ -237,8 +244,8 @@ impl<'a> Text<'a> {
 
     /// Where a word ends that may hold anything but white space and quotes.
     pub fn token_end(&self, from: usize) -> usize {
-        let end = self.run_while(from, |byte| !is_token_end(byte));
-        self.run_back(from, end, |byte| b".,;:!?)]}>".contains(&byte))
+        let end = self.run_while(from, &|byte| !is_token_end(byte));
+        self.run_back(from, end, &|byte| b".,;:!?)]}>".contains(&byte))
     }
 }
 

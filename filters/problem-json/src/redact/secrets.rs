@@ -135,7 +135,7 @@ const AWS_IDS: [&str; 6] = ["AKIA", "ASIA", "ABIA", "ACCA", "AROA", "AIDA"];
 /// Keys by prefix, AWS key ids and secrets, Telegram's, and any long word of upper and lower case and digits.
 pub fn api_keys(text: &Text<'_>, spans: &mut Spans) {
     for (from, end) in text.runs(DOTTED) {
-        let from = text.run_while(from, |byte| matches!(byte, b'.' | b'-'));
+        let from = text.run_while(from, &|byte| matches!(byte, b'.' | b'-'));
         let to = text.undotted(from.min(end), end);
         let word = text.slice(from, to);
         if is_issued(word) {
@@ -148,7 +148,7 @@ pub fn api_keys(text: &Text<'_>, spans: &mut Spans) {
             text.before(from) == b':' && word.starts_with(b"AA") && (32..=40).contains(&word.len());
         if telegram || (word.len() >= 32 && Make::of(word).is_random()) {
             let from = if telegram {
-                text.run_back(0, from, |byte| byte == b':' || byte.is_ascii_digit())
+                text.run_back(0, from, &|byte| byte == b':' || byte.is_ascii_digit())
             } else {
                 from
             };
@@ -202,8 +202,8 @@ fn is_told_as_id(text: &Text<'_>, from: usize, to: usize) -> bool {
         )
     };
     let near = from.saturating_sub(4);
-    let end = text.run_back(near, from, between);
-    let start = text.run_back(end.saturating_sub(24), end, |byte| {
+    let end = text.run_back(near, from, &between);
+    let start = text.run_back(end.saturating_sub(24), end, &|byte| {
         byte.is_ascii_alphanumeric()
     });
     let word = text.slice(start, end);

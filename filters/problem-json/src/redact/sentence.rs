@@ -21,7 +21,7 @@ pub fn is_said(text: &Text<'_>, from: usize) -> bool {
 
 /// `8-64 characters`, `min 8 digits`, `mindestens 8 Zeichen`.
 fn is_size(text: &Text<'_>, from: usize) -> bool {
-    let number = |at| text.run_while(at, |byte| byte.is_ascii_digit() || byte == b'-');
+    let number = |at| text.run_while(at, &|byte| byte.is_ascii_digit() || byte == b'-');
     let word = text.letters(from);
     let first = if word > from { word + 1 } else { from };
     let end = number(first);

@@ -168,7 +168,7 @@ fn is_shown(text: &Text<'_>, first: &str, at: usize, next: usize) -> bool {
 /// Where the name of a table ends that stands here.
 fn table_end(text: &Text<'_>, at: usize) -> Option<usize> {
     let from = text.spaces(at);
-    let to = text.run_while(from, |byte| DOTTED.has(byte) || b"\"`[]$".contains(&byte));
+    let to = text.run_while(from, &|byte| DOTTED.has(byte) || b"\"`[]$".contains(&byte));
     let name = text.slice(from, to);
     let article = ARTICLES
         .iter()

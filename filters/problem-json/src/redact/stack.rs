@@ -84,7 +84,7 @@ pub fn frames(text: &Text<'_>, spans: &mut Spans) {
 
 /// `Caused by: java.io.IOException`: a line of its own, or followed by the name of a class. People write it within a sentence.
 fn is_cause(text: &Text<'_>, at: usize, end: usize) -> bool {
-    let line = text.run_back(at.saturating_sub(MAX_PLACE_BYTES), at, |byte| {
+    let line = text.run_back(at.saturating_sub(MAX_PLACE_BYTES), at, &|byte| {
         matches!(byte, b' ' | b'\t')
     });
     let from = text.spaces(end);
@@ -112,14 +112,14 @@ fn located(text: &Text<'_>, at: usize, file: &str) -> Option<usize> {
         return None;
     }
     let first = at.saturating_sub(MAX_PLACE_BYTES);
-    Some(text.run_back(first, at, |byte| !is_token_end(byte) && byte != b'('))
+    Some(text.run_back(first, at, &|byte| !is_token_end(byte) && byte != b'('))
 }
 
 /// `at com.example.Foo.bar(Foo.java:12)`, `at fn (/app/x.js:1:2)`, `at App.Service.Run(String s) in C:\x.cs:line 1`.
 fn at_frame(text: &Text<'_>) -> Option<usize> {
     for (found, _) in text.starts(&["at "], |at| at) {
         let at = found + 3;
-        let end = text.run_while(at, |byte| !byte.is_ascii_whitespace());
+        let end = text.run_while(at, &|byte| !byte.is_ascii_whitespace());
         let word = text.slice(at, end);
         let call = word.iter().position(|byte| *byte == b'(');
         let method = call.and_then(|call| word.get(..call)).is_some_and(|name| {
