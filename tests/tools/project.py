@@ -33,8 +33,8 @@ LOCKED = ["--locked"] if os.environ.get("CI") else []
 # when this was written, and 1 % more. The goal is 160 KB each; where the rest goes stands in docs/performance.md.
 MAX_MODULE_BYTES = {
     "audit_log.wasm": 407_000,
-    "portcullis.wasm": 958_000,
-    "problem_json.wasm": 384_000,
+    "portcullis.wasm": 966_000,
+    "problem_json.wasm": 393_000,
     "rate_limit.wasm": 287_000,
     "request_tracing.wasm": 274_000,
     "security_headers.wasm": 235_000,
