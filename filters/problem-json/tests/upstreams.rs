@@ -523,11 +523,16 @@ fn a_bare_word_is_no_mistake_and_a_secret_by_its_name_is_none_either() {
     assert_eq!(
         errors(json!({"errors": [
             {"field": "password", "message": "hunter2"}, {"field": "user.apiKey", "message": "abc-def"},
-            {"field": "password", "message": "is too short"}, {"field": "token", "message": "expired"}
+            {"field": "password", "message": "is too short"}, {"field": "token", "message": "expired"},
+            {"field": "password", "message": "hunter2 is too short"}, {"field": "password", "message": "\"password\" is required"},
+            {"field": "password", "message": "Das Passwort ist zu kurz."}, {"field": "password", "message": "长度必须在8到64之间"}
         ]})),
         json!([
             {"pointer": "#/password"}, {"pointer": "#/user/apiKey"},
-            {"detail": "is too short", "pointer": "#/password"}, {"detail": "expired", "pointer": "#/token"}
+            {"detail": "is too short", "pointer": "#/password"}, {"detail": "expired", "pointer": "#/token"},
+            {"pointer": "#/password"}, {"detail": "\"password\" is required", "pointer": "#/password"},
+            {"detail": "Das Passwort ist zu kurz.", "pointer": "#/password"},
+            {"detail": "长度必须在8到64之间", "pointer": "#/password"}
         ])
     );
 }

@@ -91,9 +91,10 @@ enum Verdict {
 impl Parameter<'_> {
     fn verdict(&self, reader: &mut Reader<'_>, scheme: &[u8], complete: bool) -> Verdict {
         let is = |name: &str| self.name.eq_ignore_ascii_case(name.as_bytes());
-        // Clients make a digest of it.
-        let hashed = is("realm") && scheme.eq_ignore_ascii_case(b"digest");
-        if hashed || is_among_in_any_case(CALCULATED, self.name) {
+        // Clients make a digest of its realm, and only its values have spaces.
+        let digest = scheme.eq_ignore_ascii_case(b"digest");
+        let calculated = is_among_in_any_case(CALCULATED, self.name);
+        if digest && (calculated || is("realm")) || calculated && !self.value.contains(&b' ') {
             return Verdict::Stays;
         }
         let token = is("realm") || is("error");
@@ -314,6 +315,10 @@ mod tests {
                 "Bearer message=\"with password=[redacted]\", reason=\"all is well\"",
             ),
             ("Bearer /etc/passwd, Basic", "Bearer, Basic"),
+            (
+                "Bearer data=\"SELECT a FROM users\"",
+                "Bearer data=\"[redacted]\"",
+            ),
         ] {
             assert_eq!(after(before), expected, "{before}");
         }

@@ -147,10 +147,17 @@ pub fn is_secret(name: &str) -> bool {
     Name::of(name.as_bytes()).is_some()
 }
 
-/// Whether a text by itself is rather a secret than a sentence about one.
+/// Whether a text by itself is rather a secret than a sentence about one: a single word, or one that begins with a word that is
+/// none.
 pub fn is_value(text: &str) -> bool {
-    let text = ["x: ", text.trim_start()].concat();
-    value(&Text::new(&text, false), 1, &PLAIN).is_some()
+    let text = text.trim();
+    let first = text.split(char::is_whitespace).next().unwrap_or_default();
+    let is_word = if first.len() == text.len() {
+        are_foreign_letters(first.as_bytes())
+    } else {
+        !first.bytes().any(|byte| byte.is_ascii_digit())
+    };
+    !is_word && !is_said(&Text::new(text, false), 0)
 }
 
 /// Where the name begins that ends with this word: `API key` and `access key id` are names, too.

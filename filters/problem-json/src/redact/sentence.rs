@@ -73,7 +73,15 @@ fn are_words(text: &Text<'_>, from: usize) -> bool {
         && !first.is_empty()
         && small.iter().all(u8::is_ascii_lowercase)
         && !second.is_empty()
-        && !second.iter().any(u8::is_ascii_uppercase)
+        && (!second.iter().any(u8::is_ascii_uppercase) || is_noun(text, end, second))
         && matches!(text.at(end), 0 | b' ' | b'.' | b',' | b';')
         && (!is_about_bytes(second) || MODALS.contains(&second))
+}
+
+/// Whether a word with a capital, which ends here, is German's noun: `Das Passwort ist zu kurz`.
+fn is_noun(text: &Text<'_>, end: usize, word: &[u8]) -> bool {
+    let small = word.get(1..).unwrap_or_default();
+    small.iter().all(u8::is_ascii_lowercase)
+        && text.at(end) == b' '
+        && text.at(end + 1).is_ascii_lowercase()
 }

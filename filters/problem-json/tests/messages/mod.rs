@@ -432,6 +432,7 @@ pub const HELPFUL: &[&str] = &[
     "mot de passe : obligatoire",
     "PIN: must be 4 digits",
     "Pin 12 is free",
+    "password: Das Passwort ist zu kurz",
     "Passwort: falsch",
     "Passwort: erforderlich",
     "Passwort: mindestens 8 Zeichen",
