@@ -190,7 +190,13 @@ impl Draft {
             Outcome::OAuth(said) => (said, true),
         };
         if said.code.is_none() {
-            said.code.clone_from(&self.code);
+            // Of a server's error the header goes, so what it says counts only where the settings know it.
+            let counts = |name: &&String| {
+                self.received.meaning < 500
+                    || profile.codes.contains_key(*name)
+                    || profile.allow_server_text.contains(*name)
+            };
+            said.code = self.code.as_ref().filter(counts).cloned();
         }
         let code = said.code.as_ref();
         let meant = code.and_then(|name| profile.codes.get(name));

@@ -1,16 +1,18 @@
 //! What of an error's headers tells of the inside of a service, whatever becomes of its body: headers that frameworks
 //! send for their developers, and texts in headers that clients need.
 
+mod challenge;
+
 use std::rc::Rc;
 
-use portcullis_kit::ascii::AsciiSet;
 use portcullis_kit::{Exchange, Headers};
 
 use crate::profile::Profile;
 use crate::redact::Redaction;
+use challenge::challenge;
 
-/// Headers for developers. Those that end in `*` stand for all that begin so.
-const FOR_DEVELOPERS: [&str; 38] = [
+/// Headers for developers; `*` stands for anything.
+const FOR_DEVELOPERS: [&str; 36] = [
     // CodeIgniter's and Laravel's debug bars, Clockwork.
     "debugbar-*",
     "phpdebugbar*",
@@ -18,42 +20,42 @@ const FOR_DEVELOPERS: [&str; 38] = [
     // Django's debug toolbar.
     "djdt-*",
     // What applications and gateways call their own.
+    "*backtrace*",
+    "*stack*trace*",
+    "*traceback*",
+    "error",
     "error-message",
-    "exception",
-    "stack-trace",
-    "x-application-error",
-    "x-backtrace",
-    "x-error",
-    "x-error-cause",
-    "x-error-class",
-    "x-error-debug",
-    "x-error-description",
-    "x-error-detail",
-    "x-error-details",
-    "x-error-file",
-    "x-error-info",
-    "x-error-line",
-    "x-error-message",
-    "x-error-msg",
-    "x-error-reason",
-    "x-error-source",
-    "x-error-stack",
-    "x-error-stacktrace",
-    "x-error-text",
-    "x-error-trace",
-    "x-error-type",
-    "x-exception*",
+    "errors",
+    "exception*",
+    "x-*-error",
+    "x-*exception*",
+    "x-err",
+    "x-error*",
+    "x-query-log",
     "x-stack*",
+    "x-trace-stack",
+    "x-warning",
     // Loggers that write into the console of a browser: ChromePHP and Chrome Logger, FirePHP.
     "x-chromelogger-*",
     "x-chromephp-*",
-    "x-wf-*",
-    // Symfony and Yii, Drupal, Magento, Rails' console, MiniProfiler.
+    "x-wf-1-*",
+    "x-wf-protocol-*",
+    // Symfony and Yii, Drupal, Magento, Rails' console, MiniProfiler, Jersey, Xdebug.
+    "*xdebug-*",
     "x-debug*",
     "x-drupal-assertion-*",
+    "x-jersey-trac*",
     "x-magento-*debug",
     "x-miniprofiler-*",
     "x-web-console-*",
+    // Paths: of sources, and of what a server in front was to send.
+    "sourcemap",
+    "x-accel-redirect",
+    "x-sendfile",
+    "x-sourcefiles",
+    "x-sourcemap",
+    // Of a call that this response belongs to no more, where it is no gRPC.
+    "grpc-*",
 ];
 /// On 5xx these name what failed inside; below, they are for clients.
 const OF_A_SERVER: [&str; 3] = [
@@ -65,29 +67,70 @@ const OF_A_SERVER: [&str; 3] = [
 /// Longer texts in headers go unread: they are for a person, and a worker reads them while others wait.
 const MAX_TEXT_BYTES: usize = 1024;
 
-/// What their names begin with: most headers are none of them by the first letter.
-const FIRST: AsciiSet = AsciiSet::of(b"depsxDEPSX");
+/// All texts in headers of one response that are read, together.
+const MAX_TEXTS_BYTES: usize = 8 * 1024;
 
 /// Whether a header, in lower case, is removed by default.
 pub fn is_for_developers(name: &str) -> bool {
-    FOR_DEVELOPERS
-        .iter()
-        .chain(&OF_A_SERVER)
-        .any(|listed| fits(listed, name.as_bytes()))
+    is_listed(&FOR_DEVELOPERS, name) || is_listed(&OF_A_SERVER, name)
 }
 
-fn fits(listed: &str, name: &[u8]) -> bool {
-    match listed.split_once('*') {
-        None => name.eq_ignore_ascii_case(listed.as_bytes()),
-        Some((begin, end)) => {
-            let starts = name
-                .get(..begin.len())
-                .is_some_and(|it| it.eq_ignore_ascii_case(begin.as_bytes()));
-            let rest = name.get(begin.len()..).unwrap_or_default();
-            let at = rest.len().checked_sub(end.len());
-            let ends = at.and_then(|at| rest.get(at..));
-            starts && ends.is_some_and(|it| it.eq_ignore_ascii_case(end.as_bytes()))
+fn is_listed(list: &[&str], name: &str) -> bool {
+    // Codes and ids are for clients.
+    let told = name.starts_with("x-error-") && (name.ends_with("-code") || name.ends_with("-id"));
+    !told && list.iter().any(|listed| fits(listed, name))
+}
+
+fn fits(listed: &str, name: &str) -> bool {
+    let Some((begin, mut pattern)) = listed.split_once('*') else {
+        return listed == name;
+    };
+    let Some(mut rest) = name.strip_prefix(begin) else {
+        return false;
+    };
+    while let Some((part, after)) = pattern.split_once('*') {
+        let Some((_, behind)) = rest.split_once(part) else {
+            return false;
+        };
+        (rest, pattern) = (behind, after);
+    }
+    rest.ends_with(pattern)
+}
+
+/// What reads texts in headers: as much of them as one response may keep a worker busy with.
+pub struct Reader<'r> {
+    redaction: &'r Redaction,
+    left: usize,
+}
+
+impl<'r> Reader<'r> {
+    fn new(redaction: &'r Redaction) -> Self {
+        Self {
+            redaction,
+            left: MAX_TEXTS_BYTES,
         }
+    }
+
+    /// Whether a text may still be read.
+    fn reads(&mut self, text: &str, max: usize) -> bool {
+        let left = self.left.checked_sub(text.len());
+        let reads = text.len() <= max && left.is_some();
+        self.left = left.filter(|_| reads).unwrap_or(self.left);
+        reads
+    }
+
+    /// Whether it was read, and holds nothing that would be redacted.
+    fn passes(&mut self, line: &[u8]) -> bool {
+        std::str::from_utf8(line).is_ok_and(|text| {
+            self.reads(text, MAX_TEXT_BYTES) && self.redaction.found_in(text) == 0
+        })
+    }
+
+    /// The same of a line of addresses: their paths are none of files.
+    fn passes_addresses(&mut self, line: &[u8]) -> bool {
+        std::str::from_utf8(line).is_ok_and(|text| {
+            self.reads(text, MAX_TEXTS_BYTES) && !self.redaction.finds(text, true)
+        })
     }
 }
 
@@ -118,15 +161,17 @@ pub fn hide<X: Exchange>(
 }
 
 fn removed<'r>(profile: &Profile, response: &'r Headers, status: u16) -> Vec<&'r str> {
-    let of_a_server: &[&str] = if status >= 500 { &OF_A_SERVER } else { &[] };
+    // gRPC without a Content-Type may be gRPC nevertheless.
+    let may_be_grpc = !response.contains("content-type");
     let mut names: Vec<&str> = response
         .iter()
-        .filter(|(name, _)| {
-            let mut listed = FOR_DEVELOPERS.iter().chain(of_a_server);
-            name.first().is_some_and(|first| FIRST.has(*first))
-                && listed.any(|listed| fits(listed, name))
-        })
         .filter_map(|(name, _)| std::str::from_utf8(name).ok())
+        .filter(|name| {
+            let lower = name.to_ascii_lowercase();
+            let listed = is_listed(&FOR_DEVELOPERS, &lower)
+                || status >= 500 && is_listed(&OF_A_SERVER, &lower);
+            listed && !(may_be_grpc && lower.starts_with("grpc-"))
+        })
         .filter(|name| {
             !profile
                 .keep_headers
@@ -138,19 +183,36 @@ fn removed<'r>(profile: &Profile, response: &'r Headers, status: u16) -> Vec<&'r
     names
 }
 
-/// Challenges and warnings that have to change, with all lines of each as they leave.
+/// Headers with texts and addresses that have to change, with all lines of each as they leave.
 fn texts(redaction: &Redaction, response: &Headers) -> Vec<(&'static str, Vec<Vec<u8>>)> {
     let mut changed = Vec::new();
-    for name in ["www-authenticate", "proxy-authenticate", "warning"] {
+    let mut reader = Reader::new(redaction);
+    for name in [
+        "www-authenticate",
+        "proxy-authenticate",
+        "location",
+        "link",
+        "server-timing",
+        "warning",
+    ] {
         if !response.contains(name) {
             continue;
         }
         let before: Vec<&[u8]> = response.get_all(name).collect();
+        let whole = |line: &[u8], passes: bool| passes.then(|| line.to_vec());
         let lines: Vec<Vec<u8>> = before
             .iter()
             .filter_map(|line| match name {
-                "warning" => quiet(redaction, line).then(|| line.to_vec()),
-                _ => Some(challenge(redaction, line)),
+                "warning" => whole(line, reader.passes(line)),
+                // Only a description is a text.
+                "server-timing" => {
+                    let described = line
+                        .windows(4)
+                        .any(|part| part.eq_ignore_ascii_case(b"desc"));
+                    whole(line, !described || reader.passes(line))
+                }
+                "link" | "location" => whole(line, reader.passes_addresses(line)),
+                _ => challenge(&mut reader, line),
             })
             .collect();
         if lines != before {
@@ -160,109 +222,9 @@ fn texts(redaction: &Redaction, response: &Headers) -> Vec<(&'static str, Vec<Ve
     changed
 }
 
-/// Whether a warning (RFC 9111 §5.5) holds nothing that would be redacted.
-fn quiet(redaction: &Redaction, line: &[u8]) -> bool {
-    line.len() <= MAX_TEXT_BYTES
-        && std::str::from_utf8(line).is_ok_and(|text| redaction.found_in(text) == 0)
-}
-
-/// A challenge with the texts for people in it redacted: the values of `error_description` (RFC 6750 §3) and `error_uri`.
-/// What clients calculate with stays.
-fn challenge(redaction: &Redaction, line: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(line.len());
-    let mut rest = line;
-    while let Some(open) = rest.iter().position(|byte| *byte == b'"') {
-        let (head, behind) = rest.split_at(open + 1);
-        push_unquoted(&mut out, redaction, head);
-        let mut escaped = false;
-        let close = behind.iter().position(|byte| {
-            let ends = *byte == b'"' && !escaped;
-            escaped = *byte == b'\\' && !escaped;
-            ends
-        });
-        let (value, after) = behind.split_at(close.unwrap_or(behind.len()));
-        if is_for_people(head) {
-            out.extend(redacted(redaction, value));
-        } else {
-            out.extend_from_slice(value);
-        }
-        // A string without an end is ended here: nothing behind it may look like a parameter.
-        out.push(b'"');
-        rest = after.get(1..).unwrap_or_default();
-    }
-    push_unquoted(&mut out, redaction, rest);
-    out
-}
-
-/// Parameters without quotes around their values, which may be texts for people that an upstream forgot to quote. What has
-/// to change is quoted.
-fn push_unquoted(out: &mut Vec<u8>, redaction: &Redaction, parameters: &[u8]) {
-    for parameter in parameters.split_inclusive(|byte| *byte == b',') {
-        let equals = parameter.iter().position(|byte| *byte == b'=');
-        let (name, rest) = parameter.split_at(equals.map_or(0, |equals| equals + 1));
-        let value = rest.strip_suffix(b",").unwrap_or(rest);
-        let comma = rest.get(value.len()..).unwrap_or_default();
-        let value = value.trim_ascii();
-        let after = if is_for_people(name) && !value.starts_with(b"\"") {
-            redacted(redaction, value)
-        } else {
-            value.to_vec()
-        };
-        if after == value {
-            out.extend_from_slice(parameter);
-        } else {
-            let parts: [&[u8]; 5] = [name, b"\"", &after, b"\"", comma];
-            out.extend(parts.concat());
-        }
-    }
-}
-
-/// Whether what ends here, `… error_description="`, begins a text for people.
-fn is_for_people(head: &[u8]) -> bool {
-    let name = head.strip_suffix(b"\"").unwrap_or(head).trim_ascii_end();
-    let name = name.strip_suffix(b"=").unwrap_or_default().trim_ascii_end();
-    ["error_description", "error_uri", "error-description"]
-        .iter()
-        .any(|known| {
-            let at = name.len().checked_sub(known.len());
-            at.and_then(|at| name.get(at..))
-                .is_some_and(|end| end.eq_ignore_ascii_case(known.as_bytes()))
-        })
-}
-
-fn redacted(redaction: &Redaction, value: &[u8]) -> Vec<u8> {
-    if value.len() > MAX_TEXT_BYTES {
-        return crate::redact::REDACTED.into();
-    }
-    let mut plain = Vec::with_capacity(value.len());
-    let mut escaped = false;
-    for byte in value {
-        escaped = *byte == b'\\' && !escaped;
-        if !escaped {
-            plain.push(*byte);
-        }
-    }
-    let Ok(plain) = std::str::from_utf8(&plain) else {
-        return crate::redact::REDACTED.into();
-    };
-    let (text, marks) = redaction.text(plain);
-    if marks.found == 0 {
-        return value.to_vec();
-    }
-    let mut out = Vec::with_capacity(text.len());
-    for byte in text.bytes() {
-        if matches!(byte, b'"' | b'\\') {
-            out.push(b'\\');
-        }
-        out.push(byte);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::redact::{Kinds, Mode};
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -279,12 +241,48 @@ mod tests {
             "phpdebugbar",
             "x-magento-cache-debug",
             "x-amzn-errortype",
-            "X-STACK-TRACE",
+            "x-stack-trace",
+            "x-sourcefiles",
+            "x-sendfile",
+            "x-accel-redirect",
+            "sourcemap",
+            "x-sourcemap",
+            "xdebug-profile",
+            "x-xdebug-profile-filename",
+            "x-error",
+            "x-errors",
+            "x-err",
+            "x-error-messages",
+            "x-error-body",
+            "x-error-stack-trace",
+            "x-error-location",
+            "error",
+            "errors",
+            "exception",
+            "exception-message",
+            "exception-class",
+            "stacktrace",
+            "x-traceback",
+            "x-trace-stack",
+            "x-application-exception",
+            "x-laravel-exception",
+            "x-php-error",
+            "x-sql-error",
+            "x-query-log",
+            "x-jersey-tracing-001",
+            "x-warning",
+            "x-amz-function-error",
+            "x-wf-protocol-1",
+            "grpc-message",
         ] {
             assert!(is_for_developers(name), "{name}");
         }
         for name in [
             "x-error-code",
+            "x-error-id",
+            "x-ms-error-code",
+            "x-wf-run-id",
+            "x-source",
             "x-request-id",
             "x-trace-id",
             "www-authenticate",
@@ -299,59 +297,6 @@ mod tests {
         }
         for name in FOR_DEVELOPERS.iter().chain(&OF_A_SERVER) {
             assert_eq!(*name, name.to_ascii_lowercase());
-            assert!(name.bytes().next().is_some_and(|first| FIRST.has(first)));
         }
-    }
-
-    #[test]
-    fn a_challenge_keeps_what_clients_calculate_with() {
-        let redaction = Redaction::new(Kinds::ALL, Mode::DenyList, &[]).unwrap();
-        let line = |line: &str| String::from_utf8(challenge(&redaction, line.as_bytes())).unwrap();
-        for stays in [
-            "Basic realm=\"prod\"",
-            "Digest realm=\"x@host.com\", nonce=\"8f14e45fceea167a5a36dedd4bea2543\", qop=\"auth\"",
-            "Bearer realm=\"a\\\"b\", error=\"invalid_token\", error_description=\"The \\\"access\\\" token expired\"",
-            "Negotiate YIIabcdef0123",
-            "",
-        ] {
-            assert_eq!(line(stays), stays);
-        }
-        assert_eq!(
-            line(
-                "Bearer error=\"x\", error_description=\"SELECT a FROM users\", error_uri=\"http://db:9876/x\", Basic realm=\"r\""
-            ),
-            "Bearer error=\"x\", error_description=\"[redacted]\", error_uri=\"http://[redacted]/x\", Basic realm=\"r\""
-        );
-        assert_eq!(
-            line("Bearer Error_Description = \"for \\\"bob@example.com\\\" only\""),
-            "Bearer Error_Description = \"for \\\"[redacted]\\\" only\""
-        );
-        for (before, after) in [
-            (
-                "Bearer error_description=SELECT a FROM users, error=\"x\"",
-                "Bearer error_description=\"[redacted]\", error=\"x\"",
-            ),
-            (
-                "Bearer error=x, error_description=/etc/passwd",
-                "Bearer error=x, error_description=\"[redacted]\"",
-            ),
-            (
-                "Bearer error_description=expired, error=x, realm=a@b.example",
-                "Bearer error_description=expired, error=x, realm=a@b.example",
-            ),
-        ] {
-            assert_eq!(line(before), after);
-        }
-        let long = "all is well ".repeat(90);
-        assert_eq!(
-            line(&format!("Bearer error_description=\"{long}\"")),
-            "Bearer error_description=\"[redacted]\""
-        );
-        assert!(!quiet(&redaction, long.as_bytes()));
-        assert!(quiet(&redaction, b"199 - \"all is well\""));
-        assert_eq!(
-            line("Bearer error_description=\"open /etc/passwd"),
-            "Bearer error_description=\"open [redacted]\""
-        );
     }
 }

@@ -13,12 +13,17 @@ mod paths;
 mod personal;
 mod scan;
 mod secrets;
+mod sentence;
 mod spelling;
 mod sql;
 mod stack;
 
 use std::borrow::Cow;
 use std::fmt;
+
+pub use keyed::is_secret;
+pub use scan::is_among_in_any_case;
+pub use sentence::is_about;
 
 use regex_lite::{Regex, RegexBuilder};
 
@@ -92,10 +97,10 @@ const KINDS: [(Kind, &str, &[u8], Scanner); 14] = [
     (Kind::Ip, "ip", b".:", network::addresses),
     (Kind::Card, "card", b"0123456789", personal::cards),
     (Kind::Path, "path", b"/\\", paths::paths),
-    (Kind::Sql, "sql", b" [-_", sql::statements),
+    (Kind::Sql, "sql", b" +\t\n[-_", sql::statements),
     (Kind::Stack, "stack", b" (:#", stack::frames),
     (Kind::Class, "class", b"", class::classes),
-    (Kind::Host, "host", b".:-lL", hosts::hosts),
+    (Kind::Host, "host", b".:-lLN", hosts::hosts),
 ];
 
 impl Kind {
@@ -249,6 +254,21 @@ impl Redaction {
         (Cow::Owned(out), marks)
     }
 
+    /// Whether a built-in kind, or a pattern that denies, finds something; allow-lists are for sentences. In addresses there
+    /// are no paths of files.
+    pub fn finds(&self, text: &str, are_addresses: bool) -> bool {
+        let kinds = match are_addresses {
+            true => self.kinds.without(Kind::Path),
+            false => self.kinds,
+        };
+        !self.spans(text, false, kinds).is_empty()
+    }
+
+    /// Whether a text that stands by the name of a secret would be taken for it.
+    pub fn is_secret_value(&self, text: &str) -> bool {
+        self.kinds.has(Kind::Named) && keyed::is_value(text)
+    }
+
     /// How many pieces would be replaced.
     pub fn found_in(&self, text: &str) -> u32 {
         self.count(text, false, self.kinds)
@@ -358,6 +378,23 @@ mod tests {
             "token: a b ",
             "a.b:99 ",
             "select a from \"",
+            "SELECT ",
+            "select a.b, c\n",
+            "SELECT update with ",
+            "CALL a ",
+            "GRANT a ",
+            "insert into a where ",
+            "select a from b where ",
+            "a\n",
+            "é",
+            "密",
+            "<token>a",
+            "\"token\":{",
+            "\"token\":[",
+            "token: 1-",
+            "lookup a",
+            "cn=",
+            "a:/b",
         ] {
             let text = unit.repeat(MAX_TEXT_BYTES / unit.len());
             for (kind, _, _, scanner) in &KINDS {

@@ -19,8 +19,10 @@ use crate::redact::{REDACTED, Redaction};
 
 pub use xml::error_type;
 
-/// Longer messages are cut.
+/// Longer messages are cut,
 const MAX_TEXT_BYTES: usize = 1024;
+/// and this much of them is redacted before: half an address is none that could be told by its looks.
+const MAX_READ_BYTES: usize = 2 * MAX_TEXT_BYTES;
 /// Longer codes are no codes.
 const MAX_CODE_BYTES: usize = 64;
 /// Further mistakes in fields are left out.
@@ -192,6 +194,7 @@ impl Said {
                 continue;
             };
             room = left;
+            found += detail.forget_secret(redaction);
             found += redact_text(&mut detail.message, redaction);
             found += redact_whole(&mut detail.code, redaction);
             let place = detail
@@ -207,13 +210,13 @@ impl Said {
         found
     }
 
-    /// Leaves of a server's error what says nothing of its inside: the code, where the settings know it or it is no name of
-    /// something inside, and a type that the settings name.
+    /// Leaves of a server's error what says nothing of its inside: the code, where the settings know it or it is plain
+    /// words, and a type that the settings name.
     pub fn keep_code_of_server(&mut self, is_known: bool, names_type: impl Fn(&str) -> bool) {
         self.message = None;
         self.details.clear();
         self.kind.take_if(|kind| !names_type(kind));
-        self.code.take_if(|code| !is_known && is_inner_code(code));
+        self.code.take_if(|code| !is_known && !is_plain_code(code));
     }
 
     /// The mistakes as the extension `errors`; none where there are none.
@@ -230,7 +233,7 @@ impl Said {
     fn add(&mut self, mut detail: Detail) {
         detail
             .place
-            .take_if(|place| place.member().1.len() > MAX_POINTER_BYTES);
+            .take_if(|place| !(1..=MAX_POINTER_BYTES).contains(&place.member().1.len()));
         if !self.is_full() && detail != Detail::default() {
             self.details.push(detail);
         }
@@ -240,13 +243,23 @@ impl Said {
 fn redact_text(text: &mut Option<String>, redaction: &Redaction) -> u32 {
     let Some(before) = text else { return 0 };
     let (after, marks) = redaction.text(before);
-    if marks.found > 0 {
-        let left = after.replace(REDACTED, "");
-        let says_something = !marks.refused && left.contains(char::is_alphabetic);
-        let after = says_something.then(|| after.into_owned());
-        *text = after;
-    }
+    let left = after.replace(REDACTED, "");
+    let says_something = !marks.refused && left.contains(char::is_alphabetic);
+    let after = (says_something || marks.found == 0).then(|| cut(&after));
+    *text = after;
     marks.found
+}
+
+/// A message of at most [`MAX_TEXT_BYTES`], which ends with a word.
+fn cut(text: &str) -> String {
+    if text.len() <= MAX_TEXT_BYTES {
+        return text.to_owned();
+    }
+    let (kept, _) = text.split_at(text.floor_char_boundary(MAX_TEXT_BYTES));
+    let kept = kept
+        .rsplit_once(char::is_whitespace)
+        .map_or(kept, |(kept, _)| kept.trim_end());
+    [kept, "…"].concat()
 }
 
 fn redact_whole(text: &mut Option<String>, redaction: &Redaction) -> u32 {
@@ -265,6 +278,15 @@ impl Detail {
         let place = self.place.as_ref().map_or("", |place| place.member().1);
         let texts = [self.message.as_deref(), self.code.as_deref(), Some(place)];
         texts.into_iter().flatten().map(str::len).sum()
+    }
+
+    /// Leaves out what stands by the name of a secret and is no sentence about it.
+    fn forget_secret(&mut self, redaction: &Redaction) -> u32 {
+        let place = self.place.as_ref().map(|place| place.member().1);
+        let name = place.and_then(|place| place.rsplit('/').next());
+        let is_secret = name.is_some_and(crate::redact::is_secret);
+        let is_value = |text: &mut String| is_secret && redaction.is_secret_value(text);
+        u32::from(self.message.take_if(is_value).is_some())
     }
 
     /// `{"code": …, "detail": …, "pointer": …}`.
@@ -291,7 +313,9 @@ impl Place {
         match self {
             Self::Pointer(pointer) => {
                 let parts = details::segments(pointer);
-                let path = ["/", &parts.join("/")].concat();
+                // What is one name is no path, whatever is in it.
+                let root = if parts.len() > 1 { "/" } else { "" };
+                let path = [root, &parts.join("/")].concat();
                 let plain = |part: &String| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
                 let all_plain = parts.iter().all(plain);
                 let are_words = all_plain && parts.len() > 1;
@@ -319,28 +343,29 @@ impl Place {
     }
 }
 
-/// Whether a code is the name of a class, a system call's error, or a database's.
-fn is_inner_code(code: &str) -> bool {
-    const ENDS: [&str; 5] = ["Error", "Exception", "Fault", "_exception", "Panic"];
-    const BEGINS: [&str; 6] = ["ER_", "SQLITE_", "SQLSTATE", "ORA-", "PGRST", "EAI_"];
-    const CALLS: &str = " EACCES EADDRINUSE EAGAIN ECANCELED ECONNABORTED ECONNREFUSED ECONNRESET EEXIST EHOSTDOWN EHOSTUNREACH EIO \
-EISDIR EMFILE ENETDOWN ENETUNREACH ENOENT ENOMEM ENOSPC ENOTCONN ENOTDIR ENOTFOUND EPERM EPIPE EPROTO EROFS ESOCKET ETIMEDOUT ";
-    ENDS.iter().any(|end| code.ends_with(end))
-        || BEGINS.iter().any(|begin| code.starts_with(begin))
-        || CALLS.split(' ').any(|call| call == code)
+/// Whether a code is made of words in one case, and no name of a class, a machine, a constraint, a system call's error, or a
+/// database's or runtime's.
+fn is_plain_code(code: &str) -> bool {
+    const BEGINS: [&str; 5] = ["ER_", "ERR_", "SQL", "EAI_", "UND_"];
+    const ENDS: [&str; 6] = ["xception", "_key", "_pkey", "_fkey", "_idx", "_check"];
+    let (first, rest) = code.split_at(code.floor_char_boundary(1));
+    let all = |fits: fn(&u8) -> bool| rest.bytes().all(|byte| byte == b'_' || fits(&byte));
+    let capitals =
+        first.starts_with(|first: char| first.is_ascii_uppercase()) && all(u8::is_ascii_uppercase);
+    let small =
+        first.starts_with(|first: char| first.is_ascii_alphabetic()) && all(u8::is_ascii_lowercase);
+    let of_a_call = capitals && first == "E" && !rest.contains('_');
+    (capitals || small)
+        && !of_a_call
+        && !BEGINS.iter().any(|begin| code.starts_with(begin))
+        && !ENDS.iter().any(|end| code.ends_with(end))
 }
 
-/// Text for a person: not empty, and cut where it is long.
+/// Text for a person: not empty, and not yet cut to the length of a message.
 fn text(value: &Value) -> Option<String> {
     let text = value.as_str()?.trim();
-    if text.len() <= MAX_TEXT_BYTES {
-        return (!text.is_empty()).then(|| text.to_owned());
-    }
-    let mut cut = text
-        .get(..text.floor_char_boundary(MAX_TEXT_BYTES))?
-        .to_owned();
-    cut.push('…');
-    Some(cut)
+    let (text, _) = text.split_at(text.floor_char_boundary(MAX_READ_BYTES));
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// A code: one word. A number that is only a status, and a status phrase, say nothing new.

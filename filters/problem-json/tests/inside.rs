@@ -27,6 +27,24 @@ fn names_of_what_failed_inside_are_no_codes_of_a_5xx() {
         "ER_DUP_ENTRY",
         "search_phase_execution_exception",
         "com.acme.orders.Broken",
+        "23505",
+        "42P01",
+        "P2002",
+        "users_email_key",
+        "EBUSY",
+        "EINVAL",
+        "UND_ERR_CONNECT_TIMEOUT",
+        "ENOENT:/etc",
+        "UserRepository.findById",
+        "PSQLException:x",
+        "KeyError:customer_iban",
+        "BillingService/ChargeCard",
+        "orders-db-prod-one",
+        "orders-db:5999",
+        "/internal/ledger",
+        "hunter2",
+        "E1042",
+        "RedisTimeout",
     ] {
         for body in [
             json!({"error": {"type": name}}),
@@ -37,7 +55,21 @@ fn names_of_what_failed_inside_are_no_codes_of_a_5xx() {
             assert_eq!(sent.json()["code"], Value::Null, "{body}");
         }
     }
-    for name in ["out_of_stock", "INTERNAL_ERROR", "internal_error", "E1042"] {
+    for number in [1062, 11000] {
+        let body = json!({"code": number, "message": "x"});
+        assert_eq!(
+            error(&json!({}), "500", &body, &[]).json()["code"],
+            Value::Null
+        );
+    }
+    for name in [
+        "out_of_stock",
+        "INTERNAL_ERROR",
+        "internal_error",
+        "UNAVAILABLE",
+        "Unavailable",
+        "timeout",
+    ] {
         let sent = error(&json!({}), "500", &json!({"error": name}), &[]);
         assert_eq!(sent.json()["code"], name);
     }
@@ -97,16 +129,20 @@ fn the_type_of_a_5xx_stays_behind_unless_the_settings_name_it() {
 fn the_code_in_a_header_heeds_what_the_settings_say_of_json() {
     let header = [("x-amzn-errortype", "OutOfStock:http://internal/")];
     let drop = json!({"upstream": {"json": "drop"}});
-    for status in ["400", "500"] {
-        assert_eq!(
-            error(&drop, status, &json!({}), &header).json()["code"],
-            Value::Null
-        );
-        assert_eq!(
-            error(&json!({}), status, &json!({}), &header).json()["code"],
-            "OutOfStock"
-        );
+    let known = json!({"codes": {"OutOfStock": {"title": "Sold out"}}});
+    for (settings, status, code) in [
+        (&drop, "400", Value::Null),
+        (&drop, "500", Value::Null),
+        (&json!({}), "400", json!("OutOfStock")),
+        (&json!({}), "500", Value::Null),
+        (&known, "500", json!("OutOfStock")),
+    ] {
+        let sent = error(settings, status, &json!({}), &header).json();
+        assert_eq!(sent["code"], code, "{status}");
     }
+    let plain = [("x-amzn-errortype", "orders_table_throttled")];
+    let sent = error(&json!({}), "500", &json!({}), &plain).json();
+    assert_eq!(sent["code"], Value::Null);
     let named = [("x-amzn-errortype", "com.acme#LedgerDatabaseException")];
     let sent = error(&json!({}), "500", &json!({}), &named);
     assert_eq!(sent.json()["code"], Value::Null);
@@ -126,12 +162,14 @@ fn what_a_name_of_a_field_holds_is_looked_at_as_it_was_written() {
         "john.doe%40example.com",
         "8f14e45fceea167a5a36dedd4bea2543",
         "see [/etc/passwd]",
+        "/etc/passwd",
+        "/var/lib/ledger",
     ] {
         for body in [
             json!({"errors": {key: ["is odd"]}}),
             json!({"errors": [{"field": key, "message": "is odd"}]}),
             json!({"detail": [{"loc": ["body", key], "msg": "is odd", "type": "x"}]}),
-            json!({"errors": [{"detail": "is odd", "source": {"pointer": format!("/{key}")}}]}),
+            json!({"errors": [{"detail": "is odd", "source": {"pointer": format!("/{}", key.trim_start_matches('/'))}}]}),
         ] {
             let sent = error(&json!({}), "422", &body, &[]).json();
             assert_eq!(sent["errors"][0]["pointer"], Value::Null, "{body}: {sent}");
@@ -262,4 +300,72 @@ fn of_a_flood_of_mistakes_the_first_pass_and_the_rest_is_not_even_read() {
             .unwrap()
             .starts_with("Number 7 ")
     );
+}
+
+#[test]
+fn addresses_and_descriptions_in_headers_say_nothing_of_the_inside() {
+    for (name, goes, stays) in [
+        (
+            "link",
+            "<http://10.0.0.5:8080/x>; rel=\"self\"",
+            "<https://api.example.com/home/orders?page=2>; rel=\"next\"",
+        ),
+        ("location", "http://orders-db.internal:8080/", "/home/login"),
+        (
+            "server-timing",
+            "db;desc=\"SELECT * FROM users\"",
+            "db;dur=53.2, app;desc=\"Cache Read\";dur=47.2",
+        ),
+    ] {
+        let response = [
+            (":status", "500"),
+            ("content-type", "text/html"),
+            (name, goes),
+            (name, stays),
+        ];
+        let sent = pass(&bench(json!({})), get(&[]), &response, &[b"x"]);
+        let lines: Vec<&[u8]> = sent.fake.response.get_all(name).collect();
+        assert_eq!(lines, [stays.as_bytes()], "{name}");
+    }
+}
+
+#[test]
+fn a_status_of_grpc_leaves_with_no_page() {
+    let grpc = [
+        ("grpc-status", "13"),
+        ("grpc-message", "pq%3A%20password"),
+        ("grpc-status-details-bin", "AAAA"),
+    ];
+    for (kind, stays) in [("text/html", false), ("application/grpc", true), ("", true)] {
+        let mut response = vec![(":status", "500")];
+        response.extend((!kind.is_empty()).then_some(("content-type", kind)));
+        response.extend(grpc);
+        let sent = pass(
+            &bench(json!({})),
+            get(&[("te", "trailers")]),
+            &response,
+            &[],
+        );
+        for (name, value) in grpc {
+            assert_eq!(sent.header(name), stays.then_some(value), "{kind} {name}");
+        }
+    }
+}
+
+#[test]
+fn of_a_flood_of_texts_in_headers_only_eight_kibibytes_are_read() {
+    let line = format!(
+        "Bearer realm=\"api\", error=x, error_description=\"{}\"",
+        "all is well ".repeat(80)
+    );
+    let warning = format!("199 - \"{}\"", "all is well ".repeat(80));
+    let mut response = vec![(":status", "401")];
+    response.extend([("www-authenticate", line.as_str())].repeat(20));
+    response.extend([("warning", warning.as_str())].repeat(20));
+    let sent = pass(&bench(json!({})), get(&[]), &response, &[b"x"]);
+    let lines: Vec<&[u8]> = sent.fake.response.get_all("www-authenticate").collect();
+    let (read, unread) = lines.split_at(8);
+    assert!(read.iter().all(|read| *read == line.as_bytes()));
+    assert_eq!(unread, [&b"Bearer realm=\"api\", error=x"[..]; 12]);
+    assert_eq!(sent.header("warning"), None);
 }

@@ -318,8 +318,35 @@ fn a_field_is_pointed_at_as_rfc_6901_writes_it() {
 #[test]
 fn what_is_too_long_or_too_much_is_cut() {
     let long = "é".repeat(2000);
-    let message = said(json!({"message": long})).message.unwrap();
+    assert!(said(json!({"message": long})).message.unwrap().len() <= 2048);
+    let redaction = Redaction::new(Kinds::ALL, Mode::DenyList, &[]).unwrap();
+    let cut = |text: &str| {
+        let mut said = said(json!({"message": text, "errors": [{"field": "a", "message": text}]}));
+        said.redact(&redaction);
+        assert_eq!(said.message, said.details[0].message);
+        said.message.unwrap()
+    };
+    let message = cut(&long);
     assert!(message.len() <= 1030 && message.ends_with('…'));
+    for secret in [
+        "bob.smith@example.com",
+        "AKIAIOSFODNN7EXAMPLE",
+        "4111 1111 1111 1111",
+        "SELECT iban, email FROM customers",
+    ] {
+        for before in 990..1030 {
+            let words = "too long ".repeat(before / 9);
+            let message = cut(&format!(
+                "{words}{}{secret} and more",
+                ".".repeat(before % 9)
+            ));
+            let end = message.get(words.len()..).unwrap_or_default();
+            for part in ["bob", "AKIA", "4111", "iban"] {
+                assert!(!end.contains(part), "{before}: {end}");
+            }
+            assert!(message.len() <= 1030);
+        }
+    }
     assert_eq!(
         said(json!({"message": "m", "code": "c".repeat(65)})).code,
         None
@@ -375,7 +402,7 @@ fn places_of_ordinary_fields_stay_and_what_is_inside_one_segment_goes() {
     let place = |field: &str| {
         let mut said = said(json!({"errors": [{"field": field, "message": "m"}]}));
         said.redact(&redaction);
-        said.details[0].place.clone()
+        said.details.first().and_then(|first| first.place.clone())
     };
     for (field, expected) in [
         ("home.street", "#/home/street"),
@@ -386,6 +413,7 @@ fn places_of_ordinary_fields_stay_and_what_is_inside_one_segment_goes() {
         ("opt.in", "#/opt/in"),
         ("var.x", "#/var/x"),
         ("root.a", "#/root/a"),
+        ("home/street", "#/home~1street"),
         ("etc.note", "#/etc/note"),
         ("data.log.level", "#/data/log/level"),
     ] {
@@ -449,5 +477,90 @@ fn a_wait_of_google_is_whole_seconds() {
             ]}}),
         );
         assert_eq!(said.retry_after_s, expected, "{delay}");
+    }
+}
+
+#[test]
+fn what_a_program_tells_of_itself_is_no_mistake_in_a_field() {
+    let redaction = Redaction::new(Kinds::ALL, Mode::DenyList, &[]).unwrap();
+    for body in [
+        json!({"code": "x_y", "message": "m", "details": {"password": "hunter2", "token": "tok-abc", "host": "orders-db",
+            "stmt": "call charge on ledger"}}),
+        json!({"message": "m", "details": {"debug": {"sql_params": ["bob smith", "4711"]}, "worker": "orders seven"}}),
+        json!({"trace": ["foo in ledger_charge step 3"], "backtrace": ["ledger charge"], "debug": {"params": ["bob s"]}}),
+        json!({"message": "m", "errors": {"meta": {"worker": ["ledger seven"]}, "stackTrace": ["in ledger charge"],
+            "sql_params": ["bob smith"], "context": {"a": "bob smith"}}}),
+    ] {
+        let mut found = match read(body.to_string().as_bytes(), b"application/json", true) {
+            Found::Known(said) => said,
+            Found::Unknown => continue,
+            other => panic!("{other:?}"),
+        };
+        found.redact(&redaction);
+        assert_eq!(found.errors(), None, "{body}");
+    }
+}
+
+#[test]
+fn a_bare_word_is_no_mistake_and_a_secret_by_its_name_is_none_either() {
+    let redaction = Redaction::new(Kinds::ALL, Mode::DenyList, &[]).unwrap();
+    let errors = |body: Value| {
+        let mut said = said(body);
+        said.redact(&redaction);
+        said.errors().unwrap()
+    };
+    assert_eq!(
+        errors(
+            json!({"errors": {"session": "s3cr3t", "customer": ["Smith"], "name": ["required"], "x": "不能为空",
+            "query": ["This field is required."], "meta": "is too long"}})
+        ),
+        json!([
+            {"pointer": "#/customer"}, {"detail": "is too long", "pointer": "#/meta"},
+            {"detail": "required", "pointer": "#/name"}, {"detail": "This field is required.", "pointer": "#/query"},
+            {"pointer": "#/session"}, {"detail": "不能为空", "pointer": "#/x"}
+        ])
+    );
+    assert_eq!(
+        errors(json!({"errors": [
+            {"field": "password", "message": "hunter2"}, {"field": "user.apiKey", "message": "abc-def"},
+            {"field": "password", "message": "is too short"}, {"field": "token", "message": "expired"},
+            {"field": "password", "message": "hunter2 is too short"}, {"field": "password", "message": "\"password\" is required"},
+            {"field": "password", "message": "Das Passwort ist zu kurz."}, {"field": "password", "message": "长度必须在8到64之间"}
+        ]})),
+        json!([
+            {"pointer": "#/password"}, {"pointer": "#/user/apiKey"},
+            {"detail": "is too short", "pointer": "#/password"}, {"detail": "expired", "pointer": "#/token"},
+            {"pointer": "#/password"}, {"detail": "\"password\" is required", "pointer": "#/password"},
+            {"detail": "Das Passwort ist zu kurz.", "pointer": "#/password"},
+            {"detail": "长度必须在8到64之间", "pointer": "#/password"}
+        ])
+    );
+}
+
+#[test]
+fn mistakes_in_fields_are_read_where_frameworks_write_them() {
+    for (body, expected) in [
+        (
+            json!({"errors": [{"keyword": "pattern", "instancePath": "/user/name", "message": "must match it"}]}),
+            json!([{"detail": "must match it", "code": "pattern", "pointer": "#/user/name"}]),
+        ),
+        (
+            json!({"error": {"password": ["is too short"]}}),
+            json!([{"detail": "is too short", "pointer": "#/password"}]),
+        ),
+        (
+            json!({"status": "fail", "data": {"title": "A title is required"}}),
+            json!([{"detail": "A title is required", "pointer": "#/title"}]),
+        ),
+        (
+            json!({"message": "m", "details": [{"field": "age", "message": "is odd"}]}),
+            json!([{"detail": "is odd", "pointer": "#/age"}]),
+        ),
+    ] {
+        assert_eq!(said(body.clone()).errors(), Some(expected), "{body}");
+    }
+    for name in ["errmsg", "error_msg"] {
+        let said = said(json!({"code": 40013, name: "invalid appid"}));
+        assert_eq!(said.message.as_deref(), Some("invalid appid"));
     }
 }

@@ -1,12 +1,14 @@
 //! Names of classes, and what runtimes say about a program's own mistakes.
 
-use super::scan::{Make, Spans, Text, is_field, messages};
+use super::scan::{Make, Spans, Text, is_among, is_field, messages};
 
 /// What runtimes write, by how it begins and, where that is English too, what follows; the line goes from there. In the
 /// order of the first letter.
-const MISTAKES: [(&str, &str); 32] = [
+const MISTAKES: [(&str, &str); 43] = [
     ("\" because \"", " is null"),
     ("'nonetype' object", ""),
+    ("' object has no attribute", ""),
+    ("() missing ", "required positional argument"),
     ("array index out of bounds", ""),
     ("assertion failed: ", "!="),
     ("assertion failed: ", "("),
@@ -22,14 +24,23 @@ const MISTAKES: [(&str, &str); 32] = [
     ("cannot invoke \"", ""),
     ("cannot load from ", "array"),
     ("cannot read field \"", ""),
-    ("cannot read propert", " of "),
-    ("cannot set propert", " of "),
+    ("cannot read propert", " of null"),
+    ("cannot read propert", " of undefined"),
+    ("cannot set propert", " of null"),
+    ("cannot set propert", " of undefined"),
     ("cannot store to ", "array"),
+    ("httpconnectionpool(", ""),
+    ("httpsconnectionpool(", ""),
     ("index out of range [", ""),
+    ("invalid literal for int() with base", ""),
     ("invalid memory address", ""),
     ("list index out of range", ""),
+    ("name '", "' is not defined"),
+    ("no module named ", ""),
     ("object reference not set", ""),
     ("object variable or with block", ""),
+    ("strconv.", ": parsing "),
+    ("target class [", ""),
     ("trying to access array offset", ""),
     ("trying to get property", ""),
     ("undefined array key", ""),
@@ -82,19 +93,21 @@ const TYPES: [&str; 18] = [
 /// `App\Models\User`, `requests.exceptions.ConnectionError`, `Acme.Billing.Models.Order`; in sentences also
 /// `NullPointerException` and what stands where a type is named.
 pub fn classes(text: &Text<'_>, spans: &mut Spans) {
-    messages(text, &MISTAKES, |_| true, spans);
+    messages(text, &MISTAKES, &|_, _| true, Text::line_end, spans);
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"_.$:\\".contains(&byte);
     let mut at = 0;
     while at < text.len() {
-        let from = text.run_while(at, |byte| !is_part(byte));
-        let end = text.run_while(from, is_part);
+        let from = text.run_fast(at, |byte| !is_part(byte));
+        let end = text.run_fast(from, is_part);
         at = end.max(from + 1);
-        let to = text.run_back(from, end, |byte| b".:\\".contains(&byte));
+        let to = text.run_back(from, end, &|byte| b".:\\".contains(&byte));
         // Within an address there are hosts and paths, which are others' matter.
         let in_path =
             matches!(text.before(from), b'/' | b'@' | b'#' | b'-') || text.at(end) == b'/';
         let name = text.slice(from, to);
-        if !in_path && (is_qualified(name) || is_type(text, from, to)) {
+        let called =
+            from < to && (text.is_at(to, "() missing ") || text.is_at(to, " is not a function"));
+        if !in_path && (called || is_qualified(name) || is_type(text, from, to)) {
             spans.add(from, to);
         }
     }
@@ -133,7 +146,7 @@ fn is_type(text: &Text<'_>, from: usize, to: usize) -> bool {
         if count == 0 {
             first = part;
         }
-        known |= is_pascal(part) && NAMESPACES.split(' ').any(|known| known.as_bytes() == part);
+        known |= is_pascal(part) && is_among(NAMESPACES, part);
         pascal &= is_pascal(part);
         upper |= starts_upper(part);
         last = part;

@@ -1,10 +1,10 @@
 //! What databases, their drivers and mappers write: names of tables, columns, constraints, users.
 
-use super::scan::{Spans, Text, messages};
+use super::scan::{DOTTED, Spans, Text, messages};
 
 /// How a message begins and, where that is English too, what follows; the line goes from there. In the order of the first
 /// character.
-const MESSAGES: [(&str, &str); 212] = [
+const MESSAGES: [(&str, &str); 188] = [
     ("(cx_oracle.", ""),
     ("(mysqldb.", ""),
     ("(pymysql.", ""),
@@ -37,11 +37,9 @@ const MESSAGES: [(&str, &str); 212] = [
     ("check constraint '", ""),
     ("check constraint failed", ""),
     ("column \"", "\" contains null values"),
-    ("column \"", "\" does not exist"),
     ("column \"", "\" is of type"),
     ("column \"", "\" must appear in the group by"),
     ("column \"", "\" of relation"),
-    ("column '", "' cannot be null"),
     ("column count doesn't match", ""),
     ("connection to server at", ""),
     ("constraint \"", "\" of relation"),
@@ -53,22 +51,19 @@ const MESSAGES: [(&str, &str); 212] = [
     ("could not execute ", "statement"),
     ("could not extract resultset", ""),
     ("could not find stored procedure", ""),
-    ("could not obtain lock on", ""),
     ("could not prepare statement", ""),
     ("could not serialize access", ""),
     ("could not translate host name", ""),
     ("current transaction is aborted", ""),
     ("data too long for column", ""),
     ("data truncated for column", ""),
-    ("database \"", "\" does not exist"),
-    ("database is locked", ""),
     ("db2 sql error", ""),
     ("deadlock detected", ""),
     ("document failed validation", ""),
-    ("duplicate column name", ""),
-    ("duplicate entry '", "' for key"),
-    ("duplicate key name", ""),
-    ("duplicate key value", ""),
+    ("duplicate column name '", ""),
+    ("duplicate entry '", "' for key '"),
+    ("duplicate key name '", ""),
+    ("duplicate key value violates", ""),
     ("e11000 duplicate", ""),
     ("er_bad_", ""),
     ("er_dup_entry", ""),
@@ -96,14 +91,12 @@ const MESSAGES: [(&str, &str); 212] = [
     ("index: ", "dup key"),
     ("insert or update on table", ""),
     ("invalid `prisma.", ""),
-    ("invalid column name", ""),
+    ("invalid column name '", ""),
     ("invalid input syntax for ", ""),
     ("invalid input value for enum", ""),
-    ("invalid object name", ""),
+    ("invalid object name '", ""),
     ("jdbc exception", ""),
-    ("key (", ") already exists"),
-    ("key (", ") is not present in table"),
-    ("key (", ") is still referenced"),
+    ("key (", ")=("),
     ("keyspace ", "does not exist"),
     ("lock wait timeout exceeded", ""),
     ("login failed for user", ""),
@@ -115,15 +108,12 @@ const MESSAGES: [(&str, &str); 212] = [
     ("mongonetworkerror", ""),
     ("mongoservererror", ""),
     ("mongoserverselectionerror", ""),
-    ("must be owner of", ""),
     ("must declare the scalar variable", ""),
     ("near \"", "\": syntax error"),
     ("new row for relation", ""),
     ("new row violates", ""),
     ("no host was available", ""),
     ("no pg_hba.conf entry", ""),
-    ("no such column", ""),
-    ("no such table", ""),
     ("noauth authentication", ""),
     ("not found: dataset", ""),
     ("not found: table", ""),
@@ -136,13 +126,6 @@ const MESSAGES: [(&str, &str); 212] = [
     ("out of range value for column", ""),
     ("password authentication failed", ""),
     ("pdoexception", ""),
-    ("permission denied for database ", ""),
-    ("permission denied for function ", ""),
-    ("permission denied for relation ", ""),
-    ("permission denied for schema ", ""),
-    ("permission denied for sequence ", ""),
-    ("permission denied for table ", ""),
-    ("permission denied for view ", ""),
     ("pg::", ""),
     ("plan executor error", ""),
     ("planexecutor error", ""),
@@ -151,11 +134,8 @@ const MESSAGES: [(&str, &str); 212] = [
     ("preparedstatementcallback", ""),
     ("procedure or function '", ""),
     ("psycopg2", ""),
-    ("relation \"", ""),
     ("remaining connection slots", ""),
-    ("role \"", "\" does not exist"),
     ("role \"", "\" is not permitted to log in"),
-    ("schema \"", "\" does not exist"),
     ("search_phase_execution_exception", ""),
     ("server closed the connection unexpectedly", ""),
     ("sql [", ""),
@@ -185,9 +165,6 @@ const MESSAGES: [(&str, &str); 212] = [
     ("sqlstate", ""),
     ("string or binary data would be truncated", ""),
     ("syntax error at or near", ""),
-    ("table \"", "\" does not exist"),
-    ("table '", "' already exists"),
-    ("table '", "' doesn't exist"),
     ("table '", "is marked as crashed"),
     ("the database system is", ""),
     ("the delete statement conflicted", ""),
@@ -203,9 +180,8 @@ const MESSAGES: [(&str, &str); 212] = [
     ("unconfigured table", ""),
     ("unique constraint failed", ""),
     ("unknown column", "' in '"),
-    ("unknown database", ""),
+    ("unknown database '", ""),
     ("unknown keyspace", ""),
-    ("unknown table '", ""),
     ("update or delete on table", ""),
     ("value too long for type", ""),
     ("violates check constraint", ""),
@@ -221,12 +197,57 @@ const MESSAGES: [(&str, &str); 212] = [
 /// Numbered ones: Oracle's, its tools' and drivers', each with a digit behind.
 const NUMBERED: [&str; 6] = ["dpi-", "dpy-", "ora-", "pls-", "sp2-", "tns-"];
 
+/// Messages that people write as well: a database's begins small, and as a sentence, or tells of a name that no word is.
+const SMALL: [(&str, &str); 24] = [
+    ("column \"", "\" does not exist"),
+    ("column '", "' cannot be null"),
+    ("could not obtain lock on", ""),
+    ("database \"", "\" does not exist"),
+    ("database is locked", ""),
+    ("duplicate column name:", ""),
+    ("must be owner of ", ""),
+    ("no such column: ", ""),
+    ("no such table: ", ""),
+    ("permission denied for database ", ""),
+    ("permission denied for function ", ""),
+    ("permission denied for relation ", ""),
+    ("permission denied for schema ", ""),
+    ("permission denied for sequence ", ""),
+    ("permission denied for table ", ""),
+    ("permission denied for view ", ""),
+    ("relation \"", "\" already exists"),
+    ("relation \"", "\" does not exist"),
+    ("role \"", "\" does not exist"),
+    ("schema \"", "\" does not exist"),
+    ("table \"", "\" does not exist"),
+    ("table '", "' already exists"),
+    ("table '", "' doesn't exist"),
+    ("unknown table '", ""),
+];
+
 /// Messages that begin a sentence: behind a word the same is said of other things, as of a "resource type".
 const ALONE: [(&str, &str); 1] = [("type \"", "\" does not exist")];
 
 pub fn sayings(text: &Text<'_>, spans: &mut Spans) {
-    messages(text, &MESSAGES, |_| true, spans);
-    messages(text, &ALONE, |from| begins_sentence(text, from), spans);
+    let end = Text::paragraph_end;
+    messages(text, &MESSAGES, &|_, _| true, end, spans);
+    messages(
+        text,
+        &ALONE,
+        &|from, _| begins_sentence(text, from),
+        end,
+        spans,
+    );
+    let is_small = |from, at| {
+        text.at(from).is_ascii_lowercase()
+            && text.before(at) != b'\''
+            && begins_sentence(text, from)
+            || text
+                .slice(at, text.run(at, &DOTTED))
+                .iter()
+                .any(|byte| b"._".contains(byte))
+    };
+    messages(text, &SMALL, &is_small, end, spans);
     let mut done = 0;
     for (from, prefix) in text.starts(&NUMBERED, |prefix| prefix) {
         if from >= done && text.at(from + prefix.len()).is_ascii_digit() {
@@ -251,6 +272,7 @@ mod tests {
     fn messages_stand_in_the_order_of_their_first_characters() {
         assert!(is_in_order(&MESSAGES, |message| message.0));
         assert!(is_in_order(&ALONE, |message| message.0));
+        assert!(is_in_order(&SMALL, |message| message.0));
         assert!(is_in_order(&NUMBERED, |prefix| prefix));
     }
 }

@@ -1,9 +1,9 @@
 //! Names of machines that mean something only inside.
 
-use super::scan::{DIGITS, DOTTED, Spans, Text, is_field};
+use super::scan::{DIGITS, DOTTED, Spans, Text, is_among, is_among_in_any_case, is_field};
 
 /// Ends of names that no public resolver knows, and those of machines in a cloud.
-const SUFFIXES: [&str; 15] = [
+const SUFFIXES: [&str; 17] = [
     ".local",
     ".internal",
     ".svc",
@@ -19,6 +19,8 @@ const SUFFIXES: [&str; 15] = [
     ".rds.amazonaws.com",
     ".cache.amazonaws.com",
     ".database.windows.net",
+    ".elb.amazonaws.com",
+    ".cache.windows.net",
 ];
 /// Ports by which a bare name before them is known as a service.
 const PORTS: &str = " 1433 1521 2181 2379 3000 3306 4222 4317 4318 5000 5432 5672 6379 6432 8000 8080 8081 8088 8125 8200 8300 \
@@ -26,6 +28,20 @@ const PORTS: &str = " 1433 1521 2181 2379 3000 3306 4222 4317 4318 5000 5432 567
 
 /// Those among them that sums and limits are as well: `Amount:5000`.
 const ROUND_PORTS: [&[u8]; 4] = [b"3000", b"5000", b"8000", b"9000"];
+/// What is counted, as in `limit:5000`.
+const COUNTED: &str = " amount count image item items limit line max min offset order page price quantity size total user users ";
+/// What those write before the name of a machine that do not find it, or cannot reach it. In the order of the first character.
+const LEADS: [&str; 9] = [
+    "can't connect to mysql server on '",
+    "could not resolve host: ",
+    "eai_again ",
+    "econnrefused ",
+    "enotfound ",
+    "failed to connect to ",
+    "lookup ",
+    "unknown mysql server host '",
+    "unknownhostexception: ",
+];
 /// Those among the suffixes that names of fields end with as well: `repository.private`.
 const WORDS: [&str; 4] = [".cluster", ".internal", ".local", ".private"];
 
@@ -43,7 +59,7 @@ const INNER_LABELS: [&str; 6] = [
 /// URLs names without a dot and names with a port.
 pub fn hosts(text: &Text<'_>, spans: &mut Spans) {
     for (from, end) in text.runs(DOTTED) {
-        let to = text.run_back(from, end, |byte| matches!(byte, b'.' | b'-'));
+        let to = text.trimmed(from, end);
         let host = text.slice(from, to);
         let ends = |suffix: &&str| {
             let at = host.len().saturating_sub(suffix.len());
@@ -59,9 +75,8 @@ pub fn hosts(text: &Text<'_>, spans: &mut Spans) {
         let port = text.slice(to + 1, port_end);
         let known_port = has_port
             && host.iter().any(u8::is_ascii_alphabetic)
-            && PORTS
-                .split(' ')
-                .any(|known| known.as_bytes() == port && !port.is_empty())
+            && is_among(PORTS, port)
+            && !is_among_in_any_case(COUNTED, host)
             && (!ROUND_PORTS.contains(&port) || may_be_machine(host));
         let is_word = || !has_port && WORDS.iter().any(ends) && is_field(text, from, to);
         let is_inside = host.eq_ignore_ascii_case(b"localhost")
@@ -73,6 +88,21 @@ pub fn hosts(text: &Text<'_>, spans: &mut Spans) {
             || is_inner_url(text, from, host, has_port.then_some(port));
         if is_inside {
             spans.add(from, port_end);
+        }
+    }
+    for (found, lead) in text.starts(&LEADS, |lead| lead) {
+        let from = found + lead.len();
+        let end = text.run(from, &DOTTED);
+        let to = text.undotted(from, end);
+        let number = |word: &str| text.is_at(to, word) && text.at(to + word.len()).is_ascii_digit();
+        let is_host = match *lead {
+            // Go's resolver; people look things up as well.
+            "lookup " => text.is_at(to, ": no such host") || number(" on "),
+            "failed to connect to " => number(" port "),
+            _ => true,
+        };
+        if is_host {
+            spans.add(from, to);
         }
     }
 }
@@ -120,4 +150,17 @@ fn is_inner_url(text: &Text<'_>, from: usize, host: &[u8], port: Option<&[u8]>) 
             .any(|label| text.find_within(from, to, label).is_some())
     };
     !host.contains(&b'.') || port.is_some_and(|port| port != b"80" && port != b"443") || inner()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redact::scan::is_in_order;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn leads_stand_in_the_order_of_their_first_characters() {
+        assert!(is_in_order(&LEADS, |lead| lead));
+    }
 }

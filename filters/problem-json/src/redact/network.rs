@@ -4,7 +4,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use portcullis_kit::ascii::AsciiSet;
 
-use super::scan::{ALPHANUMERIC, DIGITS, Spans, Text, is_token_end};
+use super::scan::{
+    ALPHANUMERIC, DIGITS, Spans, Text, is_among, is_among_in_any_case, is_token_end,
+};
 
 const SCHEME: AsciiSet = AsciiSet::of(b"+.-")
     .and_range(b'0', b'9')
@@ -17,50 +19,19 @@ const IPV6: AsciiSet = AsciiSet::of(b":.")
     .and_range(b'A', b'F');
 
 /// Addresses with these schemes say where the service keeps its data.
-const INSIDE: [&str; 34] = [
-    "postgres",
-    "postgresql",
-    "mysql",
-    "mariadb",
-    "mongodb",
-    "mongodb+srv",
-    "redis",
-    "rediss",
-    "amqp",
-    "amqps",
-    "mssql",
-    "sqlserver",
-    "oracle",
-    "cassandra",
-    "couchbase",
-    "kafka",
-    "nats",
-    "ldap",
-    "ldaps",
-    "memcached",
-    "clickhouse",
-    "snowflake",
-    "bolt",
-    "neo4j",
-    "tcp",
-    "unix",
-    "s3",
-    "gs",
-    "ftp",
-    "sftp",
-    "smtp",
-    "smtps",
-    "file",
-    "ssh",
-];
+const INSIDE: &str = " postgres postgresql mysql mariadb mongodb mongodb+srv redis rediss amqp amqps mssql sqlserver oracle cassandra \
+couchbase kafka nats ldap ldaps memcached clickhouse snowflake bolt neo4j tcp unix s3 gs ftp sftp smtp smtps \
+file ssh ";
 
-/// What a chain of `key=value;` begins with that says where a database is.
-const CHAINS: [&str; 5] = [
+/// What a chain of `key=value;` begins with that says where a database is, and names in a directory (RFC 4514).
+const CHAINS: [&str; 7] = [
+    "cn=",
     "data source=",
     "defaultendpointsprotocol=",
     "endpoint=sb",
     "host=",
     "server=",
+    "uid=",
 ];
 
 /// Addresses of databases and brokers, addresses with a user, JDBC's, Go's and AWS's, and `Server=…;…` chains.
@@ -68,14 +39,12 @@ pub fn connections(text: &Text<'_>, spans: &mut Spans) {
     let mut at = 0;
     let mut word = Word::default();
     while let Some(found) = text.find(at, "://") {
-        let from = text.run_back(at, found, |byte| SCHEME.has(byte));
+        let from = text.run_back(at, found, &|byte| SCHEME.has(byte));
         let scheme = text.slice(from, found);
-        let authority = text.run_while(found + 3, |byte| {
+        let authority = text.run_while(found + 3, &|byte| {
             !byte.is_ascii_whitespace() && !b"/?#\"'<>".contains(&byte)
         });
-        let inside = INSIDE
-            .iter()
-            .any(|inside| scheme.eq_ignore_ascii_case(inside.as_bytes()));
+        let inside = is_among_in_any_case(INSIDE, scheme);
         at = found + 3;
         // A password may hold a slash, though it should be escaped.
         if authority >= word.limit {
@@ -95,13 +64,15 @@ pub fn connections(text: &Text<'_>, spans: &mut Spans) {
     for (literal, back) in [
         ("jdbc:", false),
         ("arn:aws", false),
+        ("hooks.slack.com/", false),
+        ("discord.com/api/webhooks/", false),
         ("@tcp(", true),
         ("@unix(", true),
     ] {
         let mut at = 0;
         while let Some(found) = text.find(at, literal) {
             let from = if back {
-                text.run_back(at, found, |byte| byte.is_ascii_graphic() && byte != b'"')
+                text.run_back(at, found, &|byte| byte.is_ascii_graphic() && byte != b'"')
             } else {
                 found
             };
@@ -111,15 +82,17 @@ pub fn connections(text: &Text<'_>, spans: &mut Spans) {
         }
     }
     let mut done = 0;
-    for (found, _) in text.starts(&CHAINS, |start| start) {
+    for (found, chain) in text.starts(&CHAINS, |start| start) {
         // What begins within a chain ends with it.
         if found < done {
             continue;
         }
-        let to = text.run_while(found, |byte| !matches!(byte, b'\n' | b'\r' | b'"' | b'\''));
+        let to = text.run_while(found, &|byte| !matches!(byte, b'\n' | b'\r' | b'"' | b'\''));
         done = to;
         let keys = text.slice(found, to).iter().filter(|byte| **byte == b'=');
-        if keys.count() > 1 {
+        let has = |part| text.find_within(found, to, part).is_some();
+        let directory = matches!(*chain, "cn=" | "uid=");
+        if keys.count() > 1 && (!directory || has(",dc=") || has(",ou=")) {
             spans.add(found, to);
         }
     }
@@ -141,12 +114,15 @@ impl Word {
         let end = text.token_end(from);
         let last_at = text.slice(from, end).iter().rposition(|byte| *byte == b'@');
         Self {
-            limit: text.run_while(from, |byte| !is_token_end(byte)),
+            limit: text.run_while(from, &|byte| !is_token_end(byte)),
             end,
             last_at: last_at.map(|last| from + last),
         }
     }
 }
+
+/// Nobody's names, at `example.com` (RFC 2606).
+const EXAMPLES: &str = " email name someone user you ";
 
 /// `local@domain.tld`, and `local@localhost`. A package's version (`lodash@4.17.21`) is none.
 pub fn emails(text: &Text<'_>, spans: &mut Spans) {
@@ -157,12 +133,12 @@ pub fn emails(text: &Text<'_>, spans: &mut Spans) {
                 || !byte.is_ascii()
                 || b"._%+-!#$&*/=?^{|}~'".contains(&byte)
         };
-        let mut from = text.run_back(first, at, local);
-        from = text.run_while(from, |byte| b"'{|/=*!?&#".contains(&byte));
-        let end = text.run_while(at + 1, |byte| {
+        let mut from = text.run_back(first, at, &local);
+        from = text.run_while(from, &|byte| b"'{|/=*!?&#".contains(&byte));
+        let end = text.run_while(at + 1, &|byte| {
             byte.is_ascii_alphanumeric() || !byte.is_ascii() || matches!(byte, b'.' | b'-')
         });
-        let to = text.run_back(at + 1, end, |byte| matches!(byte, b'.' | b'-'));
+        let to = text.trimmed(at + 1, end);
         let domain = text.slice(at + 1, to);
         let dot = domain.iter().rposition(|byte| *byte == b'.');
         let top = dot.and_then(|dot| domain.get(dot + 1..));
@@ -170,7 +146,10 @@ pub fn emails(text: &Text<'_>, spans: &mut Spans) {
             Some(top) => top.len() >= 2 && !top.iter().any(u8::is_ascii_digit),
             None => domain.eq_ignore_ascii_case(b"localhost"),
         };
-        if from < at && is_domain {
+        // Of what a form shows as an example.
+        let shown =
+            is_among(EXAMPLES, text.slice(from, at)) && domain.eq_ignore_ascii_case(b"example.com");
+        if from < at && is_domain && !shown {
             spans.add(from, to);
         }
         first = at + 1;
@@ -180,8 +159,8 @@ pub fn emails(text: &Text<'_>, spans: &mut Spans) {
 /// IPv4 and IPv6 addresses, with a port or prefix length where there is one.
 pub fn addresses(text: &Text<'_>, spans: &mut Spans) {
     for (run, end) in text.runs(IPV4) {
-        let from = text.run_while(run, |byte| byte == b'.');
-        let to = text.run_back(from, end, |byte| byte == b'.');
+        let from = text.run_while(run, &|byte| byte == b'.');
+        let to = text.undotted(from, end);
         let alone = !is_version(text, from) && !ALPHANUMERIC.has(text.at(end));
         if alone && parses::<Ipv4Addr>(text.slice(from, to)) {
             spans.add(from, suffix(text, to));
@@ -189,7 +168,7 @@ pub fn addresses(text: &Text<'_>, spans: &mut Spans) {
     }
     for (run, end) in text.runs(IPV6) {
         // A run ends a sentence, or follows a name: `client:2001:db8::1`.
-        let to = text.run_back(run, end, |byte| byte == b'.');
+        let to = text.undotted(run, end);
         let single = text.before(to) == b':' && text.before(to.saturating_sub(1)) != b':';
         let to = if single { to.saturating_sub(1) } else { to };
         let mut from = run;
@@ -208,25 +187,19 @@ pub fn addresses(text: &Text<'_>, spans: &mut Spans) {
 
 /// Whether the letters before say that the numbers are a version's: `v10.1.2.3`. Those of `ip10.1.2.3` do not.
 fn is_version(text: &Text<'_>, at: usize) -> bool {
-    let words = [
-        &b"version"[..],
-        b"release",
-        b"build",
-        b"ver",
-        b"rev",
-        b"v",
-        b"r",
-    ];
+    const WORDS: &str =
+        " android build chrome firmware ios macos oid release rev section ver version windows ";
     // Over a space only the long ones.
+    const SHORT: &str = " r rev v ver ";
     let space = usize::from(text.before(at) == b' ');
-    let known = words.get(..words.len() - 4 * space).unwrap_or_default();
     let end = at - space;
     // One byte more than the longest has.
-    let word = text.run_back(end.saturating_sub(8), end, |byte| {
+    let word = text.run_back(end.saturating_sub(9), end, &|byte| {
         byte.is_ascii_alphanumeric()
     });
     let word = text.slice(word, end);
-    known.iter().any(|known| word.eq_ignore_ascii_case(known))
+    let short = is_among_in_any_case(SHORT, word);
+    short && space == 0 || !short && is_among_in_any_case(WORDS, word)
 }
 
 fn parses<T: std::str::FromStr>(word: &[u8]) -> bool {

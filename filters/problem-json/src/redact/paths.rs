@@ -1,11 +1,11 @@
 //! Paths of files.
 
-use super::scan::{Spans, Text, WORD, is_token_end};
+use super::scan::{Spans, Text, WORD, is_among, is_token_end};
 
 /// Directories at the root of a Unix system, as far as they are not likely in an API's paths.
 const ROOTS: &str = " home usr var etc opt srv root tmp mnt proc nix Users bin sbin lib lib64 boot private Library Volumes ";
 /// Directories at the root that containers keep a program and its data in, and APIs use as well: there only files count,
-const SHARED_ROOTS: &str = " app code config data secrets storage workspace ";
+const SHARED_ROOTS: &str = " app builds code config data go run secrets storage workspace ";
 /// and below `data` what these keep there.
 const KEPT_IN_DATA: &str = " app backup backups cassandra db elasticsearch etcd grafana kafka log logs lost+found mariadb mongo mongodb \
 mysql pgdata postgres postgresql prometheus redis secrets sqlite www zookeeper ";
@@ -14,7 +14,7 @@ const EXTENSIONS: &str = " py pyc js mjs cjs ts tsx jsx rb erb go java kt kts sc
 dll exe jar war class conf cfg ini env yml yaml toml log sql db sqlite sqlite3 key pem crt p12 pfx jks sh bash bat ps1 ex exs \
 pl lua swift ejs hbs twig cshtml aspx jsp properties tf lock bak dump ";
 /// Directories that only a program's tree has.
-const TREES: [&str; 10] = [
+const TREES: [&str; 12] = [
     "node_modules/",
     "site-packages/",
     "dist-packages/",
@@ -25,6 +25,8 @@ const TREES: [&str; 10] = [
     "src/main/",
     "/run/secrets",
     "/dev/shm",
+    "/go/src/",
+    "/.s.pgsql.",
 ];
 
 /// Paths of files. `/users/42`, `and/or` and `application/json` are none.
@@ -32,10 +34,10 @@ pub fn paths(text: &Text<'_>, spans: &mut Spans) {
     let splits = |byte: u8| is_token_end(byte) || b"(),;{}[]=|".contains(&byte);
     let mut at = 0;
     while at < text.len() {
-        let from = text.run_while(at, splits);
-        let end = text.run_while(from, |byte| !splits(byte));
+        let from = text.run_fast(at, splits);
+        let end = text.run_fast(from, |byte| !splits(byte));
         at = end.max(from + 1);
-        let to = text.run_back(from, end, |byte| b".:!?".contains(&byte));
+        let to = text.run_back(from, end, &|byte| b".:!?".contains(&byte));
         let token = text.slice(from, to);
         if token.contains(&b'\\')
             && let Some(start) = windows(text, from, to)
@@ -56,9 +58,6 @@ fn is_unix(text: &Text<'_>, from: usize, to: usize) -> bool {
     if token.starts_with(b"#") || is_url {
         return false;
     }
-    let one_of = |list: &str, name: &[u8]| {
-        !name.is_empty() && list.split(' ').any(|known| known.as_bytes() == name)
-    };
     let file = token
         .rsplit(|byte| *byte == b'/')
         .next()
@@ -86,15 +85,17 @@ fn is_unix(text: &Text<'_>, from: usize, to: usize) -> bool {
         let below = segments.next().unwrap_or_default();
         let is_file = || extension.first().is_some_and(u8::is_ascii_alphabetic);
         !below.is_empty()
-            && (one_of(ROOTS, root)
-                || one_of(SHARED_ROOTS, root) && is_file()
-                || root == b"data" && one_of(KEPT_IN_DATA, below))
+            && (is_among(ROOTS, root)
+                || is_among(SHARED_ROOTS, root) && is_file()
+                || root == b"data" && is_among(KEPT_IN_DATA, below))
     });
+    // `D:/projects`
+    let drive = matches!(token, [drive, b':', b'/', next, ..] if drive.is_ascii_alphabetic() && WORD.has(*next));
     let upward = token.windows(3).any(|part| part == b"../") || token.starts_with(b"~/");
     let tree = TREES
         .iter()
         .any(|tree| text.find_within(from, to, tree).is_some());
-    rooted || upward || tree || one_of(EXTENSIONS, extension)
+    rooted || drive || upward || tree || is_among(EXTENSIONS, extension)
 }
 
 /// Where `C:\…`, `\\server\share` or a relative path with an extension begins.
@@ -109,9 +110,7 @@ fn windows(text: &Text<'_>, from: usize, to: usize) -> Option<usize> {
         .rsplit(|byte| *byte == b'.')
         .next()
         .unwrap_or_default();
-    let file = EXTENSIONS
-        .split(' ')
-        .any(|known| !known.is_empty() && known.as_bytes() == extension);
+    let file = is_among(EXTENSIONS, extension);
     (share || file).then_some(from)
 }
 

@@ -1,16 +1,16 @@
 //! Numbers of payment cards.
 
-use super::scan::{ALPHANUMERIC, Spans, Text};
+use super::scan::{ALPHANUMERIC, DIGITS, Spans, Text};
 
-/// 13 to 19 digits, alone or in groups, that begin as cards do and hold Luhn's check digit.
+/// 14 to 19 digits, alone or in groups, that begin as cards of that length do and hold Luhn's check digit.
 pub fn cards(text: &Text<'_>, spans: &mut Spans) {
     let mut at = 0;
     while at < text.len() {
-        let from = text.run_while(at, |byte| !byte.is_ascii_digit());
+        let from = text.run_fast(at, |byte| !byte.is_ascii_digit());
         let mut to = from;
         let mut digits = 0usize;
         loop {
-            let end = text.run_while(to, |byte| byte.is_ascii_digit());
+            let end = text.run(to, &DIGITS);
             digits += end - to;
             to = end;
             let grouped = matches!(text.at(to), b' ' | b'-') && text.at(to + 1).is_ascii_digit();
@@ -20,8 +20,12 @@ pub fn cards(text: &Text<'_>, spans: &mut Spans) {
             to += 1;
         }
         let alone = !ALPHANUMERIC.has(text.before(from)) && !ALPHANUMERIC.has(text.at(to));
-        let begins = matches!(text.at(from), b'2'..=b'6');
-        if alone && begins && (13..=19).contains(&digits) && luhn(text.slice(from, to)) {
+        let begins = match (digits, text.at(from)) {
+            (14 | 15, first) => first == b'3',
+            (16..=19, first) => matches!(first, b'2'..=b'6'),
+            _ => false,
+        };
+        if alone && begins && luhn(text.slice(from, to)) {
             spans.add(from, to);
         }
         at = to.max(from + 1);

@@ -28,7 +28,10 @@ pub struct Text<'a> {
 impl<'a> Text<'a> {
     /// `name` says that it is no sentence but a code or a field's name, of which no part can be left out.
     pub fn new(text: &'a str, name: bool) -> Self {
-        let bytes = text.as_bytes();
+        Self::of(text.as_bytes(), name)
+    }
+
+    pub fn of(bytes: &'a [u8], name: bool) -> Self {
         let held = bytes.iter().fold(0, |held, byte| {
             if byte.is_ascii() {
                 held | 1u128 << byte
@@ -45,14 +48,22 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// How many bytes were read, as far as that is counted.
+    pub fn work(&self) -> usize {
+        #[cfg(test)]
+        return self.work.get();
+        #[cfg(not(test))]
+        0
+    }
+
     #[cfg(test)]
-    fn count(&self, bytes: usize) {
+    pub fn count(&self, bytes: usize) {
         self.work.set(self.work.get() + bytes);
     }
 
     #[cfg(not(test))]
     #[inline]
-    fn count(&self, _bytes: usize) {}
+    pub fn count(&self, _bytes: usize) {}
 
     pub fn is_name(&self) -> bool {
         self.name
@@ -86,10 +97,16 @@ impl<'a> Text<'a> {
 
     /// Where the characters of the set end that begin here.
     pub fn run(&self, from: usize, set: &AsciiSet) -> usize {
-        self.run_while(from, |byte| set.has(byte))
+        self.run_fast(from, |byte| set.has(byte))
     }
 
-    pub fn run_while(&self, from: usize, fits: impl Fn(u8) -> bool) -> usize {
+    #[inline(never)]
+    pub fn run_while(&self, from: usize, fits: &dyn Fn(u8) -> bool) -> usize {
+        self.run_fast(from, fits)
+    }
+
+    /// The same, compiled for what looks at each byte of a text.
+    pub fn run_fast(&self, from: usize, fits: impl Fn(u8) -> bool) -> usize {
         let rest = self.bytes.get(from..).unwrap_or_default();
         let length = rest.iter().position(|byte| !fits(*byte));
         let length = length.unwrap_or(rest.len());
@@ -98,7 +115,8 @@ impl<'a> Text<'a> {
     }
 
     /// Where the characters begin that end here, from no further back than `first`.
-    pub fn run_back(&self, first: usize, to: usize, fits: impl Fn(u8) -> bool) -> usize {
+    #[inline(never)]
+    pub fn run_back(&self, first: usize, to: usize, fits: &dyn Fn(u8) -> bool) -> usize {
         let head = self.bytes.get(first..to).unwrap_or_default();
         let length = head.iter().rev().position(|byte| !fits(*byte));
         let length = length.unwrap_or(head.len());
@@ -165,18 +183,59 @@ impl<'a> Text<'a> {
     pub fn runs(&self, set: AsciiSet) -> impl Iterator<Item = (usize, usize)> {
         let mut at = 0;
         std::iter::from_fn(move || {
-            let from = self.run_while(at, |byte| !set.has(byte));
+            let from = self.run_fast(at, |byte| !set.has(byte));
             let to = self.run(from, &set);
             at = to;
             (from < to).then_some((from, to))
         })
     }
 
-    pub fn line_end(&self, from: usize) -> usize {
-        self.run_while(from, |byte| !matches!(byte, b'\n' | b'\r'))
+    /// Where the spaces end that begin here.
+    #[inline(never)]
+    pub fn spaces(&self, from: usize) -> usize {
+        self.run_while(from, &|byte| byte == b' ')
     }
 
-    /// The same, and no further than `to`.
+    /// The same, of tabs too.
+    #[inline(never)]
+    pub fn blanks(&self, from: usize) -> usize {
+        self.run_while(from, &|byte| matches!(byte, b' ' | b'\t'))
+    }
+
+    #[inline(never)]
+    pub fn letters(&self, from: usize) -> usize {
+        self.run_while(from, &|byte| byte.is_ascii_alphabetic())
+    }
+
+    /// Where a word ends without the dots that end its sentence.
+    #[inline(never)]
+    pub fn undotted(&self, from: usize, to: usize) -> usize {
+        self.run_back(from, to, &|byte| byte == b'.')
+    }
+
+    /// The same, without dashes too.
+    #[inline(never)]
+    pub fn trimmed(&self, from: usize, to: usize) -> usize {
+        self.run_back(from, to, &|byte| matches!(byte, b'.' | b'-'))
+    }
+
+    pub fn line_end(&self, from: usize) -> usize {
+        self.run_while(from, &|byte| !matches!(byte, b'\n' | b'\r'))
+    }
+
+    /// Where an empty line follows, or the text ends.
+    pub fn paragraph_end(&self, from: usize) -> usize {
+        let mut at = from;
+        loop {
+            let end = self.run_while(at, &|byte| byte != b'\n');
+            at = self.run_while(end + 1, &|byte| matches!(byte, b' ' | b'\t' | b'\r'));
+            if end >= self.len() || self.at(at) == b'\n' {
+                return end.min(self.len());
+            }
+        }
+    }
+
+    /// Where the line ends, and no further than `to`.
     pub fn line_end_within(&self, from: usize, to: usize) -> usize {
         let line = self.slice(from, to.min(self.len()));
         let end = line.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
@@ -185,46 +244,66 @@ impl<'a> Text<'a> {
 
     /// Where a word ends that may hold anything but white space and quotes.
     pub fn token_end(&self, from: usize) -> usize {
-        let end = self.run_while(from, |byte| !is_token_end(byte));
-        self.run_back(from, end, |byte| b".,;:!?)]}>".contains(&byte))
+        let end = self.run_while(from, &|byte| !is_token_end(byte));
+        self.run_back(from, end, &|byte| b".,;:!?)]}>".contains(&byte))
     }
+}
+
+/// Whether a word is among those of a list, which spaces keep apart.
+#[inline(never)]
+pub fn is_among(list: &str, word: &[u8]) -> bool {
+    !word.is_empty()
+        && list
+            .as_bytes()
+            .split(|byte| *byte == b' ')
+            .any(|known| known == word)
+}
+
+/// The same, in any case.
+#[inline(never)]
+pub fn is_among_in_any_case(list: &str, word: &[u8]) -> bool {
+    let lower: Vec<u8> = word.to_ascii_lowercase();
+    is_among(list, &lower)
 }
 
 /// How far behind the beginning of a message its second half stands at most.
 const MESSAGE_WINDOW: usize = 200;
 
-/// Messages by how they begin and what follows in the same line, the line from there, where they `may_begin`. In the order of
-/// the first character.
-pub fn messages(
-    text: &Text<'_>,
+/// Messages by how they begin and what follows in the same line, where they `may_begin` (there, and with what is behind the
+/// beginning), as far as they go by `end`. In the order of the first character.
+pub fn messages<'t>(
+    text: &Text<'t>,
     table: &[(&str, &str)],
-    may_begin: impl Fn(usize) -> bool,
+    may_begin: &dyn Fn(usize, usize) -> bool,
+    end: fn(&Text<'t>, usize) -> usize,
     spans: &mut Spans,
 ) {
     let mut done = 0;
     for (from, (begin, rest)) in text.starts(table, |message| message.0) {
-        if from < done || !may_begin(from) {
+        let at = from + begin.len();
+        if from < done || !may_begin(from, at) {
             continue;
         }
-        let at = from + begin.len();
         // What looks for nothing has not to know where the line ends.
         let follows = || {
             let end = text.line_end_within(at, at + MESSAGE_WINDOW);
             text.find_within(at, end, rest).is_some()
         };
         if rest.is_empty() || follows() {
-            done = text.line_end(from);
+            done = end(text, from);
             spans.add(from, done);
         }
     }
 }
 
 /// What is said of fields, behind their names.
-const OF_FIELDS: [&str; 4] = [
+const OF_FIELDS: [&str; 6] = [
     " is required",
     " must ",
     " cannot be empty",
     " cannot be blank",
+    " cannot be set",
+    " is not a boolean",
 ];
 
 /// Whether a dotted name of plain words, which begins a text or stands in quotes, is a field's by what is said of it.

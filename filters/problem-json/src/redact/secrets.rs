@@ -2,7 +2,7 @@
 
 use portcullis_kit::ascii::AsciiSet;
 
-use super::scan::{ALPHANUMERIC, DOTTED, Make, Spans, Text, WORD};
+use super::scan::{ALPHANUMERIC, DOTTED, Make, Spans, Text, WORD, is_among_in_any_case};
 
 /// RFC 7235's token68.
 const TOKEN68: AsciiSet = AsciiSet::of(b"-._~+/=")
@@ -32,9 +32,9 @@ const SCHEMES: [&str; 7] = [
 pub fn authorization(text: &Text<'_>, spans: &mut Spans) {
     for (found, scheme) in text.starts(&SCHEMES, |scheme| scheme) {
         let at = found + scheme.len();
-        let from = text.run_while(at, |byte| byte == b' ');
+        let from = text.spaces(at);
         let end = text.run(from, &TOKEN68);
-        let to = text.run_back(from, end, |byte| byte == b'.');
+        let to = text.undotted(from, end);
         let value = text.slice(from, to);
         let make = Make::of(value);
         let random = make.digits > 0
@@ -135,7 +135,8 @@ const AWS_IDS: [&str; 6] = ["AKIA", "ASIA", "ABIA", "ACCA", "AROA", "AIDA"];
 /// Keys by prefix, AWS key ids and secrets, Telegram's, and any long word of upper and lower case and digits.
 pub fn api_keys(text: &Text<'_>, spans: &mut Spans) {
     for (from, end) in text.runs(DOTTED) {
-        let to = text.run_back(from, end, |byte| byte == b'.');
+        let from = text.run_while(from, &|byte| matches!(byte, b'.' | b'-'));
+        let to = text.undotted(from.min(end), end);
         let word = text.slice(from, to);
         if is_issued(word) {
             spans.add(from, to);
@@ -147,7 +148,7 @@ pub fn api_keys(text: &Text<'_>, spans: &mut Spans) {
             text.before(from) == b':' && word.starts_with(b"AA") && (32..=40).contains(&word.len());
         if telegram || (word.len() >= 32 && Make::of(word).is_random()) {
             let from = if telegram {
-                text.run_back(0, from, |byte| byte == b':' || byte.is_ascii_digit())
+                text.run_back(0, from, &|byte| byte == b':' || byte.is_ascii_digit())
             } else {
                 from
             };
@@ -191,19 +192,9 @@ fn is_digest(word: &[u8]) -> bool {
 
 /// Whether the word before says that this is an id, or the digest of something public: `trace …`, `"id": "…"`, `sha256:…`.
 fn is_told_as_id(text: &Text<'_>, from: usize, to: usize) -> bool {
-    const IDS: [&str; 8] = [
-        "trace",
-        "traceid",
-        "span",
-        "spanid",
-        "request",
-        "correlation",
-        "uuid",
-        "guid",
-    ];
-    const DIGESTS: [&str; 9] = [
-        "sha", "sha1", "sha256", "digest", "checksum", "commit", "etag", "revision", "blob",
-    ];
+    const IDS: &str =
+        " trace traceid span spanid request correlation uuid guid order object document ";
+    const DIGESTS: &str = " sha sha1 sha256 digest checksum commit etag revision blob md5 match ";
     let between = |byte: u8| {
         matches!(
             byte,
@@ -211,18 +202,14 @@ fn is_told_as_id(text: &Text<'_>, from: usize, to: usize) -> bool {
         )
     };
     let near = from.saturating_sub(4);
-    let end = text.run_back(near, from, between);
-    let start = text.run_back(end.saturating_sub(24), end, |byte| {
+    let end = text.run_back(near, from, &between);
+    let start = text.run_back(end.saturating_sub(24), end, &|byte| {
         byte.is_ascii_alphanumeric()
     });
     let word = text.slice(start, end);
-    let one_of = |names: &[&str]| {
-        names
-            .iter()
-            .any(|name| word.eq_ignore_ascii_case(name.as_bytes()))
-    };
+    let one_of = |names: &str| is_among_in_any_case(names, word);
     let is_id = word.eq_ignore_ascii_case(b"id") || word.ends_with(b"Id") || word.ends_with(b"ID");
-    one_of(&DIGESTS) || to - from <= MAX_ID_BYTES && (is_id || one_of(&IDS))
+    one_of(DIGESTS) || to - from <= MAX_ID_BYTES && (is_id || one_of(IDS))
 }
 
 fn is_issued(word: &[u8]) -> bool {

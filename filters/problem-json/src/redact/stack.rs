@@ -68,6 +68,7 @@ pub fn frames(text: &Text<'_>, spans: &mut Spans) {
             // "goroutine 1" is one, "goroutine pool" is not.
             "goroutine " => text.at(at + 10).is_ascii_digit(),
             "caused by:" => is_cause(text, *at, at + 10),
+            "runtime error:" => text.at(*at) == b'r',
             _ => true,
         }
     });
@@ -83,10 +84,10 @@ pub fn frames(text: &Text<'_>, spans: &mut Spans) {
 
 /// `Caused by: java.io.IOException`: a line of its own, or followed by the name of a class. People write it within a sentence.
 fn is_cause(text: &Text<'_>, at: usize, end: usize) -> bool {
-    let line = text.run_back(at.saturating_sub(MAX_PLACE_BYTES), at, |byte| {
+    let line = text.run_back(at.saturating_sub(MAX_PLACE_BYTES), at, &|byte| {
         matches!(byte, b' ' | b'\t')
     });
-    let from = text.run_while(end, |byte| byte == b' ');
+    let from = text.spaces(end);
     let limit = text.len().min(from + MAX_PLACE_BYTES);
     let word = text.slice(from, limit);
     let to = word.iter().position(|byte| byte.is_ascii_whitespace());
@@ -105,26 +106,32 @@ fn is_cause(text: &Text<'_>, at: usize, end: usize) -> bool {
 
 /// Where the word begins that names a source file, of which the extension stands here, and a line in it.
 fn located(text: &Text<'_>, at: usize, file: &str) -> Option<usize> {
-    let next = text.run_while(at + file.len(), |byte| byte == b' ');
+    let next = text.spaces(at + file.len());
     let line = text.at(next).is_ascii_digit() || text.is_at(next, "line ");
     if !line || !ALPHANUMERIC.has(text.before(at)) {
         return None;
     }
     let first = at.saturating_sub(MAX_PLACE_BYTES);
-    Some(text.run_back(first, at, |byte| !is_token_end(byte) && byte != b'('))
+    Some(text.run_back(first, at, &|byte| !is_token_end(byte) && byte != b'('))
 }
 
 /// `at com.example.Foo.bar(Foo.java:12)`, `at fn (/app/x.js:1:2)`, `at App.Service.Run(String s) in C:\x.cs:line 1`.
 fn at_frame(text: &Text<'_>) -> Option<usize> {
     for (found, _) in text.starts(&["at "], |at| at) {
         let at = found + 3;
-        let end = text.run_while(at, |byte| !byte.is_ascii_whitespace());
+        let end = text.run_while(at, &|byte| !byte.is_ascii_whitespace());
         let word = text.slice(at, end);
         let call = word.iter().position(|byte| *byte == b'(');
         let method = call.and_then(|call| word.get(..call)).is_some_and(|name| {
             name.iter().filter(|byte| **byte == b'.').count() >= 1
                 && name.first().is_some_and(u8::is_ascii_alphabetic)
         });
+        // `at order.items(0)` is a place in a list.
+        let index = call
+            .and_then(|call| word.get(call + 1..))
+            .and_then(|rest| rest.split(|byte| *byte == b')').next())
+            .is_some_and(|index| !index.is_empty() && index.iter().all(u8::is_ascii_digit));
+        let method = method && !index;
         let anonymous = text.is_at(at, "<anonymous>") || text.is_at(at, "async ");
         if method || anonymous || is_located(text, end) {
             return Some(found);
@@ -144,7 +151,10 @@ fn is_located(text: &Text<'_>, at: usize) -> bool {
     let line = inner
         .windows(2)
         .any(|part| matches!(part, [b':', digit] if digit.is_ascii_digit()));
-    line && inner.iter().any(|byte| matches!(byte, b'/' | b'\\'))
+    // In `(Gate B/C:12)` there is no file.
+    let file = inner.starts_with(b"/") || inner.iter().any(|byte| matches!(byte, b'.' | b'\\'));
+    line && (file || inner.starts_with(b"node:"))
+        && inner.iter().any(|byte| matches!(byte, b'/' | b'\\'))
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use portcullis_kit::config::number_text;
 use serde_json::{Map, Value};
 
+use crate::redact::is_among_in_any_case;
+
 use super::{Detail, MAX_POINTER_BYTES, Place, Said, code, text};
 
 /// How deep maps of fields nest (Django REST's nested serializers).
@@ -19,6 +21,17 @@ pub const LISTS: [&str; 8] = [
     "invalidParams",
     "invalid_params",
 ];
+
+/// Parts of names, in lower case, under which no mistakes in fields stand but what a program tells its developers.
+const DIAGNOSTIC: [&str; 5] = ["debug", "trace", "stack", "exception", "sql"];
+/// Names of fields as well: a text passes there, and what is below does not.
+const CLOSED: [&str; 5] = ["query", "params", "meta", "metadata", "context"];
+
+/// Whether a name says that what stands there is for developers.
+pub fn is_diagnostic(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    DIAGNOSTIC.iter().any(|part| name.contains(part))
+}
 
 /// A list, or a map of fields.
 pub fn any(said: &mut Said, value: Option<&Value>) {
@@ -117,6 +130,7 @@ fn place(members: &Map<String, Value>) -> Option<Place> {
     }
     let field = [
         "pointer",
+        "instancePath",
         "field",
         "property",
         "propertyPath",
@@ -158,6 +172,10 @@ pub fn map(said: &mut Said, at: &str, fields: &Map<String, Value>, depth: u8) {
         if said.is_full() {
             return;
         }
+        let closed = CLOSED.contains(&name.as_str()) && !value.is_string() && !is_texts(value);
+        if closed || is_diagnostic(name) {
+            continue;
+        }
         // Mistakes of the whole: Django, Rails, ASP.NET.
         let whole = matches!(name.as_str(), "" | "base" | "__all__" | "$")
             || name.ends_with("non_field_errors");
@@ -176,8 +194,9 @@ pub fn map(said: &mut Said, at: &str, fields: &Map<String, Value>, depth: u8) {
                 ..detail
             });
         };
+        // A single word is rather a value than what is wrong with it: then only the place is told.
         let as_text = |value: &Value| Detail {
-            message: text(value),
+            message: text(value).filter(|text| is_saying(text)),
             ..Detail::default()
         };
         match value {
@@ -205,6 +224,19 @@ pub fn map(said: &mut Said, at: &str, fields: &Map<String, Value>, depth: u8) {
             _ => {}
         }
     }
+}
+
+fn is_texts(value: &Value) -> bool {
+    value
+        .as_array()
+        .is_some_and(|items| items.iter().all(Value::is_string))
+}
+
+/// More than one word, or written where words are not kept apart (from Thai on), or a word that is said of values.
+fn is_saying(text: &str) -> bool {
+    let plain = text.trim_end_matches(['.', '!']);
+    text.contains(|character: char| character.is_whitespace() || character >= '\u{0e00}')
+        || crate::redact::is_about(plain)
 }
 
 /// One mistake without a place is the message itself.
@@ -241,11 +273,19 @@ fn pointer_of(path: &[Value]) -> String {
     out
 }
 
-/// A field's name as a JSON Pointer below another: `user.tags[0]`, `$.age`, `/data/attributes/age`, `items.0.name`.
+/// Directories at the root of a system by which no field is called.
+const SYSTEM: &str = " bin boot etc lib lib64 mnt nix proc sbin srv tmp usr var ";
+
+/// A field's name as a JSON Pointer below another: `user.tags[0]`, `$.age`, `/data/attributes/age`, `items.0.name`. Empty where
+/// it is a file's path.
 fn pointer(at: &str, field: &str) -> String {
     let mut out = String::from(if at.is_empty() { "#" } else { at });
     let field = field.strip_prefix('#').unwrap_or(field);
     if let Some(pointer) = field.strip_prefix('/') {
+        let (root, below) = pointer.split_once('/').unwrap_or_default();
+        if !below.is_empty() && is_among_in_any_case(SYSTEM, root.as_bytes()) {
+            return String::new();
+        }
         for segment in pointer.split('/') {
             push_segment(&mut out, &segment.replace("~1", "/").replace("~0", "~"));
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Detail, Place, Said, code, details, text};
+use super::{Detail, Place, Said, code, details, shapes, text};
 
 /// Reads `{"error": {…}}`.
 pub fn read(members: &Map<String, Value>) -> Option<Said> {
@@ -40,6 +40,10 @@ pub fn read(members: &Map<String, Value>) -> Option<Said> {
     }
     for name in ["errors", "issues"] {
         details::any(&mut said, error.get(name));
+    }
+    // Rails: `{"error": {"name": ["is too short"]}}`.
+    if said.message.is_none() && said.code.is_none() && shapes::are_fields(error) {
+        details::map(&mut said, "", error, 4);
     }
     details::leave_echo(&mut said);
     Some(said)

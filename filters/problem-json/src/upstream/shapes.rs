@@ -56,6 +56,8 @@ const MESSAGE: Shape = Shape {
         "error_message",
         "errorMessage",
         "msg",
+        "errmsg",
+        "error_msg",
         "description",
         "error",
         "title",
@@ -233,7 +235,17 @@ fn message(members: &Map<String, Value>) -> Said {
         said.message = None;
         details::list(&mut said, items);
     }
-    details::any(&mut said, members.get("details"));
+    // As a map it tells of anything, as a list of mistakes.
+    if let Some(Value::Array(items)) = members.get("details") {
+        details::list(&mut said, items);
+    }
+    // JSend.
+    if let (Some("fail"), Some(Value::Object(fields))) = (
+        members.get("status").and_then(Value::as_str),
+        members.get("data"),
+    ) {
+        details::map(&mut said, "", fields, 2);
+    }
     // `{"error": "not_found"}` is a code, not a sentence.
     if said.message == said.code {
         said.message = None;
@@ -244,13 +256,17 @@ fn message(members: &Map<String, Value>) -> Said {
 /// Django REST: nothing but fields, each with a list of texts or a nested map of the same.
 fn fields(members: &Map<String, Value>) -> Said {
     let mut said = Said::new("django");
-    if are_fields(members, 4) {
+    if are_fields(members) {
         details::map(&mut said, "", members, 6);
     }
     said
 }
 
-fn are_fields(members: &Map<String, Value>, depth: u8) -> bool {
+pub fn are_fields(members: &Map<String, Value>) -> bool {
+    are_fields_within(members, 4) && !members.keys().any(|name| details::is_diagnostic(name))
+}
+
+fn are_fields_within(members: &Map<String, Value>, depth: u8) -> bool {
     let Some(depth) = depth.checked_sub(1) else {
         return false;
     };
@@ -258,11 +274,13 @@ fn are_fields(members: &Map<String, Value>, depth: u8) -> bool {
         Value::Array(items) => {
             !items.is_empty()
                 && items.iter().all(|item| match item {
-                    Value::Object(members) => members.is_empty() || are_fields(members, depth),
+                    Value::Object(members) => {
+                        members.is_empty() || are_fields_within(members, depth)
+                    }
                     other => other.is_string(),
                 })
         }
-        Value::Object(members) => are_fields(members, depth),
+        Value::Object(members) => are_fields_within(members, depth),
         _ => false,
     };
     !members.is_empty() && members.values().all(is_field)

@@ -1,5 +1,17 @@
 //! What frameworks, drivers and databases write every day into messages: what of it must go, and what people need to read.
 
+/// Columns of 600 bytes.
+macro_rules! wide {
+    () => {
+        concat!(part!(), ", ", part!(), ", ", part!(), ", ", part!())
+    };
+}
+macro_rules! part {
+    () => {
+        "order0_.column_number_1 as column1_0_, order0_.column_number_2 as column2_0_, order0_.column_number_3 as column3_0_, order0_.column_number_4 as column4_0_"
+    };
+}
+
 /// A text, and the parts of it that must not be found in what is left.
 pub const LEAKS: &[(&str, &[&str])] = &[
     // Names of classes.
@@ -69,6 +81,36 @@ pub const LEAKS: &[(&str, &[&str])] = &[
         "got q7x2m9k4w8z1p5t3r6y0b2n8v4c1d7f9 instead",
         &["q7x2m9k4"],
     ),
+    ("<password>hunter2</password>", &["hunter2"]),
+    ("got <user><ApiKey>abc-def</ApiKey></user>", &["abc-def"]),
+    ("Your password is: hunter", &["hunter"]),
+    ("Ihr Passwort lautet: geheim", &["geheim"]),
+    ("token is: abc123", &["abc123"]),
+    ("password:\nhunter2", &["hunter2"]),
+    ("password:\n  swordfish", &["swordfish"]),
+    ("token：abc123", &["abc123"]),
+    ("{\"token\": {\"value\": \"abc123def\"}}", &["abc123def"]),
+    ("{\"tokens\": [\"abc123def\"]}", &["abc123def"]),
+    ("Mot de passe : soleil99", &["soleil99"]),
+    ("Kata sandi: rahasia99", &["rahasia99"]),
+    ("senha: segredo1", &["segredo1"]),
+    ("contraseña: secreto1", &["secreto1"]),
+    ("密码: hunter2", &["hunter2"]),
+    ("密码：hunter2", &["hunter2"]),
+    ("Неверный пароль: hunter2", &["hunter2"]),
+    ("パスワード: hunter2", &["hunter2"]),
+    ("비밀번호=hunter2", &["hunter2"]),
+    ("laravel_session=abcdef", &["abcdef"]),
+    ("token -> abcdef", &["abcdef"]),
+    ("token → abcdef", &["abcdef"]),
+    ("Wrong PIN 4711", &["4711"]),
+    ("cvv: 123", &["123"]),
+    ("OTP 482913 expired", &["482913"]),
+    ("SSN 078-05-1120", &["078", "1120"]),
+    ("run with --password swordfish", &["swordfish"]),
+    ("Token 'abc123' was revoked", &["abc123"]),
+    ("wrong password 'sesame' was sent", &["sesame"]),
+    ("security code: 1234 expired", &["1234"]),
     // SQL and what other databases say.
     (
         "Table 'prod_billing.users' doesn't exist",
@@ -199,7 +241,118 @@ pub const LEAKS: &[(&str, &[&str])] = &[
         "failed to parse field [order_total] of type [float]",
         &["order_total"],
     ),
+    // Statements over several lines, and long ones.
+    (
+        "Query failed: SELECT u.id, u.pw_hash\nFROM customers u\nWHERE u.tenant = 7",
+        &["pw_hash", "customers", "tenant"],
+    ),
+    (
+        "query: SELECT\tid,\tname\tFROM\tcustomers",
+        &["name", "customers"],
+    ),
+    ("SELECT\tid\tFROM\tcustomers", &["customers"]),
+    (
+        "failed: UPDATE customers\n SET credit = 0\n WHERE id = 7",
+        &["customers", "credit", "id = 7"],
+    ),
+    ("failed: INSERT INTO\n customers VALUES (1)", &["customers"]),
+    ("DELETE FROM carts\nWHERE tenant = 7", &["carts", "tenant"]),
+    (
+        "x\n[SQL: SELECT users.id AS users_id, users.email AS users_email \nFROM users \nWHERE users.email = ?]\n[parameters: ('bob',)]",
+        &["users", "email", "bob"],
+    ),
+    (
+        "ERROR:  duplicate key value violates unique constraint \"a\"\nDETAIL:  Key (id)=(7) already exists.\nCONTEXT:  COPY customers, line 3",
+        &["customers", "(id)"],
+    ),
+    (LONG_SELECT, &["tenant_name", "orders_table"]),
+    (LONG_SMALL_SELECT, &["tenant_name", "orders_table"]),
+    ("select o.pw_hash, o.iban", &["pw_hash", "iban"]),
+    ("select o.pw_hash as h", &["pw_hash"]),
+    ("select id, name from customers", &["customers", "name"]),
+    ("select pw_hash from customers", &["customers", "pw_hash"]),
+    ("select id from customers c where id=1", &["customers"]),
+    ("delete from customers where id in (1)", &["customers"]),
+    ("insert into customers(id) values (1)", &["customers"]),
+    ("insert ignore into customers values (1)", &["customers"]),
+    ("update customers c set credit=1", &["customers", "credit"]),
+    ("failed: CALL charge_all(7)", &["charge_all"]),
+    ("failed: EXEC dbo.charge 7", &["charge"]),
+    ("failed: EXECUTE sp_charge 7", &["charge"]),
+    ("failed: TRUNCATE customers", &["customers"]),
+    ("failed: REPLACE INTO customers VALUES (1)", &["customers"]),
+    (
+        "failed: GRANT SELECT ON customers TO bob",
+        &["customers", "bob"],
+    ),
+    ("no such column: iban", &["iban"]),
+    ("at SELECT+*+FROM+customers+WHERE+id%3D1", &["customers"]),
+    (
+        "ALTER  TABLE customers DROP  COLUMN iban",
+        &["customers", "iban"],
+    ),
+    (
+        "(sqlite3.OperationalError) no such table: ledger",
+        &["ledger"],
+    ),
+    ("Table 'shop.orders' already exists", &["shop"]),
+    ("Column 'tax_class' cannot be null", &["tax_class"]),
+    (
+        "panic: runtime error: slice bounds out of range",
+        &["slice"],
+    ),
+    // What cannot be found or reached, and in whose words.
+    (
+        "HTTPConnectionPool(host='orders-svc', port=80): Max retries exceeded with url: /internal/v1/orders",
+        &["orders-svc", "internal"],
+    ),
+    ("getaddrinfo ENOTFOUND orders", &["orders"]),
+    ("dial tcp: lookup orders: no such host", &["orders"]),
+    ("lookup orders on 10.96.0.10:53: timeout", &["orders"]),
+    ("Could not resolve host: orders", &["orders"]),
+    (
+        "Can't connect to MySQL server on 'orders' (111)",
+        &["orders"],
+    ),
+    ("java.net.UnknownHostException: orders", &["orders"]),
+    ("at lb-1.eu-west-1.elb.amazonaws.com", &["lb-1"]),
+    ("at x.redis.cache.windows.net", &["redis"]),
+    (
+        "bind uid=bob,ou=people,dc=acme failed",
+        &["bob", "people", "acme"],
+    ),
+    ("user=CN=Bob Smith,OU=IT,DC=acme", &["Bob", "acme"]),
+    (
+        "posted to https://hooks.slack.com/services/T0/B0/xyz",
+        &["services", "xyz"],
+    ),
+    ("strconv.Atoi: parsing \"a\": invalid syntax", &["Atoi"]),
+    (
+        "Failed to connect to orders port 5432: Connection refused",
+        &["orders"],
+    ),
+    ("'dict' object has no attribute 'customer_iban'", &["iban"]),
+    (
+        "this.repo.loadCustomer is not a function",
+        &["loadCustomer"],
+    ),
+    ("invalid literal for int() with base 10: 'abc'", &["int()"]),
+    ("name 'load_customer' is not defined", &["load_customer"]),
+    (
+        "load_customer() missing 1 required positional argument: 'iban'",
+        &["load_customer", "iban"],
+    ),
+    ("No module named 'billing.internal.ledger'", &["ledger"]),
+    (
+        "Target class [LedgerController] does not exist.",
+        &["Ledger"],
+    ),
     // Paths.
+    ("open /run/mysqld/mysqld.sock: no", &["mysqld"]),
+    ("open /run/postgresql/.s.PGSQL.5432: no", &["PGSQL"]),
+    ("in /go/src/app/ledger", &["ledger"]),
+    ("in /builds/acme/ledger.yml", &["ledger"]),
+    ("in D:/projects/billing/handler", &["billing"]),
     (
         "open /data/app/service-account.json: no such file",
         &["service-account", "/data"],
@@ -256,8 +409,103 @@ pub const LEAKS: &[(&str, &[&str])] = &[
     ),
 ];
 
+const LONG_SELECT: &str = concat!(
+    "failed: SELECT ",
+    wide!(),
+    ", tenant_name FROM orders_table WHERE id = 7"
+);
+const LONG_SMALL_SELECT: &str = concat!(
+    "failed: select ",
+    wide!(),
+    ", tenant_name from orders_table where id = 7"
+);
+
 /// What clients need to read.
 pub const HELPFUL: &[&str] = &[
+    "password: size must be between 8 and 64",
+    "password: min 8 characters",
+    "password: 8-64 characters",
+    "secret: Input should be a valid string",
+    "{\"password\": [\"is too short\"]}",
+    "password: min. 8 characters",
+    "password: 长度必须在8到64之间",
+    "mot de passe : obligatoire",
+    "PIN: must be 4 digits",
+    "Pin 12 is free",
+    "password: Das Passwort ist zu kurz",
+    "Passwort: falsch",
+    "Passwort: erforderlich",
+    "Passwort: mindestens 8 Zeichen",
+    "Mot de passe : 8 caractères minimum",
+    "password: ungültig",
+    "token: abgelaufen",
+    "token: expiré",
+    "password: não pode ficar vazio",
+    "password: 不能为空",
+    "密码：不能为空",
+    "パスワード：8文字以上で入力してください",
+    "max_tokens: 8192 exceeds the limit",
+    "max_tokens=8192",
+    "tokens: 9001",
+    "input tokens: 40000 per minute",
+    "No such token: 'tok_visa'",
+    "Secret 'db-password' not found",
+    "API key 'build' was revoked",
+    "API token \"ci\" does not exist",
+    "<token> is not allowed here",
+    "Delete from \"Favorites\" is not possible",
+    "With this plan as (shown) select two extras",
+    "Look at order.items(0) please",
+    "Unknown database",
+    "Invalid column name in header row",
+    "Duplicate key name in YAML",
+    "duplicate key value at line 3",
+    "Permission denied for table 5",
+    "Cannot set properties of a closed order",
+    "Failed to connect to your account",
+    "Firmware 4.12.0.7 is outdated",
+    "Your app (iOS 17.4.1.2) is too old",
+    "Section 4.2.1.3 applies",
+    "OID 1.3.6.1 is unknown",
+    "Amount 12.50 USD exceeds limit:5000",
+    "image:3000 and page:5000 and order:8080",
+    "EAN 5901234123457 is unknown",
+    "EAN 4006381333931 is unknown",
+    "Order 7c0e2c0a6f4f4f0f9a8f2f4b3a1b2c3d not found",
+    "MD5 5d41402abc4b2a76b9719d911017c592 is wrong",
+    "If-Match 33a64df551425fcc55e4d42a148795d9 does not match",
+    "repository.private is not a boolean",
+    "settings.internal cannot be set",
+    "email must be a valid address, e.g. name@example.com",
+    "Look up \"orders\" on page 3",
+    "Lookup failed on Monday",
+    "No route for GET /builds/42/logs",
+    "POST /run/42 is not allowed",
+    "Select your seat from the map where possible.",
+    "Select one, two or three from the list where it says x = 3",
+    "Insert your card into the reader (slot 2).",
+    "Update the order and set quantity=2",
+    "Delete entries from 2025 where possible",
+    "Merge these accounts into one using the form",
+    "Call us (toll free) at any time",
+    "Grant access on the settings page",
+    "Role \"admin\" does not exist",
+    "The role \"admin\" does not exist",
+    "Relation \"parent\" is required",
+    "relation \"friend\" is not allowed for this person",
+    "The table 'Reservations' already exists",
+    "Table \"A12\" does not exist",
+    "Column 'price' cannot be null",
+    "No such column: price",
+    "Key (sku) already exists",
+    "Duplicate column name in CSV header",
+    "Duplicate entry 'Bob' for key name",
+    "Database is locked",
+    "Must be owner of this document",
+    "Could not obtain lock on document; someone else is editing",
+    "Runtime error: the model timed out",
+    "Arrive at Terminal (Gate B/C:12)",
+    "First line\nsecond line\n\nthird line",
     "items[0].name is required",
     "items[0].name: must not be blank",
     "'Customer Name' must not be empty.",

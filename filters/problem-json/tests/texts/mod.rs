@@ -64,6 +64,7 @@ pub const SECRETS: &[(&str, &[&str])] = &[
     ),
     ("AKIAIOSFODNN7EXAMPLE is not authorized", &["AKIA"]),
     ("ASIAY34FZKBOKMUTVV7A expired", &["ASIA"]),
+    ("the key ...AKIAIOSFODNN7EXAMPLE", &["AKIA"]),
     (
         "used wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
         &["wJalr", "CYEXAMPLE"],
