@@ -15,6 +15,8 @@
 //! Fixed numbers are little-endian; times are seconds since [`crate::counter::EPOCH_MS`]. A counter is known by its
 //! tag, so limits may come and go while others keep their counts.
 
+use std::cmp::Reverse;
+
 use crate::varint;
 
 /// How many identities share a value.
@@ -243,7 +245,7 @@ pub struct Entry<'a> {
     pub full_until: u64,
     /// Until when it holds all that it may hold at the same time, if it gives nothing back (s).
     pub held_until: u64,
-    /// Whether the identity came, and not only gave something back.
+    /// Whether the identity came and was admitted: else it was refused, or gave something back.
     pub visit: bool,
 }
 
@@ -252,7 +254,7 @@ pub struct Entry<'a> {
 pub struct Displaced {
     /// An identity that was still counted had to go.
     pub evicted: bool,
-    /// It was at its limit, as were all others.
+    /// It was at its limit, and all others either were or came more often.
     pub full: bool,
 }
 
@@ -327,35 +329,44 @@ impl<'a> Bucket<'a> {
         above.last().map_or(0, |(above, _)| above + 1)
     }
 
-    /// The value with the identity's slot replaced; who has to go for a newcomer: one that has expired, else the last one
-    /// that is not at its limit, else the last one.
+    /// Who goes for a newcomer: one that has lapsed; else in the lower half, where newcomers enter, the last one that is not at
+    /// its limit; else who came least often, of those as often one that is not at its limit, and then the last one. To be at
+    /// a limit takes few requests where the limit is low: it does not outweigh that another came more often.
+    #[inline]
+    fn leaves(&self, now_s: u64) -> Option<(usize, Displaced)> {
+        let ranked = self.slots.enumerate().map(|(at, slot)| {
+            let content = slot.content();
+            let full = content.is_full(now_s);
+            let rank = match at {
+                _ if content.expires <= now_s => (0, 0, false),
+                NEWCOMER.. if !full => (1, 0, false),
+                _ => (2, slot.visits, full),
+            };
+            (rank, Reverse(at))
+        });
+        let ((kind, _, full), Reverse(at)) = ranked.min()?;
+        let evicted = kind > 0;
+        Some((at, Displaced { evicted, full }))
+    }
+
+    /// The value with the identity's slot replaced, which takes another one's place where there is none left.
     #[inline]
     pub fn write(&self, entry: &Entry<'_>, now_s: u64) -> (Vec<u8>, Displaced) {
-        let mut displaced = Displaced::default();
-        let mut leaves = self.own.map(|(at, _)| at);
-        if leaves.is_none() && self.len >= SLOTS {
-            let last = |wanted: &dyn Fn(&Content<'_>) -> bool| {
-                let slots = self.slots.enumerate();
-                let wanted = slots.filter(|(_, slot)| wanted(&slot.content()));
-                wanted.last().map(|(at, _)| at)
-            };
-            leaves = last(&|slot| slot.expires <= now_s);
-            if leaves.is_none() {
-                displaced.evicted = true;
-                leaves = last(&|slot| !slot.is_full(now_s));
-            }
-            if leaves.is_none() {
-                displaced.full = true;
-                leaves = self.len.checked_sub(1);
-            }
-        }
+        let (leaves, displaced) = match self.own {
+            Some((at, _)) => (Some(at), Displaced::default()),
+            None if self.len < SLOTS => (None, Displaced::default()),
+            None => match self.leaves(now_s) {
+                Some((at, displaced)) => (Some(at), displaced),
+                None => (None, Displaced::default()),
+            },
+        };
         let others = self
             .slots
             .enumerate()
             .filter(|(at, _)| Some(*at) != leaves)
             .map(|(_, slot)| slot.bytes);
         let (enters, visits) = match self.own {
-            None => (NEWCOMER, 1),
+            None => (NEWCOMER, u8::from(entry.visit)),
             Some((at, slot)) if !entry.visit => (at, slot.visits),
             Some((at, slot)) => {
                 let visits = slot.visits.saturating_add(1);

@@ -154,11 +154,19 @@ fn count(
             expires = expires.max(lapses_at);
             put_counter(&mut kept, rule.tag, |out| counter.write(out));
         }
-        if remaining == 0 && rule.enforced {
-            match counter {
+        // At its limit is who cannot send such a request once more.
+        if changes && remaining < rule.cost && rule.enforced {
+            match &counter {
                 Counter::Concurrency(_) => held_until = lapses_at.max(held_until),
-                _ if resets_at != NEVER => full_until = resets_at.max(full_until),
-                _ => {}
+                counter => {
+                    let until = match fits_after(counter, rule) {
+                        NEVER => resets_at,
+                        at => at,
+                    };
+                    if until != NEVER {
+                        full_until = until.max(full_until);
+                    }
+                }
             }
         }
     }
@@ -182,7 +190,7 @@ fn count(
         expires,
         full_until,
         held_until,
-        visit: true,
+        visit: admitted,
     };
     let (value, displaced) = bucket.write(&entry, now_s);
     Some(Decided {
@@ -203,6 +211,7 @@ fn from(now: u64, at: u64) -> u64 {
     }
 }
 
+/// When one more fits.
 #[inline(never)]
 fn fits_after(counter: &Counter, rule: &Rule) -> u64 {
     counter.fits_at(rule.limit, rule.cost)

@@ -1,96 +1,30 @@
 //! Who stays in a full bucket, and what a flood of others costs.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // A test may fail by panic.
 
+#[path = "common/bucket.rs"]
+mod common;
+
+use common::{Bucket, DAY, MINUTE, START, daily, in_flight, minutely, rule};
 use rate_limit::bucket::SLOTS;
 use rate_limit::counter::Algorithm;
-use rate_limit::decide::{Decided, Rule, Taken, decide, release};
+use rate_limit::decide::{Rule, Taken};
 use rate_limit::period::Period;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-const START: u64 = 200_000_000_000;
-const MINUTE: u64 = 60_000;
-const DAY: u64 = 86_400_000;
-const LEASE: u64 = 10 * MINUTE;
-
-fn rule(tag: u16, algorithm: Algorithm, limit: u64) -> Rule {
-    Rule {
-        tag,
-        algorithm,
-        limit,
-        cost: 1,
-        enforced: true,
-        count_denied: false,
-    }
-}
-
-fn daily(tag: u16, limit: u64) -> Rule {
-    let period = Period::Every {
-        window_ms: DAY,
-        offset_ms: 0,
-    };
-    rule(tag, Algorithm::Fixed(period), limit)
-}
-
-fn minutely(tag: u16, limit: u64) -> Rule {
-    rule(tag, Algorithm::Sliding { window_ms: MINUTE }, limit)
-}
-
-fn in_flight(max: u64) -> Rule {
-    rule(9, Algorithm::Concurrency { lease_ms: LEASE }, max)
-}
-
-/// A bucket whose identities are numbers.
-#[derive(Default)]
-struct Bucket(Vec<u8>);
-
-impl Bucket {
-    fn request(&mut self, identity: u64, rules: &[Rule], now: u64) -> Decided {
-        let decided = decide(&self.0, identity, rules, now);
-        if let Some(value) = &decided.value {
-            self.0.clone_from(value);
-        }
-        decided
-    }
-
-    fn admits(&mut self, identity: u64, rules: &[Rule], now: u64) -> bool {
-        self.request(identity, rules, now).decision.admitted
-    }
-
-    /// Begins a request that is in flight until it is ended.
-    fn begin(&mut self, identity: u64, now: u64) -> Option<Taken> {
-        let decision = self.request(identity, &[in_flight(1)], now).decision;
-        let flight = decision.standings[0].flight;
-        decision.admitted.then(|| Taken {
-            tag: 9,
-            flight: flight.unwrap(),
-        })
-    }
-
-    fn end(&mut self, identity: u64, taken: Taken, now: u64) {
-        if let Some(value) = release(&self.0, identity, &[taken], now) {
-            self.0 = value;
-        }
-    }
-
-    /// How much the identity has used, without counting anything.
-    fn used(&self, identity: u64, rules: &[Rule], now: u64) -> u64 {
-        let standing = decide(&self.0, identity, rules, now).decision.standings[0];
-        standing.limit - standing.remaining - u64::from(!standing.violated)
-    }
-}
-
 #[test]
 fn who_holds_all_that_it_may_at_once_stays_while_another_can_go() {
     let mut bucket = Bucket::default();
+    // Half of the value came before them.
+    for stranger in 100..108 {
+        bucket.request(stranger, &[daily(1, 100)], START);
+    }
     let held: Vec<Taken> = (0..8)
         .map(|identity| bucket.begin(identity, START).unwrap())
         .collect();
-    for stranger in 100..140 {
-        for _ in 0..2 {
-            let displaced = bucket.request(stranger, &[daily(1, 100)], START + 1);
-            assert!(!displaced.displaced.full);
-        }
+    for stranger in 200..240 {
+        let displaced = bucket.request(stranger, &[daily(1, 100)], START + 1);
+        assert!(!displaced.displaced.full);
     }
     for identity in 0..8 {
         assert!(bucket.begin(identity, START + 2).is_none(), "{identity}");
@@ -100,7 +34,7 @@ fn who_holds_all_that_it_may_at_once_stays_while_another_can_go() {
         bucket.end(identity as u64, taken, START + 3);
     }
     let mut evicted = 0;
-    for stranger in 200..200 + SLOTS as u64 {
+    for stranger in 300..300 + SLOTS as u64 {
         let displaced = bucket
             .request(stranger, &[daily(1, 1)], START + 4)
             .displaced;

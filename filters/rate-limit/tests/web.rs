@@ -11,6 +11,8 @@ mod clients;
 mod eviction;
 #[path = "filter.rs"]
 mod filter;
+#[path = "flood.rs"]
+mod flood;
 #[path = "limits.rs"]
 mod limits;
 #[path = "quota.rs"]
