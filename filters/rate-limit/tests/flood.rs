@@ -202,7 +202,7 @@ proptest! {
                     continue;
                 }
                 let is_here = |other: &u64| {
-                    rate_limit::bucket::Bucket::read(&bucket.0, *other).expires() > 0
+                    rate_limit::bucket::Bucket::read(&bucket.0, *other, START / 1_000).expires() > 0
                 };
                 let gone: Vec<u64> = here.keys().filter(|other| !is_here(other)).copied().collect();
                 prop_assert_eq!(gone.len(), 1);

@@ -7,6 +7,8 @@
 
 #[path = "clients.rs"]
 mod clients;
+#[path = "clock.rs"]
+mod clock;
 #[path = "eviction.rs"]
 mod eviction;
 #[path = "filter.rs"]
