@@ -22,6 +22,17 @@ pub struct Rule {
     pub count_denied: bool,
 }
 
+impl Rule {
+    /// The most that can be taken at once: the limit, or a burst.
+    #[inline]
+    pub fn capacity(&self) -> u64 {
+        match self.algorithm {
+            Algorithm::Gcra { burst, .. } => burst,
+            _ => self.limit,
+        }
+    }
+}
+
 /// How one limit stands after the decision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
