@@ -15,7 +15,7 @@ use rate_limit::RateLimit;
 use rate_limit::assignment::{self, Why};
 use rate_limit::exemption::{self, Exemption};
 use rate_limit::filter::DECISION_STATE;
-use rate_limit::identity::{self, From, Identity};
+use rate_limit::identity::{self, Ambiguous, From, Identity};
 use rate_limit::plan::{Declared, Profile, Tier, TierSource};
 use serde_json::Value;
 
@@ -80,15 +80,23 @@ fn answer(settings: &Value, question: &Question) -> Option<Answer> {
         }
     }
     let found = identity::find(&profile.identity, &headers, &fake);
+    let (found, ambiguous) = match found {
+        Ok(found) => (found, None),
+        Err(ambiguous) => (None, Some(ambiguous)),
+    };
     let exempt = exemption::of_request(&profile.exempt, &headers, &fake).map(why_exempt);
     let exempt = exempt.or_else(|| {
         let hash = found.as_ref().map(Identity::hash)?;
         let listed = profile.exempt.identities.contains(&hash);
         listed.then_some("the identity is one of exempt.identities")
     });
-    answer.identity(profile, found.as_ref());
+    match &ambiguous {
+        Some(ambiguous) => answer.ambiguous("identity", ambiguous),
+        None => answer.identity(profile, found.as_ref()),
+    }
     match exempt {
         Some(why) => answer.line("exempt", why),
+        None if ambiguous.is_some() => {}
         None => {
             let identity = found.unwrap_or_else(Identity::unknown);
             answer.tier(profile, &identity, &headers, &fake);
@@ -161,8 +169,22 @@ impl Answer {
         self.more(&format!("hash {hash}"));
     }
 
+    fn ambiguous(&mut self, label: &str, ambiguous: &Ambiguous) {
+        let header = &ambiguous.header;
+        self.line(
+            label,
+            &format!("ambiguous: the header {header} stands in several lines"),
+        );
+    }
+
     fn tier(&mut self, profile: &Profile, identity: &Identity, headers: &Headers, fake: &Fake) {
-        let assigned = assignment::tier(profile, identity, headers, fake);
+        let assigned = match assignment::tier(profile, identity, headers, fake) {
+            Ok(assigned) => assigned,
+            Err(ambiguous) => {
+                self.ambiguous("tier", &ambiguous);
+                return;
+            }
+        };
         let by = match assigned.why {
             Why::Override => "an override of this identity".to_owned(),
             Why::Default => "tier.default, because nothing in tier.from tells one".to_owned(),

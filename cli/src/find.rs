@@ -114,8 +114,8 @@ pub enum What {
     Ours(usize),
     /// A filter whose configuration is another resource, by that one's name.
     Discovered(String),
-    /// A native filter, by the type of its configuration without package: `Cors`.
-    Native(String),
+    /// A native filter, by the type of its configuration without package (`Cors`), and that configuration.
+    Native(String, Rc<Node>),
 }
 
 /// A profile that a route's metadata names.

@@ -171,3 +171,20 @@ fn what_cannot_be_explained_is_told_like_a_check() {
         assert_eq!(out(&output), "", "{arguments:?}");
     }
 }
+
+#[test]
+fn a_header_in_several_lines_is_explained_as_what_it_is() {
+    let folder = folder("explain-lines");
+    fs::write(folder.join("limits.yaml"), LIMITED).unwrap();
+    let arguments =
+        "explain --filter rate-limit --config limits.yaml -H x-api-key:k -H x-api-key:k";
+    let mut arguments: Vec<&str> = arguments.split(' ').collect();
+    arguments.extend(["--request", "GET /v1/orders"]);
+    let output = portcullis(&folder, &arguments);
+    assert_eq!(status(&output), 0, "{}", err(&output));
+    let text = out(&output);
+    assert!(
+        text.contains("  identity  ambiguous: the header x-api-key stands in several lines\n  decision  refused with 400\n"),
+        "{text}"
+    );
+}

@@ -149,13 +149,13 @@ fn filters(findings: &mut Findings, document: Document<'_>, list: &Rc<Node>, sco
         }
         let name = item.field_entry("name");
         let place = name.map_or(item.span, |name| name.value.span);
-        let own = item.field("typed_config").map(|config| typed(config).0);
+        let own = item.field("typed_config").map(typed);
         let what = match own {
-            Some(kind) if PLUGINS.contains(&kind) => match findings.plugins.get(before) {
+            Some((kind, _)) if PLUGINS.contains(&kind) => match findings.plugins.get(before) {
                 Some(_) => What::Ours(before),
                 None => continue,
             },
-            Some(kind) => What::Native(kind.to_owned()),
+            Some((kind, config)) => What::Native(kind.to_owned(), Rc::clone(config)),
             None if item.field("config_discovery").is_some() => {
                 findings.open_scopes.extend(scope);
                 What::Discovered(item.text_at(&["name"]).unwrap_or_default().to_owned())

@@ -1,11 +1,14 @@
 //! What lets clients choose the limits they have: addresses and paths that the connection manager takes as they come, and
 //! tokens and headers that nothing before rate-limit vouches for.
 
-use ::rate_limit::settings::{Claim, Identity, JWT_AUTHN, Settings, TierSource, Unknown};
+mod keys;
+mod paths;
+mod tokens;
+
+use ::rate_limit::settings::{Identity, Settings, TierSource, Unknown};
 use ::rate_limit::{RateLimit, preset};
 use portcullis_kit::Filter;
 use portcullis_kit::config::Path;
-use portcullis_kit::routes::PathMatch;
 
 use super::rate_limit::{Profile, profiles, warning};
 use crate::diagnostic::Diagnostic;
@@ -53,7 +56,7 @@ fn places(findings: &Findings, number: usize) -> Vec<Place<'_>> {
     let is_it = |what: &What| match what {
         What::Ours(other) => *other == number,
         What::Discovered(name) => findings.resources.get(name) == Some(&number),
-        What::Native(_) => false,
+        What::Native(..) => false,
     };
     let place = |list: &'_ FilterList| {
         let at = list.items.iter().position(|item| is_it(&item.what))?;
@@ -102,16 +105,16 @@ impl Told {
 }
 
 const ADDRESS: &str = "write `use_remote_address: true` where clients connect directly; behind a proxy that you trust, say so by `xff_num_trusted_hops`";
-const NORMAL: &str =
-    "write `normalize_path: true` and `merge_slashes: true` in the connection manager";
-const TOKEN: &str = "put jwt_authn before rate-limit, or take the claim out";
 const SET_BY: &str = "put the filter before it that sets the header and removes the client's own";
 
 impl Place<'_> {
     fn mistakes(&self, profile: &Profile<'_>) -> Vec<Told> {
         let settings = &profile.merged;
         let address = self.address(settings).into_iter();
-        let mut told: Vec<Told> = address.chain(self.paths(settings)).collect();
+        let mut told: Vec<Told> = address.collect();
+        told.extend(self.exempt_paths(settings));
+        told.extend(self.routes(profile));
+        told.extend(self.keys(settings));
         if !self.is_open {
             told.extend(self.tokens(settings));
             told.extend(self.headers(settings));
@@ -122,7 +125,7 @@ impl Place<'_> {
     fn takes_any_address(&self) -> bool {
         let says = |name| self.manager.field(name).is_some();
         !self.manager.is_true(&["use_remote_address"])
-            && !says("xff_num_trusted_hops")
+            && !self.trusts_hops()
             && !says("original_ip_detection_extensions")
     }
 
@@ -143,66 +146,11 @@ impl Place<'_> {
         })
     }
 
-    fn paths(&self, settings: &Settings) -> Option<Told> {
-        let mut paths = settings.exempt.paths.iter().enumerate();
-        let (at, prefix) = paths.find_map(|(at, path)| match path {
-            PathMatch::Prefix(prefix) => Some((at, prefix)),
-            PathMatch::Exact(_) | PathMatch::Template(_) => None,
-        })?;
-        let normal = self.manager.is_true(&["normalize_path"]);
-        (!normal).then(|| Told {
-            setting: "exempt",
-            path: Path::top().key("exempt").key("paths").index(at),
-            message: format!(
-                "every path is exempt as `{}/../PATH`: the connection manager takes paths as they come",
-                prefix.trim_end_matches('/')
-            ),
-            help: NORMAL,
-        })
-    }
-
-    /// Claims of tokens that nobody verified before.
-    fn tokens(&self, settings: &Settings) -> Option<Told> {
-        let verifies = |kind: &str| {
-            // The last two wrap another filter, or choose one.
-            ["JwtAuthentication", "ExtensionWithMatcher", "Composite"]
-                .iter()
-                .any(|name| kind.ends_with(name))
-        };
-        if self.natives().any(verifies) {
-            return None;
-        }
-        let mut identities = settings.identity.iter().enumerate();
-        let of_identity = identities.find_map(|(at, identity)| match identity {
-            Identity::JwtClaim(claim) => Some((at, claim)),
-            _ => None,
-        });
-        let mut tiers = settings.tier.from.iter().enumerate();
-        let of_tier = tiers.find_map(|(at, source)| match source {
-            TierSource::JwtClaim(claim) => Some((at, claim)),
-            _ => None,
-        });
-        let is_token = |(_, claim): &(usize, &Claim)| claim.metadata == JWT_AUTHN;
-        let (setting, path) = match (of_identity.filter(is_token), of_tier.filter(is_token)) {
-            (Some((at, _)), _) => ("identity", Path::top().key("identity").index(at)),
-            (None, Some((at, _))) => ("tier", Path::top().key("tier").key("from").index(at)),
-            (None, None) => return None,
-        };
-        Some(Told {
-            setting,
-            path: path.key("jwt_claim"),
-            message: "no client has this claim: no jwt_authn stands before this filter".to_owned(),
-            help: TOKEN,
-        })
-    }
-
     /// Headers that are trusted although every client can send them.
     fn headers(&self, settings: &Settings) -> Option<Told> {
         let early = self.manager.field("early_header_mutation_extensions");
         // Behind another proxy, that one can set them.
-        let hops = self.manager.text_at(&["xff_num_trusted_hops"]);
-        let is_edge =
-            self.manager.is_true(&["use_remote_address"]) && hops.is_none_or(|hops| hops == "0");
+        let is_edge = self.manager.is_true(&["use_remote_address"]) && !self.trusts_hops();
         if !is_edge || early.is_some() || self.natives().any(|kind| !sets_nothing(kind)) {
             return None;
         }
@@ -235,9 +183,23 @@ impl Place<'_> {
         })
     }
 
+    /// The configurations of the native filters of this kind.
+    fn configurations(&self, kind: &str) -> impl Iterator<Item = &Node> {
+        self.before.iter().filter_map(move |item| match &item.what {
+            What::Native(own, config) if own.ends_with(kind) => Some(&**config),
+            _ => None,
+        })
+    }
+
+    /// Whether proxies before this one are trusted; 0 of them are none.
+    fn trusts_hops(&self) -> bool {
+        let hops = self.manager.text_at(&["xff_num_trusted_hops"]);
+        hops.is_some_and(|hops| hops.trim().parse() != Ok(0_u32))
+    }
+
     fn natives(&self) -> impl Iterator<Item = &str> {
         self.before.iter().filter_map(|item| match &item.what {
-            What::Native(kind) => Some(kind.as_str()),
+            What::Native(kind, _) => Some(kind.as_str()),
             What::Ours(_) | What::Discovered(_) => None,
         })
     }

@@ -55,7 +55,7 @@ fn standings(findings: &Findings, list: &FilterList) -> Vec<Standing> {
             let number = match &item.what {
                 What::Ours(number) => Some(*number),
                 What::Discovered(name) => findings.resources.get(name).copied(),
-                What::Native(_) => None,
+                What::Native(..) => None,
             };
             let plugin = number.and_then(|number| findings.plugins.get(number));
             let (name, what) = match (plugin, &item.what) {
@@ -68,7 +68,7 @@ fn standings(findings: &Findings, list: &FilterList) -> Vec<Standing> {
                         .map(|member| (member.entry.name, member.entry.place));
                     (plugin.bundle.name().to_owned(), Rank::Ours(ranks.collect()))
                 }
-                (None, What::Native(kind)) => {
+                (None, What::Native(kind, _)) => {
                     let short = kind.rsplit('.').next().unwrap_or_default();
                     let what = match short {
                         "Cors" => Rank::Cors,

@@ -66,7 +66,7 @@ fn managers<'a>(
 ) -> impl Iterator<Item = Scope> + 'a {
     let named = move |what: &What| match what {
         What::Discovered(name) => findings.resources.get(name) == Some(&number),
-        What::Ours(_) | What::Native(_) => false,
+        What::Ours(_) | What::Native(..) => false,
     };
     let elsewhere = findings
         .lists

@@ -19,10 +19,12 @@ const WITHOUT_ID: [u16; 5] = [400, 408, 413, 426, 431];
 const MADE_ID: &str = "%CONNECTION_ID%-%START_TIME(%s.%6f)%";
 const REQUEST_ID: &str = "%REQ(X-REQUEST-ID)%";
 
-/// What an id may be made of: clients can choose one where Envoy has not replaced it yet.
-const HAS_ID: &str = "'x-request-id' in request.headers && request.headers['x-request-id'].matches('^[0-9A-Za-z._-]+$')";
+/// What an id may be made of: clients can choose one where Envoy has not replaced it yet. problem-json asks for the same.
+const HAS_ID: &str = "'x-request-id' in request.headers && request.headers['x-request-id'].matches('^[0-9A-Za-z._-]+$') && size(request.headers['x-request-id']) <= 128";
 /// What filters answered: a problem document, or a page or a text of problem-json's.
 const IS_PROBLEM: &str = "('content-type' in response.headers && response.headers['content-type'].startsWith('application/problem+')) || response.code_details == 'problem_json_empty_error'";
+/// How problem-json names its replies to errors without a body.
+const EMPTY_ERROR: &str = "problem_json_empty_error";
 const CEL: &str =
     "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter";
 
@@ -69,26 +71,29 @@ fn statuses(profile: &Profile) -> Vec<u16> {
 fn grpc(out: &mut String, profile: &Profile) {
     // As Envoy itself tells gRPC: no more, as what is no gRPC gets text.
     let header = r#"header_filter: { header: { name: content-type, string_match: { safe_regex: { regex: "application/grpc([+;].*)?" } } } }"#;
+    // Envoy makes a message of a reply's body. Without `te` problem-json cannot know a call of gRPC.
+    let replied = cel(&format!("response.code_details == '{EMPTY_ERROR}'"));
+    let _ = write!(
+        out,
+        "    - filter: {{ and_filter: {{ filters: [&grpc {{ {header} }}, {replied}] }} }}
+      body_format_override: {{ text_format_source: {{ inline_string: \"HTTP status %RESPONSE_CODE%\" }} }}
+"
+    );
     if let Some(reply) = profile.local_reply(503) {
         let text = json_text(&escaped(reply.detail));
         let _ = write!(
             out,
-            "    - filter: {{ and_filter: {{ filters: [&grpc {{ {header} }}, {{ response_flag_filter: {{ flags: [{UPSTREAM_FLAGS}] }} }}] }} }}
+            "    - filter: {{ and_filter: {{ filters: [*grpc, {{ response_flag_filter: {{ flags: [{UPSTREAM_FLAGS}] }} }}] }} }}
       body_format_override: {{ text_format_source: {{ inline_string: {text} }} }}
 "
         );
     }
-    let grpc = if profile.local_reply(503).is_some() {
-        "*grpc".to_owned()
-    } else {
-        format!("{{ {header} }}")
-    };
     let _ = write!(
         out,
         "    - filter:
         or_filter:
           filters:
-            - {grpc}
+            - *grpc
             - {}
 ",
         cel(IS_PROBLEM)

@@ -1,20 +1,17 @@
-//! The gauges of this VM: their names, and what it holds of them.
+//! The metrics of this VM, and what it holds of its gauges.
 
 use std::cell::RefCell;
 
 use portcullis_kit::exchange::{NotWritten, Randomness, SharedData, Version};
 use portcullis_kit::gauges::Gauges;
-use portcullis_kit::metrics::MetricId;
+use portcullis_kit::metrics::{Defined, Kind, MetricId};
 
 use crate::{host, randomness, shared};
-
-/// A gauge, for the host.
-pub const GAUGE: u32 = 1;
 
 #[derive(Default)]
 struct State {
     gauges: Gauges,
-    names: Vec<(u32, Box<str>)>,
+    defined: Defined,
 }
 
 thread_local! {
@@ -39,16 +36,20 @@ impl SharedData for Host {
     }
 }
 
-/// Remembers the name of a gauge.
-pub fn defined(gauge: MetricId, name: &str) {
-    let Some(id) = gauge.0 else {
-        return;
-    };
-    STATE.with_borrow_mut(|state| {
-        if !state.names.iter().any(|(known, _)| *known == id) {
-            state.names.push((id, name.into()));
-        }
-    });
+/// The metric of that name.
+pub fn define(kind: Kind, name: &str) -> MetricId {
+    STATE.with_borrow_mut(|state| of_name(&mut state.defined, kind, name))
+}
+
+fn of_name(defined: &mut Defined, kind: Kind, name: &str) -> MetricId {
+    defined.define(kind, name, &|kind, name| {
+        let kind = match kind {
+            Kind::Counter => 0,
+            Kind::Gauge => 1,
+            Kind::Histogram => 2,
+        };
+        host::define_metric(kind, name).ok()
+    })
 }
 
 /// Moves a gauge by what this VM holds of it.
@@ -57,22 +58,24 @@ pub fn hold(gauge: MetricId, by: i64) {
         return;
     };
     let _ = host::increment_metric(id, by);
-    STATE.with_borrow_mut(|State { gauges, names }| {
-        if let Some((_, name)) = names.iter().find(|(known, _)| *known == id) {
-            gauges.hold(name, by, host::now(), &Host, &mut adjust);
+    STATE.with_borrow_mut(|State { gauges, defined }| {
+        if let Some(name) = defined.name(id) {
+            let mut adjust = |gauge: &str, by| adjust(defined, gauge, by);
+            gauges.hold(&name, by, host::now(), &Host, &mut adjust);
         }
     });
 }
 
 /// Looks after what VMs held that are gone.
 pub fn tick() {
-    STATE.with_borrow_mut(|state| {
-        state.gauges.tick(host::now(), &Host, &mut adjust);
+    STATE.with_borrow_mut(|State { gauges, defined }| {
+        let mut adjust = |gauge: &str, by| adjust(defined, gauge, by);
+        gauges.tick(host::now(), &Host, &mut adjust);
     });
 }
 
-fn adjust(gauge: &str, by: i64) {
-    if let Ok(id) = host::define_metric(GAUGE, gauge) {
+fn adjust(defined: &mut Defined, gauge: &str, by: i64) {
+    if let Some(id) = of_name(defined, Kind::Gauge, gauge).0 {
         let _ = host::increment_metric(id, by);
     }
 }

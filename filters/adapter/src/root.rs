@@ -55,16 +55,7 @@ struct HostRegistry;
 
 impl Registry for HostRegistry {
     fn define(&mut self, kind: Kind, name: &str) -> MetricId {
-        let kind = match kind {
-            Kind::Counter => 0,
-            Kind::Gauge => gauges::GAUGE,
-            Kind::Histogram => 2,
-        };
-        let id = MetricId(host::define_metric(kind, name).ok());
-        if kind == gauges::GAUGE {
-            gauges::defined(id, name);
-        }
-        id
+        gauges::define(kind, name)
     }
 }
 

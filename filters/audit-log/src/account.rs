@@ -3,8 +3,6 @@
 //! What was given up is told by a record, which may be given up itself: then it is to be told again. Until such a record is
 //! acknowledged, what it tells of does not count as settled.
 
-use std::collections::VecDeque;
-
 use audit_chain::Mark;
 
 use crate::notice::Notice;
@@ -61,11 +59,21 @@ enum Standing {
     Written,
 }
 
+/// Records that follow one another and stand alike.
+#[derive(Clone, Copy)]
+struct Run {
+    standing: Standing,
+    records: u64,
+}
+
 /// The records of one chain.
 #[derive(Default)]
 pub struct Account {
-    /// Records from the first one that is neither acknowledged nor given up.
-    open: VecDeque<Standing>,
+    /// Records from the first one that is neither acknowledged nor given up, in runs: one that stays open for ever costs
+    /// nothing for all that come behind it.
+    open: Vec<Run>,
+    /// How many these are.
+    opened: u64,
     /// How many of them only this VM has.
     held: u64,
     restart: Option<Matter>,
@@ -83,7 +91,8 @@ impl Account {
             true => Standing::Written,
             false => Standing::Held,
         };
-        self.open.push_back(standing);
+        self.push(standing, 1);
+        self.opened += 1;
         self.held += u64::from(!is_written);
     }
 
@@ -154,25 +163,81 @@ impl Account {
     /// Whether it was open.
     #[inline]
     fn settle(&mut self, seq: u64, last: u64) -> bool {
-        let first = last + 1 - self.open.len() as u64;
-        let at = seq
-            .checked_sub(first)
-            .and_then(|at| usize::try_from(at).ok());
-        let Some(open) = at.and_then(|at| self.open.get_mut(at)) else {
+        let Some(at) = seq.checked_sub(last + 1 - self.opened) else {
             return false;
         };
-        let before = std::mem::replace(open, Standing::Settled);
-        self.held -= u64::from(before == Standing::Held);
-        while self.open.front() == Some(&Standing::Settled) {
-            self.open.pop_front();
+        let Some(standing) = self.settle_at(at) else {
+            return false;
+        };
+        self.held -= u64::from(standing == Standing::Held);
+        while let Some(run) = self.open.first()
+            && run.standing == Standing::Settled
+        {
+            self.opened -= run.records;
+            self.open.remove(0);
         }
-        before != Standing::Settled
+        true
+    }
+
+    /// How the record stood that so many others stand before, unless it is settled.
+    #[inline]
+    fn settle_at(&mut self, mut before: u64) -> Option<Standing> {
+        // Nearly always it is the first one.
+        if before == 0
+            && let Some(first) = self.open.first_mut()
+        {
+            first.records -= 1;
+            self.opened -= 1;
+            let standing = first.standing;
+            if first.records == 0 {
+                self.open.remove(0);
+            }
+            return Some(standing);
+        }
+        let mut at = 0;
+        let run = loop {
+            let run = *self.open.get(at)?;
+            if before < run.records {
+                break run;
+            }
+            before -= run.records;
+            at += 1;
+        };
+        if run.standing == Standing::Settled {
+            return None;
+        }
+        self.cut(at, run, before);
+        Some(run.standing)
+    }
+
+    /// Settles the record of that run which so many others of it stand before.
+    #[inline(never)]
+    fn cut(&mut self, at: usize, run: Run, before: u64) {
+        for (number, one) in std::mem::take(&mut self.open).into_iter().enumerate() {
+            if number == at {
+                self.push(run.standing, before);
+                self.push(Standing::Settled, 1);
+                self.push(run.standing, run.records - before - 1);
+            } else {
+                self.push(one.standing, one.records);
+            }
+        }
+    }
+
+    /// So many more that stand like this.
+    #[inline]
+    fn push(&mut self, standing: Standing, records: u64) {
+        match self.open.last_mut() {
+            Some(run) if run.standing == standing => run.records += records,
+            _ if records > 0 => self.open.push(Run { standing, records }),
+            _ => {}
+        }
     }
 
     /// Up to which record a sink has everything, or was told that it is missing.
     #[inline]
     pub fn acknowledged(&self, last: u64) -> u64 {
-        let settled = last - self.open.len() as u64;
+        let settled = last - self.opened;
         if self.restart.is_none() && self.told.is_empty() && self.untold.first().is_none() {
             return settled;
         }
@@ -214,6 +279,64 @@ mod tests {
             assert_eq!(account.acknowledged(5), acknowledged);
         }
         assert!(account.is_settled() && account.held() == 0);
+    }
+
+    #[test]
+    fn one_that_stays_open_costs_nothing_for_those_behind_it() {
+        let mut account = sealed(4);
+        account.acknowledge(1, 4);
+        account.acknowledge(3, 4);
+        for last in 5..100_000 {
+            account.sealed(false);
+            account.acknowledge(last, last);
+        }
+        assert_eq!((account.acknowledged(99_999), account.held()), (1, 2));
+        assert!(account.open.len() < 5, "{}", account.open.len());
+        account.give_up(2, 99_999, "refused");
+        account.acknowledge(4, 99_999);
+        assert_eq!((account.opened, account.held()), (0, 0));
+    }
+
+    #[test]
+    fn runs_say_what_a_list_of_all_records_would() {
+        let mut dice = 1_u64;
+        let mut roll = |sides: u64| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (dice >> 33) % sides
+        };
+        for _ in 0..200 {
+            let mut account = Account::default();
+            let mut all: Vec<Standing> = Vec::new();
+            let mut last = 0;
+            for _ in 0..200 {
+                if roll(2) == 0 {
+                    last += 1;
+                    let is_written = roll(4) == 0;
+                    account.sealed(is_written);
+                    all.push(match is_written {
+                        true => Standing::Written,
+                        false => Standing::Held,
+                    });
+                } else {
+                    // Also such that is settled already, or not there.
+                    let seq = roll(last + 3);
+                    let known = usize::try_from(seq).unwrap().checked_sub(1);
+                    let known = known.and_then(|at| all.get_mut(at));
+                    let before = known.map(|known| std::mem::replace(known, Standing::Settled));
+                    let was_open = before.is_some_and(|before| before != Standing::Settled);
+                    assert_eq!(account.settle(seq, last), was_open);
+                }
+                let held = all.iter().filter(|one| **one == Standing::Held).count();
+                let settled = all.iter().take_while(|one| **one == Standing::Settled);
+                assert_eq!(account.held(), held as u64);
+                assert_eq!(account.acknowledged(last), settled.count() as u64);
+                let runs = account.open.iter().zip(account.open.iter().skip(1));
+                assert!(
+                    runs.into_iter()
+                        .all(|(one, next)| one.standing != next.standing)
+                );
+            }
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use audit_chain::{Chain, Emitter, Mark, Schedule, Succession};
 use portcullis_kit::exchange::SharedData;
 use portcullis_kit::export::Plan;
-use portcullis_kit::slots::{self, SECOND, SILENCE, Slot};
+use portcullis_kit::slots::{self, SECOND, Slot};
 
 use crate::account::{Account, Matter};
 use crate::emission::Emission;
@@ -80,13 +80,13 @@ impl Ledger {
         state: &[u8],
         now: u64,
     ) -> Result<(Self, Option<u64>), Slot> {
-        let Some((held, state)) = state.split_first_chunk::<HELD>() else {
+        let (Some(held), Some(state)) = (held_in(state), state.get(HELD..)) else {
             return Err(slot);
         };
         let Ok((mut chain, succession)) = Chain::resume(state, emission.key.clone()) else {
             return Err(slot);
         };
-        let lost = (succession == Succession::Abrupt).then(|| u64::from_le_bytes(*held));
+        let lost = (succession == Succession::Abrupt).then_some(held);
         let mut account = Account::default();
         if let Some(records) = lost {
             chain.count_dropped(records);
@@ -158,7 +158,7 @@ impl Ledger {
     /// Whether this VM still has the chain: after a silence another one may have taken it for one whose VM is gone.
     #[inline]
     pub fn is_ours(&mut self, now: u64, host: &dyn slots::Host) -> bool {
-        if !self.is_gone && now.abs_diff(self.kept_at) > SILENCE / 2 {
+        if !self.is_gone && slots::is_in_doubt(self.kept_at, now) {
             self.renew(now, host);
         }
         !self.is_gone
@@ -301,6 +301,12 @@ impl Ledger {
     pub fn checkpoint_done(&mut self, now: u64) {
         self.schedule.done(self.chain.seq(), ms(now));
     }
+}
+
+/// How many records are lost with the VM that left this state in its slot.
+pub fn held_in(state: &[u8]) -> Option<u64> {
+    let held = state.first_chunk::<HELD>();
+    held.map(|held| u64::from_le_bytes(*held))
 }
 
 /// The name of a stream's slots.

@@ -7,13 +7,21 @@ use std::rc::Rc;
 use portcullis_kit::slots::{Host, Watch};
 
 use crate::emission::Emission;
-use crate::ledger::{Ledger, Shared, slot_name};
+use crate::ledger::{self, Ledger, Shared, slot_name};
 use crate::live;
 
 struct Entry {
-    /// `None` for that of a VM that is gone.
-    stream: Option<String>,
+    stream: String,
+    /// Its VM is gone, and no configuration of ours writes into it.
+    is_orphan: bool,
     ledger: Shared,
+}
+
+impl Entry {
+    /// Whether a configuration that is in force writes into it.
+    fn is_used(&self) -> bool {
+        !self.is_orphan && live::is_live(&self.stream)
+    }
 }
 
 thread_local! {
@@ -24,7 +32,7 @@ thread_local! {
 #[inline(never)]
 pub fn known(stream: &str, now: u64, host: &dyn Host) -> Option<Shared> {
     let found = ALL.with_borrow(|all| {
-        let is_its = |entry: &&Entry| entry.stream.as_deref() == Some(stream);
+        let is_its = |entry: &&Entry| !entry.is_orphan && entry.stream == stream;
         all.iter()
             .find(is_its)
             .map(|entry| Rc::clone(&entry.ledger))
@@ -57,7 +65,7 @@ pub fn of_stream(
         };
     }
     let (ledger, lost) = Ledger::open(emission, stream, &node(), now, host);
-    let ledger = add(Some(stream.to_owned()), ledger);
+    let ledger = add(stream, false, ledger);
     Opened {
         ledger,
         is_new: true,
@@ -65,10 +73,11 @@ pub fn of_stream(
     }
 }
 
-fn add(stream: Option<String>, ledger: Ledger) -> Shared {
+fn add(stream: &str, is_orphan: bool, ledger: Ledger) -> Shared {
     let ledger = Rc::new(RefCell::new(ledger));
     let entry = Entry {
-        stream,
+        stream: stream.to_owned(),
+        is_orphan,
         ledger: Rc::clone(&ledger),
     };
     ALL.with_borrow_mut(|all| {
@@ -91,15 +100,15 @@ pub fn adopt(
 ) -> Vec<u64> {
     let mut lost = Vec::new();
     for (mut slot, state) in watch.look(&slot_name(stream), now, host) {
-        if emission.is_local() {
-            // Nothing is lost. Who goes on with it says that its VM ended.
+        if emission.is_local() && ledger::held_in(&state) == Some(0) {
+            // The proxy wrote all of it. Who goes on with it says that its VM ended.
             slot.leave(&[&state], host);
             continue;
         }
         match Ledger::resume(emission, slot, &state, now) {
             Ok((ledger, records)) => {
                 lost.extend(records);
-                add(None, ledger);
+                add(stream, true, ledger);
             }
             // Its VM ended before it sealed anything.
             Err(mut slot) => slot.leave(&[], host),
@@ -113,14 +122,24 @@ pub fn leave(ledger: &Shared) {
     ALL.with_borrow_mut(|all| all.retain(|entry| !Rc::ptr_eq(&entry.ledger, ledger)));
 }
 
-/// Those that have something to tell and nobody to tell it: no configuration of their stream is in force. One that is may
-/// send to the same place with other headers, and so to another tenant.
-pub fn with_matters() -> Vec<Shared> {
-    let is_ownerless = |entry: &&Entry| !entry.stream.as_deref().is_some_and(live::is_live);
+/// One that has something to tell and nobody to tell it.
+pub struct Untold {
+    pub ledger: Shared,
+    /// Whether its stream is the one that was asked about.
+    pub is_like: bool,
+}
+
+/// Those that have something to tell, and whose stream no configuration in force has: one that is may send to the same place
+/// with other headers, and so to another tenant. `stream`: that of who is to tell it.
+pub fn with_matters(stream: &str) -> Vec<Untold> {
     ALL.with_borrow(|all| {
-        let ledgers = all.iter().filter(is_ownerless).map(|entry| &entry.ledger);
-        let telling = ledgers.filter(|ledger| ledger.borrow().matter().is_some());
-        telling.map(Rc::clone).collect()
+        let entries = all.iter().filter(|entry| !entry.is_used());
+        let telling = entries.filter(|entry| entry.ledger.borrow().matter().is_some());
+        let untold = telling.map(|entry| Untold {
+            ledger: Rc::clone(&entry.ledger),
+            is_like: entry.stream == stream,
+        });
+        untold.collect()
     })
 }
 
@@ -131,8 +150,7 @@ pub fn tend(now: u64, host: &dyn Host) {
         all.retain(|entry| {
             let mut ledger = entry.ledger.borrow_mut();
             ledger.tend(now, host);
-            let is_used = entry.stream.as_deref().is_some_and(live::is_live);
-            if !is_used {
+            if !entry.is_used() {
                 ledger.end(host);
             }
             !ledger.is_gone()
@@ -203,7 +221,9 @@ mod tests {
         gone.tend(host.now.get(), &host);
         assert!(watch(9, false, &host).is_empty());
         assert_eq!(watch(30, false, &host), [2]);
-        let [adopted] = with_matters().try_into().ok().unwrap();
+        let [Untold { ledger, is_like }] = with_matters("stream").try_into().ok().unwrap();
+        assert!(is_like);
+        let adopted = ledger;
         let restart = Matter::Restart {
             acknowledged: 1,
             records: 2,
@@ -229,6 +249,21 @@ mod tests {
     }
 
     #[test]
+    fn a_step_back_of_the_clock_hides_no_silence_from_whose_chain_was_taken() {
+        const SECOND: u64 = 1_000_000_000;
+        for back in [0, 6, 8, 13, 16, 3600] {
+            let host = FakeWorker::new(&Names::default());
+            let (mut stopped, _) = open(&host, false);
+            seal(&mut stopped, &host);
+            stopped.tend(host.now.get(), &host);
+            assert_eq!(watch(12, false, &host), [1], "{back}");
+            host.now.set(host.now.get() - back * SECOND);
+            assert!(!stopped.is_ours(host.now.get(), &host), "{back}");
+            ALL.take();
+        }
+    }
+
+    #[test]
     fn where_the_proxy_writes_records_whoever_goes_on_with_a_chain_says_that_its_vm_ended() {
         let host = FakeWorker::new(&Names::default());
         let (mut gone, _) = open(&host, true);
@@ -236,7 +271,7 @@ mod tests {
         gone.acknowledge(1);
         gone.tend(host.now.get(), &host);
         assert!(watch(30, true, &host).is_empty());
-        assert!(with_matters().is_empty());
+        assert!(with_matters("stream").is_empty());
         let (next, lost) = open(&host, true);
         assert_eq!((next.emitter(), lost), (gone.emitter(), Some(0)));
         let restart = Matter::Restart {

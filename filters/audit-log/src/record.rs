@@ -137,7 +137,9 @@ impl<'p> Record<'p> {
             redacted.push("user_agent");
         }
         let (subject, issuer) = token(profile, &seen);
-        let actor = identity::find(&profile.identity, &request, &*seen.exchange);
+        // Where rate-limit refuses: a client cannot hide by sending its key twice.
+        let actor = identity::find(&profile.identity, &request, &*seen.exchange)
+            .unwrap_or_else(|ambiguous| ambiguous.first);
         let actor = actor.map(|identity| match &profile.key {
             Some(key) => key.hash("actor.id", &identity.bytes),
             None => {

@@ -175,3 +175,21 @@ fn a_chain_goes_on_with_checkpoints_under_new_settings_also_while_no_request_com
     }
     assert!(events(&sent).contains(&"bundle.checkpoint"), "{sent:?}");
 }
+
+#[test]
+fn a_chain_whose_settings_end_with_records_on_their_way_is_ended_once_these_have_arrived() {
+    let both = json!({"sinks": [{"log": {}}, {"webhook": {"cluster": "sink"}}]});
+    let mut old = Site::new(&both);
+    // All that is recorded waits for the webhook.
+    old.worker.mutes.set(true);
+    old.end(answered("/", 200));
+    old.stop();
+    let mut new = old.reloaded(&json!({"sinks": [{"webhook": {"cluster": "other"}}]}));
+    new.end(answered("/", 200));
+    let got = new.drain(5, |_| "200");
+    assert_eq!(got.len(), 5, "{got:?}");
+    let back = new.reloaded(&both);
+    let after = back.end(answered("/", 200));
+    assert_eq!(events(&after), ["bundle.start", "-"]);
+    assert_eq!(seqs(&after), [4, 5], "{after:?}");
+}

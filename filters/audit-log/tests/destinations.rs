@@ -4,20 +4,30 @@
 
 mod common;
 
-use common::answered;
 use common::one_worker::{Site, emitter, lines};
+use common::{KEY, answered};
 use serde_json::{Value, json};
 
-fn of_tenant(tenant: &str) -> Value {
-    let headers = json!({"x-tenant": {"text": tenant}});
+fn of_tenant(tenant: &Value) -> Value {
+    let headers = json!({"x-tenant": tenant});
     json!({"sinks": [{"webhook": {"cluster": "sink", "headers": headers}}]})
 }
 
 #[test]
 fn records_of_one_tenant_reach_no_other_one_and_share_no_chain_with_it() {
-    let old = Site::new(&of_tenant("a"));
+    tell_apart([(&json!({"text": "a"}), "a"), (&json!({"text": "b"}), "b")]);
+    // A token alone can name a tenant.
+    tell_apart([
+        (&json!({"env": "AUDIT_KEY"}), KEY),
+        (&json!({"env": "SHORT"}), "short"),
+    ]);
+}
+
+/// Two tenants, each as the settings name it and as its header does.
+fn tell_apart([(old_header, a), (new_header, b)]: [(&Value, &str); 2]) {
+    let old = Site::new(&of_tenant(old_header));
     old.end(answered("/a", 200));
-    let mut new = old.reloaded(&of_tenant("b"));
+    let mut new = old.reloaded(&of_tenant(new_header));
     new.end(answered("/b", 200));
     let mut got = Vec::new();
     for _ in 0..5 {
@@ -39,13 +49,13 @@ fn records_of_one_tenant_reach_no_other_one_and_share_no_chain_with_it() {
         .filter_map(|(tenant, record)| Some((tenant.as_str(), path(record)?)))
         .collect();
     assert_eq!(requests.len(), 2, "{got:?}");
-    assert!(requests.contains(&("a", "/a".to_owned())), "{requests:?}");
-    assert!(requests.contains(&("b", "/b".to_owned())), "{requests:?}");
+    assert!(requests.contains(&(a, "/a".to_owned())), "{requests:?}");
+    assert!(requests.contains(&(b, "/b".to_owned())), "{requests:?}");
     let of = |tenant: &str| {
         let mut all = got.iter().filter(|(whose, _)| whose == tenant);
         emitter(&all.next().unwrap().1).to_owned()
     };
-    assert_ne!(of("a"), of("b"));
+    assert_ne!(of(a), of(b));
 }
 
 #[test]

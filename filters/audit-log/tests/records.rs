@@ -182,6 +182,33 @@ fn an_identity_is_recorded_as_the_hash_that_rate_limit_knows_it_by() {
 }
 
 #[test]
+fn an_identity_stays_who_it_is_in_every_form_of_its_key() {
+    let actor = |header: serde_json::Value, lines: &[&str]| {
+        let mut fake = answered("/", 200);
+        for line in lines {
+            fake.request.add("x-api-key", line.as_bytes());
+        }
+        record(&json!({"identity": [{"header": header}]}), fake)["actor"].clone()
+    };
+    let credential = json!({"name": "x-api-key", "hash": true});
+    let of_key = actor(credential.clone(), &["5c1f9d0e"]);
+    assert_eq!(of_key["kind"], "identified");
+    // rate-limit refuses what comes in two lines; where it does not stand, nobody hides by them.
+    for lines in [
+        &["Bearer 5c1f9d0e"][..],
+        &["5c1f9d0e", "5c1f9d0e"],
+        &["5c1f9d0e", "other"],
+        &["bearer 5c1f9d0e", "other"],
+    ] {
+        assert_eq!(actor(credential.clone(), lines), of_key, "{lines:?}");
+    }
+    assert_eq!(actor(credential, &["", "5c1f9d0e"])["kind"], "anonymous");
+    // Which of two an earlier filter set, nobody knows.
+    let trusted = json!({"name": "x-api-key", "trusted": true});
+    assert_eq!(actor(trusted, &["alice", "bob"])["kind"], "anonymous");
+}
+
+#[test]
 fn a_verified_token_gives_subject_and_issuer() {
     let claims = || {
         answered("/", 200)

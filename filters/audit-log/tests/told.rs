@@ -247,7 +247,11 @@ fn with_a_queue_of_one_record_a_checkpoint_waits_until_the_record_is_gone() {
 /// A worker with a chain of its own, beside that of a VM that is gone, which had this many records on their way; and the
 /// emitter of the latter.
 fn beside_an_orphan(settings: &Value, acknowledged: bool, records: u32) -> (Site, String) {
-    let mut site = Site::new(settings);
+    beside_an_orphan_of(Site::new(settings), acknowledged, records)
+}
+
+/// The same, under these settings.
+fn beside_an_orphan_of(mut site: Site, acknowledged: bool, records: u32) -> (Site, String) {
     site.end(answered("/", 200));
     let first = site.tick_after(2000).remove(0);
     let of = emitter(&lines(&first)[0]).to_owned();
@@ -298,4 +302,32 @@ fn a_restart_calls_nothing_acknowledged_that_was_dropped_and_not_told() {
         .find(|record| record["event"] == "bundle.restart" && emitter(record) == of)
         .unwrap();
     assert_eq!(restart["chain"]["restart"]["acknowledged"], 0, "{restart}");
+}
+
+#[test]
+fn what_was_lost_with_a_vm_whose_log_wrote_nothing_is_told_of_too() {
+    let both = json!([{"log": {}}, {"webhook": {"cluster": "sink"}}]);
+    let settings = json!({"sinks": both, "delivery": {"batch": {"max_records": 1}}});
+    for writes_again in [false, true] {
+        let site = Site::new(&settings);
+        site.worker.mutes.set(true);
+        let (mut site, of) = beside_an_orphan_of(site, true, 3);
+        site.worker.mutes.set(!writes_again);
+        let got = site.drain(40, accept);
+        let restarts = got
+            .iter()
+            .filter(|record| record["event"] == "bundle.restart");
+        let restarts: Vec<&Value> = restarts.filter(|record| emitter(record) == of).collect();
+        assert_eq!(restarts.len(), 1, "{got:?}");
+        assert_eq!(restarts[0]["records"], 4, "{}", restarts[0]);
+        assert_eq!(restarts[0]["chain"]["seq"], 6, "{}", restarts[0]);
+        let logs = site.worker.logs.take();
+        let logged = logs
+            .iter()
+            .filter(|(_, line)| line.contains("bundle.restart"));
+        assert_eq!(logged.count(), usize::from(writes_again));
+        // Nothing is to be told any more, so that whoever comes next goes on with it.
+        let lost = "portcullis_audit_log_records_dropped_total.reason=restart.profile=default";
+        assert_eq!(site.worker.count(lost), 4);
+    }
 }

@@ -1,7 +1,7 @@
 //! What one VM holds of the proxy's gauges, kept in shared data: gauges outlive a VM, so that another one takes it out of them
 //! once the VM is gone without having done so.
 
-use crate::slots::{self, Host, SECOND, SILENCE, Slot, Watch};
+use crate::slots::{self, Host, SECOND, Slot, Watch};
 
 const NAME: &[u8] = b"gauges";
 
@@ -27,7 +27,7 @@ impl Gauges {
         host: &dyn Host,
         adjust: &mut dyn FnMut(&str, i64),
     ) {
-        if now.abs_diff(self.kept_at) > SILENCE / 2 {
+        if slots::is_in_doubt(self.kept_at, now) {
             self.renew(now, host, adjust);
         }
         match self.held.iter_mut().find(|(known, _)| **known == *gauge) {

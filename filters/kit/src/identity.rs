@@ -28,9 +28,11 @@ pub struct Source {
 pub enum From {
     /// A property path of verified metadata.
     Claim(Vec<String>),
-    /// A request header, by its name in lower case. `known`: only values with one of these SHA-256 count.
+    /// A request header, by its name in lower case. `credential`: the client's own, not one that an earlier filter sets.
+    /// `known`: only values with one of these SHA-256 count.
     Header {
         name: String,
+        credential: bool,
         known: Option<Vec<[u8; 32]>>,
     },
     /// The client's address (`source.address`), cut to so many bits.
@@ -65,9 +67,27 @@ impl Identity {
     }
 }
 
+/// A header that tells who a request counts for stands in several lines. Filters and applications disagree about which one is
+/// the client's: the first (Envoy's api_key_auth), the last, or all of them joined. To go on with the next source would let
+/// every client choose whether its key counts.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ambiguous {
+    /// The header's name in lower case.
+    pub header: String,
+    /// Who the first line names, where the header is a credential: who sent it has it.
+    pub first: Option<Identity>,
+}
+
 /// The first source that yields a value.
-pub fn find<X: Properties>(sources: &[Source], headers: &Headers, host: &X) -> Option<Identity> {
-    sources.iter().enumerate().find_map(|(at, source)| {
+///
+/// # Errors
+/// The source that is asked next is a header in several lines.
+pub fn find<X: Properties>(
+    sources: &[Source],
+    headers: &Headers,
+    host: &X,
+) -> Result<Option<Identity>, Box<Ambiguous>> {
+    for (at, source) in sources.iter().enumerate() {
         let identity = |value: &[u8], anonymous| {
             let mut bytes = Vec::with_capacity(source.space.len() + 1 + value.len());
             bytes.extend_from_slice(source.space.as_bytes());
@@ -79,39 +99,101 @@ pub fn find<X: Properties>(sources: &[Source], headers: &Headers, host: &X) -> O
                 anonymous,
             }
         };
-        match &source.from {
-            From::Claim(path) => {
-                let value = claim(path, host)?;
-                Some(identity(&value, false))
-            }
-            From::Header { name, known } => {
-                let value = only_line(headers, name)?;
-                if let Some(known) = known {
-                    let hash: [u8; 32] = Sha256::digest(value).into();
-                    if known.binary_search(&hash).is_err() {
-                        return None;
+        let found = match &source.from {
+            From::Claim(path) => claim(path, host).map(|value| identity(&value, false)),
+            From::Header {
+                name,
+                credential: is_credential,
+                known,
+            } => {
+                let value = |line| match is_credential {
+                    true => credential(line),
+                    false => line,
+                };
+                match only_line(headers, name) {
+                    Ok(line) => line
+                        .map(value)
+                        .filter(|value| is_known(known.as_deref(), value))
+                        .map(|value| identity(value, false)),
+                    Err(ambiguous) => {
+                        let line = headers.get(name).filter(|_| *is_credential);
+                        let line = line.filter(|line| !line.is_empty());
+                        let first = line.map(|line| identity(credential(line), false));
+                        return Err(Box::new(Ambiguous {
+                            first,
+                            ..*ambiguous
+                        }));
                     }
                 }
-                Some(identity(value, false))
             }
             From::Address {
                 ipv4_prefix,
                 ipv6_prefix,
-            } => {
-                let address = property::source_address(host)?;
+            } => property::source_address(host).map(|address| {
                 let cut = cut(address, *ipv4_prefix, *ipv6_prefix).to_string();
-                Some(identity(cut.as_bytes(), true))
-            }
+                identity(cut.as_bytes(), true)
+            }),
+        };
+        if found.is_some() {
+            return Ok(found);
         }
+    }
+    Ok(None)
+}
+
+#[inline]
+fn is_known(known: Option<&[[u8; 32]]>, value: &[u8]) -> bool {
+    known.is_none_or(|known| {
+        let hash: [u8; 32] = Sha256::digest(value).into();
+        known.binary_search(&hash).is_ok()
     })
 }
 
-/// A header's value where it stands in one line: with two, a client could be one identity and have the tier of another.
+/// A header's value; an empty one is none.
+///
+/// # Errors
+/// It stands in several lines, be they equal or empty.
 #[inline]
-pub fn only_line<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
+pub fn only_line<'a>(headers: &'a Headers, name: &str) -> Result<Option<&'a [u8]>, Box<Ambiguous>> {
     let mut lines = headers.get_all(name);
-    let value = lines.next().filter(|value| !value.is_empty())?;
-    lines.next().is_none().then_some(value)
+    let line = lines.next();
+    if lines.next().is_some() {
+        return Err(ambiguous(name));
+    }
+    Ok(line.filter(|line| !line.is_empty()))
+}
+
+#[cold]
+#[inline(never)]
+fn ambiguous(name: &str) -> Box<Ambiguous> {
+    Box::new(Ambiguous {
+        header: name.to_owned(),
+        first: None,
+    })
+}
+
+/// A credential without its scheme, `Bearer` (RFC 6750 section 2.1) or `Basic` (RFC 7617), and without what pads the latter:
+/// api_key_auth takes `Bearer KEY` and `KEY` in any header for the same key, basic_auth takes base64 with and without `=`. As
+/// two identities one client would have two plans.
+#[inline]
+pub fn credential(line: &[u8]) -> &[u8] {
+    let without = |scheme: &[u8]| match line.split_at_checked(scheme.len()) {
+        // The space first: few keys have one there, and to compare without case is dear in wasm.
+        Some((first, rest @ [b' ', ..])) if first.eq_ignore_ascii_case(scheme) => {
+            Some(rest.trim_ascii_start())
+        }
+        _ => None,
+    };
+    if let Some(key) = without(b"bearer") {
+        return key;
+    }
+    let Some(mut pair) = without(b"basic") else {
+        return line;
+    };
+    while let [rest @ .., b'='] = pair {
+        pair = rest;
+    }
+    pair
 }
 
 /// A property's bytes; an empty one is none, and so is an object: the host writes its members in an order that changes from
@@ -167,6 +249,27 @@ mod tests {
     use super::*;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_credential_is_the_same_in_all_spellings_of_its_scheme() {
+        for (line, key) in [
+            ("key", "key"),
+            ("key=", "key="),
+            ("Bearer key", "key"),
+            ("bearer   key==", "key=="),
+            ("Basic dTpwcA==", "dTpwcA"),
+            ("Basic dTpwcA=", "dTpwcA"),
+            ("BASIC dTpwcA", "dTpwcA"),
+            ("Bearer", "Bearer"),
+            ("Bearerkey", "Bearerkey"),
+            ("Bearer Bearer key", "Bearer key"),
+            ("Basic", "Basic"),
+            ("Digest key", "Digest key"),
+            ("", ""),
+        ] {
+            assert_eq!(credential(line.as_bytes()), key.as_bytes(), "{line}");
+        }
+    }
 
     fn object(members: &[(&str, &str)]) -> Vec<u8> {
         let length = |text: &str| u32::try_from(text.len()).unwrap().to_le_bytes();

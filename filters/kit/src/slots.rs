@@ -7,9 +7,11 @@
 use crate::exchange::{NotWritten, Randomness, SharedData, Version};
 
 /// After so many nanoseconds without a write an owner is taken for gone.
-pub const SILENCE: u64 = 10 * SECOND;
+const SILENCE: u64 = 10 * SECOND;
 /// So often a slot is to hear of its owner, and so often it is looked at.
 pub const SECOND: u64 = 1_000_000_000;
+/// An owner that wrote nothing for longer asks whether its slot still is its own; at work it writes each second.
+const DOUBT: u64 = 3 * SECOND;
 /// One look counts for so much time at most, however long ago the last one was.
 const STEP: u64 = SECOND + SECOND / 2;
 /// More owners than a proxy has workers, reloads counted in.
@@ -18,6 +20,13 @@ const MAX: u32 = 256;
 const HEAD: usize = 16;
 /// The sign in a slot that its owner left: it may be taken at once.
 const LEFT: u64 = 0;
+
+/// Whether an owner that wrote last at `kept_at` must ask whether its slot still is its own ([`Slot::renew`]) before it goes on.
+/// The wall clock alone tells of its silence: a step back by about as much, within three seconds, hides it.
+#[inline]
+pub fn is_in_doubt(kept_at: u64, now: u64) -> bool {
+    now.checked_sub(kept_at).is_none_or(|time| time > DOUBT)
+}
 
 /// What slots ask of a host. Behind a pointer: all but the writing of a record's state is compiled once.
 pub trait Host: SharedData + Randomness {}

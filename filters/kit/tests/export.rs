@@ -100,6 +100,19 @@ fn a_sink_is_left_alone_as_long_as_it_asks_for() {
 }
 
 #[test]
+fn what_a_sink_takes_of_what_it_already_had_does_not_end_the_time_that_it_asked_for() {
+    let mut bench = Bench::new(&json!({"batch": {"max_records": 1, "max_in_flight": 2},
+        "retry": {"initial_ms": 20, "max_ms": 20}}));
+    bench.push(0..4);
+    let sent = bench.after(0);
+    bench.answer(&sent[0], &[(":status", "503"), ("retry-after", "5")], b"");
+    bench.status(&sent[1], 200);
+    assert!(bench.worker.sent().is_empty());
+    assert!(bench.after(4999).is_empty());
+    assert_eq!(bench.after(1).len(), 2);
+}
+
+#[test]
 fn a_callout_that_the_proxy_refuses_or_never_answers_is_a_failure() {
     let mut bench = Bench::new(&json!({"retry": {"initial_ms": 20, "max_ms": 20}}));
     bench.push([1]);
@@ -337,6 +350,42 @@ fn the_next_configuration_takes_over_what_the_last_one_left_with_its_share_of_th
     bench.status(&rest[0], 200);
     assert_eq!((bench.gauge("queued"), bench.gauge("queued_bytes")), (0, 0));
     assert_eq!(bench.acknowledged(), 4);
+}
+
+#[test]
+fn batches_that_were_sent_again_are_counted_once_whatever_configurations_follow() {
+    let at = |cluster: &str| json!({"sinks": [{"cluster": cluster}], "batch": {"max_records": 1}});
+    // The next one has the same sink, or another one.
+    for (next, last) in [
+        ("old", "old"),
+        ("new", "new"),
+        ("new", "old"),
+        ("old", "new"),
+    ] {
+        let mut bench = Bench::new(&at("old"));
+        bench.push([1]);
+        let sent = bench.after(0);
+        bench.status(&sent[0], 503);
+        assert_eq!(bench.after(1000).len(), 1, "sent again");
+        // Nobody asks before the settings change, and change again.
+        let mut sent = Vec::new();
+        for cluster in [next, last] {
+            bench.exporter = exporter(&bench.names, &at(cluster), "");
+            sent = bench.after(1000);
+        }
+        for sent in sent {
+            bench.status(&sent, 200);
+        }
+        bench.after(1000);
+        assert_eq!(bench.exporter.held(), 0);
+        let retries = "portcullis_probe_records_retries_total.sink=first.profile=default";
+        assert_eq!(
+            bench.exporter.retried(),
+            bench.worker.count(retries),
+            "{next} {last}"
+        );
+        assert_eq!(bench.exporter.retried(), 0);
+    }
 }
 
 #[test]

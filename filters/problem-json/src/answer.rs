@@ -7,6 +7,7 @@ use portcullis_kit::{Exchange, Headers};
 use serde_json::{Map, Value};
 
 use crate::asked::{self, Ids};
+use crate::connect::{ConnectError, Safe};
 use crate::negotiate::Format;
 use crate::profile::{Code, Profile};
 use crate::settings::{Category, Instance, MergeOrDrop};
@@ -77,6 +78,8 @@ pub struct Answer {
     pub status: Option<u16>,
     /// How long the upstream says to wait.
     pub retry_after_s: Option<u32>,
+    /// Whether a text of the upstream's stands in it.
+    pub says: bool,
     /// How many things redaction took out.
     pub redacted: u64,
 }
@@ -87,6 +90,7 @@ impl Draft {
         received: Received,
         request: &Headers,
         response: &Headers,
+        of_the_net: bool,
         exchange: &mut X,
     ) -> Self {
         let upstream = received.meaning;
@@ -97,7 +101,11 @@ impl Draft {
             status: status.unwrap_or(upstream),
             format: asked::format(request, profile),
             language: asked::language(request, profile),
-            ids: Ids::of(request, exchange),
+            ids: Ids::of(
+                request,
+                exchange,
+                response.get("x-request-id").filter(|_| of_the_net),
+            ),
             category: category(profile, upstream, || upstream_failed(exchange)),
             retryable: waits || is_retryable(profile, upstream),
             waits,
@@ -143,6 +151,33 @@ impl Draft {
         (!more.is_empty()).then(|| [open, more.as_bytes(), b"}"].concat())
     }
 
+    /// Whether it is the client's error, of which the upstream's text may pass.
+    pub fn is_of_client(&self) -> bool {
+        self.received.meaning < 500
+    }
+
+    /// Whether a text of the upstream's may come to stand in the document.
+    pub fn may_say(&self, profile: &Profile) -> bool {
+        self.is_of_client() || !profile.allow_server_text.is_empty()
+    }
+
+    /// What leaves in the place of an error of Connect; `None` where the body is none.
+    pub fn connect(&self, profile: &Profile, body: &[u8]) -> Option<Safe> {
+        let status = self.received.meaning;
+        let error = ConnectError::read(body, status)?;
+        let allowed = profile
+            .allow_server_text
+            .iter()
+            .any(|code| code == error.code());
+        let words = self.language(profile);
+        let words = words.map_or("", |table| table.detail(status));
+        Some(if !self.is_of_client() && !allowed {
+            error.of_server(words)
+        } else {
+            error.of_client(&profile.redaction, words)
+        })
+    }
+
     fn language<'p>(&self, profile: &'p Profile) -> Option<&'p Language> {
         profile.languages.get(self.language)
     }
@@ -160,7 +195,7 @@ impl Draft {
         let code = said.code.as_ref();
         let meant = code.and_then(|name| profile.codes.get(name));
         let allowed = code.is_some_and(|name| profile.allow_server_text.contains(name));
-        if self.received.meaning >= 500 && !allowed {
+        if !self.is_of_client() && !allowed {
             said.keep_code_of_server(meant.is_some(), |kind| profile.names_type(kind));
         }
         let redacted = said.redact(&profile.redaction);
@@ -176,6 +211,9 @@ impl Draft {
         if retry_after_s.is_some() {
             document.retryable = Some(true);
         }
+        let own_detail = meant.is_some_and(|code| code.detail.is_some());
+        let says = said.message.is_some() && (oauth || !own_detail)
+            || said.details.iter().any(|it| it.message.is_some());
         let errors = said.errors();
         if oauth {
             let described = [("error", said.code), ("error_description", said.message)];
@@ -205,6 +243,7 @@ impl Draft {
             body: body.into_bytes(),
             status,
             retry_after_s,
+            says,
             redacted: u64::from(redacted),
         }
     }

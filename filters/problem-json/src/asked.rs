@@ -34,13 +34,14 @@ pub struct Ids {
 }
 
 impl Ids {
-    pub fn of<X: Exchange>(request: &Headers, exchange: &mut X) -> Self {
+    /// `made` is the id that the proxy gave its own document, where it made one.
+    pub fn of<X: Exchange>(request: &Headers, exchange: &mut X, made: Option<&[u8]>) -> Self {
         let request_id = property::request_id(exchange).map(|id| id.to_string());
-        let request_id = request_id.or_else(|| {
-            let id = request.get("x-request-id")?;
-            String::from_utf8(id.to_vec()).ok()
-        });
-        let request_id = request_id.filter(|id| is_id(id));
+        let text = |id: &[u8]| String::from_utf8(id.to_vec()).ok();
+        let request_id = request_id
+            .or_else(|| text(request.get("x-request-id")?))
+            .filter(|id| is_id(id))
+            .or_else(|| text(made?).filter(|id| is_id(id)));
         let trace_id = exchange.facts().trace_id.clone();
         let trace_id = trace_id
             .map(|id| id.to_string())
@@ -52,7 +53,7 @@ impl Ids {
     }
 }
 
-/// What a request id may be made of: it goes into documents as it is.
+/// What a request id may be made of: it goes into documents as it is. The proxy's `local_reply_config` asks for the same.
 fn is_id(id: &str) -> bool {
     (1..=128).contains(&id.len())
         && id

@@ -3,18 +3,20 @@
 use portcullis_kit::{Exchange, Flow};
 
 use crate::answer::{Answer, Draft, Outcome};
+use crate::connect::Safe;
 use crate::filter::{count, dress, forget_sums, publish, reply};
 use crate::profile::{Left, Profile, Source};
-use crate::protocol;
 use crate::settings::KeepOrMerge;
 use crate::upstream::{self, Found};
 
 /// What remains to be done with the response's body.
 #[derive(Debug, Default)]
 pub enum Work {
-    /// Nothing: it passes.
+    /// Nothing: the response is no error, or one of a protocol with errors of its own.
     #[default]
     Nothing,
+    /// It passes, and its trailers do not.
+    Pass,
     /// This document takes its place.
     Write(Box<Answer>),
     /// It decides about its document.
@@ -66,6 +68,7 @@ pub fn piece<X: Exchange>(
 ) -> Flow {
     match std::mem::take(work) {
         Work::Nothing => {}
+        Work::Pass => *work = Work::Pass,
         Work::Write(answer) => {
             count(profile, Source::Status, &answer, exchange);
             exchange.replace_response_body(0, size, &answer.body);
@@ -88,6 +91,7 @@ pub fn piece<X: Exchange>(
                 if reading.enrich {
                     // Nothing of a document may be lost because it is long.
                     exchange.replace_response_body(0, 0, &reading.body);
+                    *work = Work::Pass;
                     return Flow::Continue;
                 }
             }
@@ -104,17 +108,20 @@ pub fn piece<X: Exchange>(
     Flow::Continue
 }
 
-/// The response ends with trailers. They describe the upstream's body, and nobody has looked at what they say.
+/// The response ends with trailers. They describe the upstream's body, or tell developers of it, and nobody has looked at what
+/// they say.
 pub fn trailers<X: Exchange>(profile: &Profile, work: Work, exchange: &mut X) -> Flow {
     match work {
         Work::Nothing => return Flow::Continue,
-        Work::Drop => {}
+        Work::Drop | Work::Pass => {}
         Work::Read(reading) if reading.begun => {
-            if let Work::Nothing = write(profile, &reading, exchange, 0, true) {
-                return Flow::Continue;
+            write(profile, &reading, exchange, 0, true);
+        }
+        Work::Read(reading) if reading.held => {
+            if settle_empty(profile, &reading, exchange) == Flow::Replied {
+                return Flow::Replied;
             }
         }
-        Work::Read(reading) if reading.held => return settle_empty(profile, &reading, exchange),
         // The headers have left, and without a piece of a body there is none to put the document into.
         Work::Write(_) | Work::Read(_) => {
             exchange.increment(profile.counters.left(Left::Empty), 1);
@@ -159,7 +166,7 @@ fn write<X: Exchange>(
     exchange.replace_response_body(0, size, body);
     match document {
         Some(_) => Work::Drop,
-        None => Work::Nothing,
+        None => Work::Pass,
     }
 }
 
@@ -185,19 +192,22 @@ fn settle<X: Exchange>(
         }
         return Some(body);
     }
-    if reading.connect && complete && protocol::is_connect_error(&reading.body) {
-        exchange.increment(profile.counters.left(Left::Protocol), 1);
-        return None;
+    if reading.connect
+        && complete
+        && let Some(safe) = draft.connect(profile, &reading.body)
+    {
+        return settle_connect(profile, reading, exchange, safe);
     }
     let found = match reading.reads {
         true => upstream::read(&reading.body, &reading.content_type, complete),
         false => Found::Unknown,
     };
     // Nobody else looks at what stays as it is, so nothing may be in it that would be taken out.
-    if let Found::OAuth(said) = &found
+    if let Found::OAuth(_) = &found
         && profile.oauth == KeepOrMerge::Keep
         && reading.held
-        && said.clone().redact(&profile.redaction) == 0
+        && draft.is_of_client()
+        && !upstream::holds_more(&reading.body, &profile.redaction)
     {
         exchange.increment(profile.counters.left(Left::OAuth), 1);
         return None;
@@ -219,4 +229,26 @@ fn settle<X: Exchange>(
         dress(profile, draft, Some(&answer), &response, exchange, length);
     }
     Some(answer.body)
+}
+
+/// The body of an error of Connect, which stays one.
+#[inline(never)]
+fn settle_connect<X: Exchange>(
+    profile: &Profile,
+    reading: &Reading,
+    exchange: &mut X,
+    safe: Safe,
+) -> Option<Vec<u8>> {
+    exchange.increment(profile.counters.left(Left::Protocol), 1);
+    if safe.redacted > 0 {
+        exchange.increment(profile.counters.redacted, u64::from(safe.redacted));
+    }
+    let body = safe.body?;
+    if reading.held {
+        let response = exchange.response();
+        let length = Some(body.len());
+        dress(profile, &reading.draft, None, &response, exchange, length);
+        exchange.set_response_header("content-type", &reading.content_type);
+    }
+    Some(body)
 }

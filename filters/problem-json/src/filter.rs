@@ -65,8 +65,8 @@ impl Filter for ProblemJson {
         exchange: &mut X,
         end_of_stream: bool,
     ) -> Flow {
-        // The host shows no request header once there is a response. What speaks a protocol of its own has a body.
-        if profile.negotiates || (!end_of_stream && protocol::is_special(exchange)) {
+        // The host shows no request header once there is a response.
+        if profile.negotiates || protocol::is_special(exchange, !end_of_stream) {
             stream.request = Some(exchange.request());
         }
         Flow::Continue
@@ -130,6 +130,7 @@ fn rewrite<X: Exchange>(
     if protocol::has_own_errors(&kind) {
         return left(Left::Protocol, exchange);
     }
+    stream.work = Work::Pass;
     let protocol = Protocol::of(request);
     let connect = protocol == Protocol::Connect && kind == b"application/json";
     let shown = inside::hide(profile, &response, received.meaning, exchange);
@@ -138,7 +139,8 @@ fn rewrite<X: Exchange>(
         return left(Left::Protocol, exchange);
     }
     let is_problem = kind == b"application/problem+json" || kind == b"application/problem+xml";
-    let is_problem = is_problem && received.is_valid() && !is_of_the_net(&response, exchange);
+    let of_the_net = is_problem && is_of_the_net(&response, exchange);
+    let is_problem = is_problem && received.is_valid() && !of_the_net;
     let enrich = is_problem
         && profile.problem == KeepOrEnrich::Enrich
         && kind == b"application/problem+json";
@@ -161,7 +163,7 @@ fn rewrite<X: Exchange>(
     if end_of_stream && !head && !profile.reply_to_empty {
         return left(Left::Empty, exchange);
     }
-    let mut draft = Draft::new(profile, received, request, &response, exchange);
+    let mut draft = Draft::new(profile, received, request, &response, of_the_net, exchange);
     let response = shown;
 
     if end_of_stream && !head {
@@ -173,10 +175,7 @@ fn rewrite<X: Exchange>(
         exchange.reply(reply);
         return Flow::Replied;
     }
-    // A length is a promise. Only an upstream that announces one is sure to send a body: without, trailers may be all that comes,
-    // and then the host lets nothing be written.
-    let certain = length.is_some_and(|length| length > 0);
-    if !head && (reads || profile.hold && !certain) {
+    if !head && (reads || profile.hold) {
         let held = profile.hold;
         if connect {
             draft.format = Format::Json;
@@ -202,9 +201,13 @@ fn rewrite<X: Exchange>(
         stream.work = Work::Read(Box::new(reading));
         return if held { Flow::Pause } else { Flow::Continue };
     }
-    let answer = draft.answer(profile, Outcome::Nothing);
+    let mut answer = draft.answer(profile, Outcome::Nothing);
+    // To HEAD as to GET.
+    answer.says = reads && draft.may_say(profile);
     publish(Source::Status, exchange);
-    // What a GET would get is not known where its body would have been read.
+    // A length is a promise. Only an upstream that announces one is sure to send a body: without, trailers may be all that comes,
+    // and then the host lets nothing be written. And what a GET would get is not known where its body would have been read.
+    let certain = length.is_some_and(|length| length > 0);
     let exact = !reads && (certain || profile.hold);
     let length = exact.then_some(answer.body.len());
     dress(profile, &draft, Some(&answer), &response, exchange, length);
@@ -266,7 +269,11 @@ fn changes<'e>(
     response: &'e Headers,
     length: Option<usize>,
 ) -> Vec<Edit<'e>> {
+    // Before the body is read, the upstream's text may still come to stand in the document.
+    let says = answer.map_or_else(|| draft.may_say(profile), |answer| answer.says);
+    let text_language = response.get("content-language").filter(|_| says);
     let document = Document {
+        text_language,
         status: answer
             .and_then(|answer| answer.status)
             .unwrap_or(draft.status),

@@ -2,6 +2,8 @@
 
 use portcullis_kit::Headers;
 
+use crate::titles::is_language_tag;
+
 /// They describe the upstream's body, or act on it, and would be wrong beside another one.
 const OF_THE_BODY: [&str; 16] = [
     "content-length",
@@ -22,12 +24,17 @@ const OF_THE_BODY: [&str; 16] = [
     "refresh",
 ];
 
+/// A text in more languages names none.
+const MAX_LANGUAGES: usize = 4;
+
 /// What a document needs of the headers beside it.
 #[derive(Clone, Copy, Debug)]
 pub struct Document<'a> {
     pub status: u16,
     pub content_type: &'static str,
     pub language: &'a str,
+    /// What the upstream names as the language of a text of its own in the document.
+    pub text_language: Option<&'a [u8]>,
     /// In bytes, where it is known already.
     pub length: Option<usize>,
     /// What the upstream's body says of the time to wait.
@@ -58,7 +65,8 @@ pub fn edits<'a>(
     let named = also.iter().filter(|name| response.contains(name));
     edits.extend(named.map(|name| Edit::Remove(name)));
     edits.push(Edit::Set("content-type", document.content_type.into()));
-    edits.push(Edit::Set("content-language", document.language.into()));
+    let language = languages(document.language, document.text_language);
+    edits.push(Edit::Set("content-language", language));
     if let Some(length) = document.length {
         edits.push(Edit::Set("content-length", length.to_string().into_bytes()));
     }
@@ -105,12 +113,28 @@ pub fn sums(response: &Headers) -> impl Iterator<Item = &'static str> {
 }
 
 /// What `Cache-Control` an error gets; `None` leaves it alone. An error must not be served again to somebody whose request
-/// would succeed, so only what the upstream says of 4xx itself stays.
+/// would succeed, so only what the upstream says of something that is not there stays.
 pub fn cache_control(status: u16, response: &Headers) -> Option<&'static str> {
-    const NO_STORE: &str = "no-store";
-    let personal = status >= 500 || matches!(status, 401 | 403 | 429);
     let says = response.contains("cache-control") || response.contains("expires");
-    (personal || !says).then_some(NO_STORE)
+    let stays = says && matches!(status, 404 | 410);
+    (!stays).then_some("no-store")
+}
+
+/// `Content-Language` (RFC 9110 §8.5): our language, and what the upstream says of its text where that are tags.
+fn languages(ours: &str, of_text: Option<&[u8]>) -> Vec<u8> {
+    let tags: Vec<&[u8]> = of_text
+        .unwrap_or_default()
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .collect();
+    let is_tag = |tag: &&[u8]| std::str::from_utf8(tag).is_ok_and(is_language_tag);
+    if tags.len() > MAX_LANGUAGES || !tags.iter().all(is_tag) {
+        return ours.into();
+    }
+    let named = |tag: &&[u8]| tag.eq_ignore_ascii_case(ours.as_bytes());
+    let own = (!tags.iter().any(named)).then_some(ours.as_bytes());
+    let all: Vec<&[u8]> = own.into_iter().chain(tags).collect();
+    all.join(&b", "[..])
 }
 
 /// Whether caches heed it beside `Cache-Control`, some of them instead of it (RFC 9213), or it tells of one.
@@ -232,7 +256,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
-    fn an_error_is_stored_only_where_the_upstream_says_so_of_a_4xx() {
+    fn an_error_is_stored_only_where_the_upstream_says_so_of_what_is_not_there() {
         let silent = Headers::from_lines([(":status", "404")]);
         let cached = Headers::from_lines([("cache-control", "max-age=60")]);
         let expires = Headers::from_lines([("expires", "Thu, 01 Dec 2026 16:00:00 GMT")]);
@@ -243,7 +267,7 @@ mod tests {
             for status in [404, 410] {
                 assert_eq!(cache_control(status, headers), None, "{status}");
             }
-            for status in [401, 403, 429, 500, 503, 599] {
+            for status in [400, 401, 403, 405, 422, 429, 451, 500, 503, 599] {
                 assert_eq!(cache_control(status, headers), Some("no-store"), "{status}");
             }
         }

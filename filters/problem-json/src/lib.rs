@@ -7,6 +7,7 @@ mod answer;
 mod asked;
 mod body;
 mod compile;
+mod connect;
 pub mod document;
 mod filter;
 mod headers;

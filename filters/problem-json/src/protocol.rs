@@ -1,34 +1,15 @@
 //! Protocols with errors of their own. A client says which one it speaks, but only a response that speaks it too is left
 //! alone: else every client could have what an upstream says of its errors by naming one.
 
-use portcullis_kit::config::parse;
 use portcullis_kit::{Exchange, Headers};
-use serde_json::Value;
 
 /// Headers that tell such a protocol, where no request is to be read whole. All of them are absent from most requests, and
 /// asking for what is absent costs little.
 const HEADERS: [&str; 3] = ["te", "x-grpc-web", CONNECT];
+/// Those of a call without a body. One of gRPC has at least the five bytes before its message; an empty message of Connect
+/// is none.
+const HEADERS_WITHOUT_BODY: [&str; 1] = [CONNECT];
 const CONNECT: &str = "connect-protocol-version";
-
-/// The codes of Connect's errors (Connect protocol, "Error Codes").
-const CODES: [&str; 16] = [
-    "aborted",
-    "already_exists",
-    "canceled",
-    "data_loss",
-    "deadline_exceeded",
-    "failed_precondition",
-    "internal",
-    "invalid_argument",
-    "not_found",
-    "out_of_range",
-    "permission_denied",
-    "resource_exhausted",
-    "unauthenticated",
-    "unavailable",
-    "unimplemented",
-    "unknown",
-];
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +36,12 @@ impl Protocol {
 }
 
 /// Whether such a request has to be read whole.
-pub fn is_special<X: Exchange>(exchange: &mut X) -> bool {
-    HEADERS
+pub fn is_special<X: Exchange>(exchange: &mut X, has_body: bool) -> bool {
+    let names: &[&str] = match has_body {
+        true => &HEADERS,
+        false => &HEADERS_WITHOUT_BODY,
+    };
+    names
         .iter()
         .any(|name| exchange.request_header(name).is_some())
 }
@@ -76,18 +61,6 @@ fn is_grpc(media_type: &[u8]) -> bool {
     let rest = rest.strip_prefix(b"-web").unwrap_or(rest);
     let rest = rest.strip_prefix(b"-text").unwrap_or(rest);
     matches!(rest.first(), None | Some(b'+'))
-}
-
-/// Whether a body is an error as Connect writes it: a code of its own and nothing beside what it defines.
-pub fn is_connect_error(body: &[u8]) -> bool {
-    let Some(Value::Object(members)) = parse(body) else {
-        return false;
-    };
-    let code = members.get("code").and_then(Value::as_str);
-    code.is_some_and(|code| CODES.contains(&code))
-        && members
-            .keys()
-            .all(|name| matches!(name.as_str(), "code" | "message" | "details"))
 }
 
 /// The type and subtype of a `Content-Type`, in lower case.
@@ -121,25 +94,6 @@ mod tests {
         ] {
             let request = Headers::from_lines([(name, value)]);
             assert_eq!(Protocol::of(&request), protocol, "{name}: {value}");
-        }
-    }
-
-    #[test]
-    fn an_error_of_connect_is_known_by_its_members() {
-        for (body, is) in [
-            (r#"{"code":"not_found"}"#, true),
-            (
-                r#"{"code":"internal","message":"x","details":[{"type":"a.b","value":"AA"}]}"#,
-                true,
-            ),
-            (r#"{"code":"NOT_FOUND","message":"x"}"#, false),
-            (r#"{"code":5,"message":"x"}"#, false),
-            (r#"{"code":"internal","stack":"x"}"#, false),
-            (r#"{"message":"x"}"#, false),
-            (r#"["internal"]"#, false),
-            ("internal", false),
-        ] {
-            assert_eq!(is_connect_error(body.as_bytes()), is, "{body}");
         }
     }
 }

@@ -267,6 +267,14 @@ impl Redaction {
         self.count(words, true, kinds)
     }
 
+    /// The same of a member of JSON, whose name may say what its value is.
+    pub fn found_in_member(&self, name: &str, value: &str) -> u32 {
+        match self.mode {
+            Mode::DenyList => self.found_in(&[name, ": ", value].concat()),
+            Mode::AllowList => self.found_in(value),
+        }
+    }
+
     fn count(&self, text: &str, name: bool, kinds: Kinds) -> u32 {
         if self.refuses(text) {
             return 1;

@@ -271,7 +271,7 @@ pub enum MergeOrDrop {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KeepOrMerge {
-    /// With `body: hold` the response stays as it is. With `replace` its members stand in the document as they were.
+    /// With `body: hold` a 4xx stays as it is, unless something in it is to be redacted. With `replace` its members stand in the document as they were.
     #[default]
     Keep,
     /// As other JSON.

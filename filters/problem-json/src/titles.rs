@@ -82,6 +82,17 @@ impl Language {
     }
 }
 
+/// Whether it is a language's tag (BCP 47), as far as texts can differ by it: `en`, `pt-BR`, `zh-Hant-TW`.
+pub fn is_language_tag(tag: &str) -> bool {
+    let mut parts = tag.split('-');
+    let primary = parts.next().unwrap_or_default();
+    (2..=3).contains(&primary.len())
+        && primary.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && parts.all(|part| {
+            (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
+}
+
 /// Whether a text is no more than a status phrase.
 pub fn is_phrase(text: &str) -> bool {
     ENGLISH
@@ -228,5 +239,15 @@ mod tests {
         assert_eq!(austrian.title(403), "Zugriff verweigert");
         let french = Language::with_overrides("fr", Vec::new());
         assert_eq!(french.title(404), "Not Found");
+    }
+
+    #[test]
+    fn language_tags_are_told_from_other_words() {
+        for tag in ["en", "de-AT", "zh-Hant-TW", "gsw"] {
+            assert!(is_language_tag(tag), "{tag}");
+        }
+        for tag in ["", "e", "english", "en_US", "en-", "*", "en-US,de"] {
+            assert!(!is_language_tag(tag), "{tag}");
+        }
     }
 }

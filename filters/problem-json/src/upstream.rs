@@ -103,6 +103,21 @@ pub fn read(body: &[u8], content_type: &[u8], complete: bool) -> Found {
     }
 }
 
+/// Whether something would be redacted in a member of an OAuth error, whoever reads it, or there is more than is read. Beside
+/// texts there are numbers, alone or in lists.
+pub fn holds_more(body: &[u8], redaction: &Redaction) -> bool {
+    let Some(Value::Object(members)) = portcullis_kit::config::parse(body) else {
+        return true;
+    };
+    let mut room = MAX_DETAIL_BYTES;
+    members.iter().any(|(name, value)| {
+        let text = value.as_str().unwrap_or_default();
+        let left = room.checked_sub(name.len() + text.len());
+        room = left.unwrap_or_default();
+        left.is_none() || redaction.found_in_member(name, text) > 0
+    })
+}
+
 /// Whether a body of this type may be of a known shape.
 pub fn is_readable(content_type: &[u8]) -> bool {
     !matches!(

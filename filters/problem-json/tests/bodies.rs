@@ -196,3 +196,79 @@ fn oauth_errors_keep_their_members_and_when_held_everything() {
     assert_eq!(sent.json()["code"], "invalid_grant");
     assert_eq!(sent.json()["detail"], "The code has expired.");
 }
+
+#[test]
+fn an_oauth_error_stays_as_it_is_only_where_nothing_in_it_would_be_redacted() {
+    let bench = bench(json!({"body": "hold"}));
+    for (status, body, stays) in [
+        (
+            "400",
+            r#"{"error":"invalid_request","error_description":"The scope is unknown.","error_uri":"https://docs.example.com/errors#invalid_request","scope":"read write"}"#,
+            true,
+        ),
+        (
+            "400",
+            r#"{"error":"invalid_grant","error_description":"AADSTS50126: Error validating credentials due to invalid username or password.\r\nTrace ID: 0f8fad5b-d9cb-469f-a165-70867728950e\r\nTimestamp: 2026-11-22 00:00:00Z","error_codes":[50126],"timestamp":"2026-11-22 00:00:00Z","trace_id":"0f8fad5b-d9cb-469f-a165-70867728950e","suberror":"bad_token","iss":"https://login.example.com/","state":"af0ifjsldkj"}"#,
+            true,
+        ),
+        (
+            "500",
+            r#"{"error":"ledger_down","error_description":"Ledger worker seven is down"}"#,
+            false,
+        ),
+        ("503", r#"{"error":"temporarily_unavailable"}"#, false),
+        (
+            "400",
+            r#"{"error":"invalid_request","error_uri":"http://10.0.0.5:8080/debug?password=hunter2"}"#,
+            false,
+        ),
+        (
+            "400",
+            r#"{"error":"invalid_request","claims":"SELECT * FROM users"}"#,
+            false,
+        ),
+        (
+            "400",
+            r#"{"error":"invalid_request","error_description":"No.","state":"/etc/passwd"}"#,
+            false,
+        ),
+        (
+            "401",
+            r#"{"error":"invalid_token","scope":"bob@example.com"}"#,
+            false,
+        ),
+    ] {
+        let headers = [(":status", status), ("content-type", "application/json")];
+        let sent = pass(&bench, get(&[]), &headers, &[body.as_bytes()]);
+        assert_eq!(sent.body == body.as_bytes(), stays, "{body}");
+        if !stays {
+            let text = String::from_utf8_lossy(&sent.body);
+            for secret in ["seven", "10.0.0.5", "hunter2", "users", "passwd", "bob@"] {
+                assert!(!text.contains(secret), "{text}");
+            }
+            assert_eq!(sent.json()["status"].to_string(), status);
+        }
+    }
+}
+
+#[test]
+fn headers_are_held_until_the_first_bytes_whatever_length_is_announced() {
+    let bench = bench(json!({"body": "hold"}));
+    let mut fake = get(&[]);
+    let mut stream = Stream::default();
+    bench.request(&mut fake, &mut stream);
+    fake.respond([
+        (":status", "500"),
+        ("content-type", "text/html"),
+        ("content-length", "56"),
+    ]);
+    assert_eq!(bench.headers(&mut fake, &mut stream, false), Flow::Pause);
+    assert_eq!(fake.response.get("content-length"), Some(&b"56"[..]));
+    let body = bench.body(&mut fake, &mut stream, &HTML[..10], false);
+    let length = body.len().to_string();
+    assert_eq!(fake.response.get("content-length"), Some(length.as_bytes()));
+    let document: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(document["status"], 500);
+    let rest = bench.body(&mut fake, &mut stream, &HTML[10..], true);
+    assert!(rest.is_empty());
+}

@@ -83,18 +83,20 @@ fn head_gets_the_same_headers_as_get_or_fewer() {
             ("application/problem+json", b"{\"status\":500}"),
         ] {
             let length = body.len().to_string();
-            let framings = [
+            let (announced, chunked) = (
                 ("content-length", length.as_str()),
                 ("transfer-encoding", "chunked"),
-            ];
-            for framing in framings {
+            );
+            let framings = [announced, announced, chunked, chunked];
+            for (framing, status) in framings.into_iter().zip(["500", "404", "500", "404"]) {
                 let response = [
-                    (":status", "500"),
+                    (":status", status),
                     ("content-type", kind),
                     framing,
                     ("etag", "\"1\""),
+                    ("content-language", "de"),
                 ];
-                let what = format!("{settings} {kind} {framing:?}");
+                let what = format!("{settings} {status} {kind} {framing:?}");
                 let full = pass(&bench, get(&[]), &response, &[body]);
                 let head = pass(&bench, get(&[(":method", "HEAD")]), &response, &[]);
                 assert_eq!(head.flow, Flow::Continue, "{what}");
@@ -212,4 +214,139 @@ fn a_reset_content_passes() {
     assert_eq!(sent.flow, Flow::Continue);
     assert_eq!(sent.fake.response.len(), 2);
     assert!(sent.fake.replies.is_empty());
+}
+
+#[test]
+fn content_language_names_the_language_of_a_message_of_the_upstreams() {
+    let message: &[u8] = "{\"message\":\"Auftrag 7 gibt es nicht.\"}".as_bytes();
+    for (settings, status, kind, told, language) in [
+        // The headers of `replace` leave before anyone knows whether there is a message.
+        (json!({}), "404", "application/json", "de", "en, de"),
+        (json!({}), "404", "application/json", "de, fr", "en, de, fr"),
+        (json!({}), "404", "application/json", "de, EN", "de, EN"),
+        (json!({}), "404", "application/json", "", "en"),
+        (json!({}), "404", "application/json", "<b>", "en"),
+        (json!({}), "404", "application/json", "hunter2", "en"),
+        (json!({}), "404", "application/json", "de, hunter2", "en"),
+        (
+            json!({}),
+            "404",
+            "application/json",
+            "zh-Hant-TW",
+            "en, zh-Hant-TW",
+        ),
+        (json!({}), "404", "text/html", "de", "en"),
+        // No text of a 5xx passes.
+        (json!({}), "500", "application/json", "de", "en"),
+        (
+            json!({"upstream": {"allow_server_text": ["x"]}}),
+            "500",
+            "application/json",
+            "de",
+            "en, de",
+        ),
+        (
+            json!({"upstream": {"json": "drop"}}),
+            "404",
+            "application/json",
+            "de",
+            "en",
+        ),
+        (
+            json!({"body": "hold"}),
+            "404",
+            "application/json",
+            "de",
+            "en, de",
+        ),
+        (
+            json!({"body": "hold", "upstream": {"allow_server_text": ["x"]}}),
+            "500",
+            "application/json",
+            "de",
+            "en",
+        ),
+    ] {
+        let bench = bench(settings.clone());
+        let response = [
+            (":status", status),
+            ("content-type", kind),
+            ("content-language", told),
+        ];
+        let sent = pass(&bench, get(&[]), &response, &[message]);
+        assert_eq!(
+            sent.header("content-language"),
+            Some(language),
+            "{settings} {status} {kind} {told}"
+        );
+    }
+}
+
+#[test]
+fn what_the_upstream_says_of_caching_stays_only_where_errors_are_meant_to_be_cached() {
+    let bench = bench(json!({}));
+    for (status, stays) in [("404", true), ("410", true), ("422", false), ("400", false)] {
+        let response = [
+            (":status", status),
+            ("content-type", "text/html"),
+            ("cache-control", "public, max-age=600"),
+        ];
+        let sent = pass(&bench, get(&[]), &response, &[HTML]);
+        let kept = if stays {
+            "public, max-age=600"
+        } else {
+            "no-store"
+        };
+        assert_eq!(sent.header("cache-control"), Some(kept), "{status}");
+    }
+}
+
+#[test]
+fn a_mapped_status_is_that_of_what_is_rewritten_and_of_nothing_else() {
+    let bench = bench(json!({"map_status": {"500": 503}}));
+    for (kind, status) in [
+        ("text/html", "503"),
+        ("application/json", "503"),
+        ("application/problem+json", "500"),
+        ("application/grpc", "500"),
+    ] {
+        let response = [(":status", "500"), ("content-type", kind)];
+        let sent = pass(&bench, get(&[]), &response, &[b"{\"status\":500}"]);
+        assert_eq!(sent.header(":status"), Some(status), "{kind}");
+        assert_eq!(sent.json()["status"].to_string(), status, "{kind}");
+    }
+}
+
+#[test]
+fn a_document_of_the_proxys_keeps_its_id_where_the_requests_is_none_for_a_document() {
+    for settings in [json!({}), json!({"formats": ["json"]})] {
+        let bench = bench(settings.clone());
+        let long = "7".repeat(129);
+        for id in ["a\"b<c>", &long, ""] {
+            for (details, kept) in [
+                ("no_healthy_upstream", Some("17-1795305616.467777")),
+                ("via_upstream", None),
+            ] {
+                let fake = get(&[("x-request-id", id)]);
+                let fake = fake.with_property("response.code_details", details);
+                let response = [
+                    (":status", "503"),
+                    ("content-type", "application/problem+json"),
+                    ("proxy-status", "gateway"),
+                    ("x-request-id", "17-1795305616.467777"),
+                ];
+                let sent = pass(&bench, fake, &response, &[b"{}"]);
+                assert_eq!(sent.json()["request_id"].as_str(), kept, "{settings} {id}");
+            }
+        }
+        // The upstream's own word for an id is no id of the request's.
+        let response = [
+            (":status", "503"),
+            ("content-type", "text/html"),
+            ("x-request-id", "17-1795305616.467777"),
+        ];
+        let fake = get(&[("x-request-id", "a b")]);
+        let sent = pass(&bench, fake, &response, &[HTML]);
+        assert!(sent.json()["request_id"].is_null(), "{settings}");
+    }
 }

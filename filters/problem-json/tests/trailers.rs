@@ -146,7 +146,7 @@ fn trailers_of_a_rewritten_error_do_not_leave() {
 }
 
 #[test]
-fn trailers_of_an_enriched_problem_go_and_those_of_what_is_left_stay() {
+fn trailers_of_an_error_that_keeps_its_body_go_as_well() {
     let enriching = bench(json!({"upstream": {"problem": "enrich"}}));
     let response = [
         (":status", "422"),
@@ -159,20 +159,45 @@ fn trailers_of_an_enriched_problem_go_and_those_of_what_is_left_stay() {
     let whole: &[u8] = br#"{"request_id":"mine","trace_id":"t"}"#;
     let ended = end_with_trailers(&enriching, &response, &[whole]);
     assert_eq!(ended.body, whole);
-    assert_eq!(ended.fake.response_trailers.len(), 2);
+    assert!(ended.fake.response_trailers.is_empty());
     // There is nothing to add them to.
     let ended = end_with_trailers(&enriching, &response, &[]);
     assert!(ended.body.is_empty() && ended.fake.refused.get() == 0);
+    assert!(ended.fake.response_trailers.is_empty());
+    // Longer than is read.
+    let long = [b"{\"title\":\"", [b'x'; 70_000].as_slice(), b"\"}"].concat();
+    let ended = end_with_trailers(&enriching, &response, &[&long, b""]);
+    assert_eq!(ended.body, long);
+    assert!(ended.fake.response_trailers.is_empty());
 
     let keeping = bench(json!({}));
     let ended = end_with_trailers(&keeping, &response, &[whole]);
-    assert_eq!(ended.fake.response_trailers.len(), 2);
+    assert_eq!(ended.body, whole);
+    assert!(ended.fake.response_trailers.is_empty());
+
+    let leaving = bench(json!({"body": "hold", "empty": "leave"}));
+    let page = [(":status", "503"), ("content-type", "text/html")];
+    let ended = end_with_trailers(&leaving, &page, &[]);
+    assert!(ended.fake.response_trailers.is_empty() && ended.fake.replies.is_empty());
+    let oauth: &[u8] = br#"{"error":"invalid_grant","error_description":"The code has expired."}"#;
+    let json = [(":status", "400"), ("content-type", "application/json")];
+    let ended = end_with_trailers(&leaving, &json, &[oauth]);
+    assert_eq!(ended.body, oauth);
+    assert!(ended.fake.response_trailers.is_empty());
+}
+
+#[test]
+fn trailers_of_what_is_no_error_and_of_protocols_that_need_them_stay() {
+    let keeping = bench(json!({}));
     let success = [(":status", "200"), ("content-type", "text/html")];
     let ended = end_with_trailers(&keeping, &success, &[HTML]);
-    assert_eq!(
-        (ended.body.as_slice(), ended.fake.response_trailers.len()),
-        (HTML, 2)
-    );
+    assert_eq!(ended.body, HTML);
+    assert_eq!(ended.fake.response_trailers.len(), 2);
+    for kind in ["application/grpc", "application/connect+proto"] {
+        let response = [(":status", "503"), ("content-type", kind)];
+        let ended = end_with_trailers(&keeping, &response, &[b"\0\0\0\0\x01x"]);
+        assert_eq!(ended.fake.response_trailers.len(), 2, "{kind}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use portcullis_kit::exchange::Properties;
 use portcullis_kit::headers::Headers;
 use sha2::{Digest as _, Sha256};
 
-use crate::identity::{self, Identity};
+use crate::identity::{self, Ambiguous, Identity};
 use crate::plan::{Profile, TierSource};
 
 /// A client's tier: its place among the profile's, or none where a source names one that is not there.
@@ -28,20 +28,23 @@ pub enum Why {
 }
 
 /// The client's tier.
+///
+/// # Errors
+/// A header that would tell it stands in several lines.
 pub fn tier<X: Properties>(
     profile: &Profile,
     identity: &Identity,
     headers: &Headers,
     host: &X,
-) -> Assigned {
+) -> Result<Assigned, Box<Ambiguous>> {
     let assignment = &profile.assignment;
     if !assignment.overrides.is_empty()
         && let Some(tier) = assignment.overrides.get(&identity.hash())
     {
-        return Assigned {
+        return Ok(Assigned {
             tier: Some(*tier),
             why: Why::Override,
-        };
+        });
     }
     let by_name = |name: &[u8]| {
         profile
@@ -55,21 +58,21 @@ pub fn tier<X: Properties>(
             TierSource::Claim(path) => {
                 if let Some(name) = identity::claim(path, host) {
                     let tier = by_name(&name);
-                    return Assigned { tier, why };
+                    return Ok(Assigned { tier, why });
                 }
             }
             TierSource::Header(name) => {
-                if let Some(name) = identity::only_line(headers, name) {
+                if let Some(name) = identity::only_line(headers, name)? {
                     let tier = by_name(name);
-                    return Assigned { tier, why };
+                    return Ok(Assigned { tier, why });
                 }
             }
             TierSource::Keys { header, tiers } => {
-                if let Some(key) = identity::only_line(headers, header) {
-                    let hash: [u8; 32] = Sha256::digest(key).into();
+                if let Some(key) = identity::only_line(headers, header)? {
+                    let hash: [u8; 32] = Sha256::digest(identity::credential(key)).into();
                     if let Some(tier) = tiers.get(&hash) {
                         let tier = Some(*tier);
-                        return Assigned { tier, why };
+                        return Ok(Assigned { tier, why });
                     }
                 }
             }
@@ -80,8 +83,8 @@ pub fn tier<X: Properties>(
     } else {
         (assignment.default, Why::Default)
     };
-    Assigned {
+    Ok(Assigned {
         tier: Some(tier),
         why,
-    }
+    })
 }

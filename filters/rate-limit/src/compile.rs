@@ -12,7 +12,7 @@ use portcullis_kit::config::from_value;
 use portcullis_kit::routes::Paths;
 use portcullis_kit::{Compiling, ConfigError, Mode, Path};
 
-use clients::{assignment, find, hash, sources};
+use clients::{assignment, find, hash, is_anybodys, sources};
 pub use mistake::Mistake;
 
 use crate::plan::{Exempt, Metrics, OnError, Profile, Style, Upgrade};

@@ -8,13 +8,14 @@ use portcullis_kit::exchange::{Exchange, Worker};
 use portcullis_kit::problem::Client;
 use portcullis_kit::{Callbacks, Compiling, ConfigError, Filter, Flow};
 
+use crate::ambiguity;
 use crate::assignment;
 use crate::compile;
 use crate::counter::Algorithm;
 use crate::decide::{Decision, Rule, Standing, Taken};
 use crate::exemption;
 use crate::headers::{self, Told};
-use crate::identity::{self, Identity};
+use crate::identity::{self, Ambiguous, Identity};
 use crate::in_flight;
 use crate::plan::{OnError, Profile, Tier};
 use crate::refusal;
@@ -350,6 +351,11 @@ impl<S: Store> Filter for RateLimit<S> {
         in_flight::show(worker);
     }
 
+    /// What ended since the last tick: the VM may see no other one, and nobody else heals its gauge where its `vm_id` is gone.
+    fn stop<W: Worker>(&self, worker: &mut W) {
+        in_flight::show(worker);
+    }
+
     #[inline]
     fn request_headers<X: Exchange>(
         &self,
@@ -367,14 +373,20 @@ impl<S: Store> Filter for RateLimit<S> {
         if exemption::of_request(&profile.exempt, &headers, exchange).is_some() {
             return exempt(profile, exchange);
         }
-        let identity =
-            identity::find(&profile.identity, &headers, exchange).unwrap_or_else(Identity::unknown);
+        let identity = match identity::find(&profile.identity, &headers, exchange) {
+            Ok(identity) => identity.unwrap_or_else(Identity::unknown),
+            Err(ambiguous) => return refuse_ambiguous(profile, &ambiguous, exchange),
+        };
         if !profile.exempt.identities.is_empty()
             && profile.exempt.identities.contains(&identity.hash())
         {
             return exempt(profile, exchange);
         }
-        let at = match assignment::tier(profile, &identity, &headers, exchange).tier {
+        let assigned = match assignment::tier(profile, &identity, &headers, exchange) {
+            Ok(assigned) => assigned,
+            Err(ambiguous) => return refuse_ambiguous(profile, &ambiguous, exchange),
+        };
+        let at = match assigned.tier {
             Some(at) => at,
             None => {
                 exchange.increment(profile.metrics.unknown_tier, 1);
@@ -479,6 +491,18 @@ impl<S: Store> Filter for RateLimit<S> {
             );
         }
     }
+}
+
+#[cold]
+fn refuse_ambiguous<X: Exchange>(
+    profile: &Profile,
+    ambiguous: &Ambiguous,
+    exchange: &mut X,
+) -> Flow {
+    state(profile, DECISION_STATE, ambiguity::STATE, exchange);
+    let reply = ambiguity::refusal(ambiguous, &Client::of(exchange));
+    exchange.reply(reply);
+    Flow::Replied
 }
 
 #[inline]

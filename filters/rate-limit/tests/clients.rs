@@ -111,40 +111,137 @@ fn only_listed_keys_are_identities_where_the_settings_say_so() {
     assert_eq!(admitted, 10);
 }
 
-#[test]
-fn two_lines_of_an_identity_header_are_none() {
-    let proxy = Proxy::new(by_key(json!({})));
+/// A request with these lines, from an address.
+fn lines(lines: &[(&str, &str)]) -> Fake {
     let mut fake = Fake::get("/").with_property("source.address", "203.0.113.7:1");
-    fake.request.add("x-api-key", b"a");
-    fake.request.add("x-api-key", b"b");
-    assert!(proxy.send(fake).admitted);
-    assert_eq!(
-        proxy
-            .key("a")
-            .header("ratelimit")
-            .unwrap()
-            .split(';')
-            .nth(1),
-        Some("r=9")
-    );
+    for (name, value) in lines {
+        fake.request.add(name, value.as_bytes());
+    }
+    fake
 }
 
 #[test]
-fn two_lines_of_a_key_do_not_carry_its_tier_to_every_address() {
-    let proxy = Proxy::new(by_key(json!({"tier": {"from": [
-        {"api_keys": {"header": "x-api-key", "keys": {hash("gold-key"): "enterprise"}}},
-        {"header": {"name": "x-plan", "trusted": true}},
-    ]}})));
-    let mut fake = Fake::get("/").with_property("source.address", "203.0.113.7:1");
-    for (name, value) in [
-        ("x-api-key", "gold-key"),
-        ("x-api-key", "b"),
-        ("x-plan", "starter"),
-        ("x-plan", "x"),
+fn a_request_whose_identity_header_stands_in_several_lines_is_refused_and_counts_nowhere() {
+    let mut settings = only(json!([{"name": "minute", "count": 1, "window": "1m"}]));
+    settings["exempt"] = json!({
+        "identities": [hash("header:x-api-key:a"), hash("header:x-api-key:monitor")],
+        "paths": [{"exact": "/healthz"}],
+    });
+    let proxy = Proxy::new(settings);
+    for values in [
+        ["a", "a"],
+        ["monitor", "b"],
+        ["b", "monitor"],
+        ["b", ""],
+        ["", "b"],
+        ["", ""],
     ] {
-        fake.request.add(name, value.as_bytes());
+        let told = proxy.send(lines(&values.map(|value| ("x-api-key", value))));
+        assert_eq!(told.status(), Some(400), "{values:?}");
+        let detail = "The header `x-api-key` stands in several lines. Send one.";
+        assert_eq!(told.problem()["detail"], detail);
+        assert_eq!(told.header("ratelimit"), None);
+        assert_eq!(
+            told.state("portcullis.ratelimit").unwrap(),
+            "denied:ambiguous_client"
+        );
     }
-    assert_eq!(proxy.send(fake).state("portcullis.tier").unwrap(), "free");
+    assert!(proxy.key("b").admitted);
+    assert!(!proxy.key("b").admitted);
+    assert!(proxy.send(lines(&[])).admitted);
+    assert!(!proxy.send(lines(&[("x-api-key", "")])).admitted, "no key");
+    let mut healthz = lines(&[("x-api-key", "a"); 2]);
+    healthz.request.set(":path", b"/healthz");
+    assert!(proxy.send(healthz).admitted);
+}
+
+#[test]
+fn what_comes_before_a_header_in_several_lines_is_not_in_doubt() {
+    let proxy = Proxy::new(json!({"identity": [
+        {"jwt_claim": {"path": ["payload", "sub"]}},
+        {"header": {"name": "x-api-key", "hash": true}},
+    ]}));
+    let claim = "metadata.filter_metadata.envoy.filters.http.jwt_authn.payload.sub";
+    let twice = || lines(&[("x-api-key", "a"), ("x-api-key", "b")]);
+    assert!(proxy.send(twice().with_property(claim, "alice")).admitted);
+    assert_eq!(proxy.send(twice()).status(), Some(400));
+}
+
+#[test]
+fn a_request_whose_tier_header_stands_in_several_lines_is_refused() {
+    let proxy = Proxy::new(json!({
+        "identity": [{"header": {"name": "x-user", "trusted": true}}],
+        "tier": {"from": [
+            {"api_keys": {"header": "x-api-key", "keys": {hash("gold-key"): "enterprise"}}},
+            {"header": {"name": "x-plan", "trusted": true}},
+        ]},
+        "overrides": {hash("header:x-user:boss"): {"tier": "enterprise"}},
+    }));
+    let send = |user: &str, more: &[(&str, &str)]| {
+        proxy.send(lines(&[&[("x-user", user)], more].concat()))
+    };
+    for twice in [
+        [("x-api-key", "gold-key"); 2],
+        [("x-api-key", "gold-key"), ("x-api-key", "b")],
+        [("x-plan", "starter"), ("x-plan", "x")],
+    ] {
+        assert_eq!(send("a", &twice).status(), Some(400), "{twice:?}");
+        let told = send("boss", &twice);
+        assert_eq!(told.state("portcullis.tier").unwrap(), "enterprise");
+    }
+    let users = lines(&[("x-user", "a"), ("x-user", "b")]);
+    assert_eq!(proxy.send(users).status(), Some(400));
+}
+
+#[test]
+fn in_shadow_a_header_in_several_lines_refuses_nobody() {
+    let proxy = Proxy::new(by_key(json!({"mode": "shadow"})));
+    for _ in 0..20 {
+        assert!(proxy.send(lines(&[("x-api-key", "a"); 2])).admitted);
+    }
+}
+
+#[test]
+fn a_key_is_the_same_client_with_and_without_bearer() {
+    let proxy = Proxy::new(json!({
+        "identity": [{"header": {"name": "authorization", "hash": true, "listed_only": true}}],
+        "plans": "none",
+        "tier": {"default": "t", "from": [
+            {"api_keys": {"header": "authorization", "keys": {hash("key"): "three"}}},
+        ]},
+        "tiers": {
+            "t": {"limits": [{"name": "minute", "count": 1, "window": "1m"}]},
+            "three": {"limits": [{"name": "minute", "count": 3, "window": "1m"}]},
+        },
+    }));
+    let send = |value: &str| proxy.send(lines(&[("authorization", value)]));
+    for value in ["Bearer key", "key", "bearer   key"] {
+        let told = send(value);
+        assert!(told.admitted, "{value}");
+        assert_eq!(told.state("portcullis.tier").unwrap(), "three");
+    }
+    for value in ["Bearer key", "key", "BEARER key"] {
+        assert!(!send(value).admitted, "{value}");
+    }
+    // What only looks like it is another one.
+    for value in ["Bearerkey", "Bearer", "Digest key", "Bearer Bearer key"] {
+        let tier = send(value).state("portcullis.tier").unwrap();
+        assert_eq!(tier, "t", "{value}");
+    }
+}
+
+#[test]
+fn a_header_that_an_earlier_filter_sets_is_taken_as_it_is() {
+    let settings = json!({
+        "identity": [{"header": {"name": "x-user", "trusted": true}}],
+        "plans": "none",
+        "tier": {"default": "t"},
+        "tiers": {"t": {"limits": [{"name": "minute", "count": 1, "window": "1m"}]}},
+    });
+    let proxy = Proxy::new(settings);
+    for user in ["bearer alice", "alice", "Bearer alice"] {
+        assert!(proxy.send(lines(&[("x-user", user)])).admitted, "{user}");
+    }
 }
 
 #[test]

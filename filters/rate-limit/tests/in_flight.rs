@@ -52,6 +52,27 @@ fn the_gauge_tells_on_each_tick_what_is_in_flight() {
 }
 
 #[test]
+fn what_ended_since_the_last_tick_is_told_when_the_plugin_stops() {
+    let proxy = Proxy::new(by_key(json!({
+        "plans": "none",
+        "tier": {"default": "t"},
+        "tiers": {"t": {"concurrency": {"max": 2}}},
+    })));
+    let mut worker = FakeWorker::new(proxy.bench.names());
+    let mut fake = Fake::get("/");
+    fake.request.add("x-api-key", b"a");
+    fake.now.set(proxy.now);
+    fake.shared = proxy.shared.clone();
+    let mut stream = Default::default();
+    proxy.bench.request(&mut fake, &mut stream);
+    proxy.bench.bundle().tick(&mut worker);
+    assert_eq!(worker.gauge(GAUGE), 1);
+    proxy.bench.finish(&mut fake, &mut stream);
+    proxy.bench.bundle().stop(&mut worker);
+    assert_eq!(worker.gauge(GAUGE), 0);
+}
+
+#[test]
 fn no_limit_but_one_of_requests_in_flight_needs_a_tick() {
     let proxy = Proxy::new(only(
         json!([{"name": "minute", "count": 10, "window": "1m"}]),

@@ -119,7 +119,7 @@ fn a_limit_that_cannot_be_meant_is_refused() {
         ),
         (
             tier(json!({"burst": {"count": 5, "window": "1"}})),
-            "tiers.gold.burst.window: not a window",
+            "tiers.gold.burst.window: not a length of time",
         ),
         (
             tier(json!({"concurrency": {"max": 0}})),

@@ -4,7 +4,7 @@
 #[path = "common/settings.rs"]
 mod common;
 
-use common::{hash, load, refused};
+use common::{hash, limit, load, refused};
 use serde_json::{Value, json};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -234,6 +234,95 @@ fn the_rest_of_the_settings_is_checked_as_well() {
         (
             json!({"profiles": {"x": {"namespace": "other"}}}),
             "profiles.x.namespace: `namespace` belongs to the plugin as a whole",
+        ),
+    ] {
+        refused(&settings, text);
+    }
+}
+
+/// A tier of one's own that everybody gets, with a limit of these settings, beside the standard plans.
+fn beside_the_plans(over: Value) -> Value {
+    let mut settings = limit(over);
+    settings["plans"] = "standard".into();
+    settings
+}
+
+#[test]
+fn a_cost_is_refused_where_a_limit_that_somebody_meets_never_admits_it() {
+    let costly = |mut settings: Value, more: Value| {
+        settings["profiles"] = json!({"report": {"cost": 12}});
+        for (key, value) in more.as_object().unwrap() {
+            settings[key] = value.clone();
+        }
+        settings
+    };
+    let mine = || beside_the_plans(json!({"count": 20}));
+    let free = "limit `minute` of tier `free` holds 10, so a request of this cost would never be admitted; lower the cost, or write `plans: none` and tiers of your own";
+    let keys = json!([{"api_keys": {"header": "x-api-key", "keys": {hash('a'): "Free"}}}]);
+    for gets_it in [
+        json!({"tier": {"default": "FREE"}}),
+        json!({"tier": {"default": "t", "anonymous": "free"}}),
+        json!({"overrides": {hash('a'): {"tier": "free"}}}),
+        json!({"tier": {"default": "t", "from": keys}}),
+        json!({"tier": {"default": "t", "from": [{"jwt_claim": {"path": ["payload", "plan"]}}]}}),
+        json!({"tier": {"default": "t", "from": [{"header": {"name": "x-plan", "trusted": true}}]}}),
+    ] {
+        let settings = costly(mine(), gets_it);
+        refused(&settings, &format!("profiles.report.cost: {free}"));
+    }
+    let own = "limit `a` of tier `t` holds 10, so a request of this cost would never be admitted; lower the cost, or raise the limit";
+    refused(
+        &costly(limit(json!({})), json!({})),
+        &format!("profiles.report.cost: {own}"),
+    );
+    // Nobody has the tier, or the limit admits it.
+    let from = json!([{"header": {"name": "x-plan"}}]);
+    for settings in [
+        costly(mine(), json!({})),
+        costly(mine(), json!({"tier": {"default": "t", "from": from}})),
+        costly(limit(json!({"mode": "shadow"})), json!({})),
+        costly(limit(json!({"enforce_percent": 0})), json!({})),
+        costly(
+            limit(json!({"dynamic": {"path": ["payload", "n"]}})),
+            json!({}),
+        ),
+    ] {
+        if let Err(error) = load(&settings) {
+            panic!("{settings}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_burst_is_told_in_its_own_terms() {
+    let tiers = |tiers: Value| json!({"plans": "none", "tier": {"default": "a"}, "tiers": tiers});
+    let of = |burst: Value| tiers(json!({"a": {"burst": burst}}));
+    for (settings, text) in [
+        (
+            of(json!({"count": 5, "window": "month"})),
+            "tiers.a.burst.window: not a length of time; write",
+        ),
+        (
+            of(json!({"count": 5, "window": "soon"})),
+            "tiers.a.burst.window: not a length of time; write",
+        ),
+        (
+            of(json!({"count": 1_000_000_000, "window": "366d"})),
+            "tiers.a.burst.window: a pace this slow of a burst this large cannot be counted exactly; take a shorter window",
+        ),
+        (
+            tiers(json!({
+                "a": {"burst": {"count": 5, "window": "1s"}},
+                "b": {"burst": {"count": 5, "window": "2s"}},
+            })),
+            "tiers.b.burst: `burst` is counted in another way in `tiers.a.burst`, and the bursts of all tiers are one counter; give both the same window, or write one under `limits` with `algorithm: gcra` and a name of its own",
+        ),
+        (
+            tiers(json!({
+                "a": {"limits": [{"name": "concurrency", "count": 5, "window": "1s"}]},
+                "b": {"concurrency": {"max": 5}},
+            })),
+            "tiers.b.concurrency: `concurrency` is counted in another way in `tiers.a.limits[0]`; give that limit another name",
         ),
     ] {
         refused(&settings, text);

@@ -30,6 +30,8 @@ pub enum Mood {
     TooMany(String),
     /// Answers 400 to bodies in which this text stands.
     Refuses(String),
+    /// Answers 503 to whatever has that text in it.
+    FailsOn(String),
     /// Takes them save so many records, which `partialSuccess` tells.
     Partial(u32),
 }
@@ -184,7 +186,8 @@ impl State {
                     .header("retry-after", after.as_str()),
             ),
             Mood::Refuses(text) if contains(text) => (false, Answer::default().status(400)),
-            Mood::Refuses(_) => (true, accepted()),
+            Mood::FailsOn(text) if contains(text) => (false, Answer::default().status(503)),
+            Mood::Refuses(_) | Mood::FailsOn(_) => (true, accepted()),
             Mood::Partial(rejected) => {
                 let what = match request.target.as_slice() {
                     LOGS => "rejectedLogRecords",

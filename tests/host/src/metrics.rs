@@ -22,6 +22,11 @@ enum Kind {
 }
 
 impl Metrics {
+    /// How many metrics the host was asked for, those it had been asked for before among them.
+    pub fn defined(&self) -> usize {
+        self.defined.len()
+    }
+
     pub(crate) fn define(&mut self, kind: u32, name: String) -> Result<u32, Status> {
         let kind = match kind {
             0 => Kind::Counter,

@@ -257,6 +257,28 @@ impl Plugin {
         done
     }
 
+    /// Loads the configuration once more in the same VM, under a root context of its own, which then ends: as settings do
+    /// that others follow. Whether it was taken.
+    ///
+    /// # Errors
+    /// The guest trapped.
+    pub fn load_beside(&mut self) -> Result<bool, Trap> {
+        self.last_context += 1;
+        let context = self.last_context;
+        let size = u32::try_from(self.world().configuration.len()).unwrap();
+        let accepted = self.run(Phase::Start, |store, callbacks| {
+            if let Some(create) = &callbacks.create {
+                create.call(&mut *store, (context, 0))?;
+            }
+            match &callbacks.configure {
+                Some(configure) => configure.call(&mut *store, (context, size)),
+                None => Ok(1),
+            }
+        })?;
+        self.delete_context(context)?;
+        Ok(accepted != 0)
+    }
+
     /// Makes the context of a new stream.
     pub(crate) fn create_context(&mut self) -> Result<u32, Trap> {
         self.last_context += 1;

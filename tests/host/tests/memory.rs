@@ -50,3 +50,39 @@ fn contexts_that_are_never_deleted_show_as_growth() {
     plugin.keeps_contexts = true;
     assert!(growth(&mut plugin, &Script::get("/"), 3000) > 0);
 }
+
+/// Metrics that the host was asked for by so many configurations which came and went, and by how much the memory of the
+/// guest grew.
+fn come_and_go(plugin: &mut Plugin, configurations: usize) -> (usize, usize) {
+    let before = (plugin.world().metrics.defined(), plugin.memory_bytes());
+    for _ in 0..configurations {
+        assert!(plugin.load_beside().unwrap(), "{:?}", plugin.logs());
+        plugin.tick().unwrap();
+    }
+    let after = (plugin.world().metrics.defined(), plugin.memory_bytes());
+    (after.0 - before.0, after.1 - before.1)
+}
+
+#[test]
+fn settings_that_come_and_go_define_no_metric_anew_and_leave_no_memory() {
+    for (module, settings) in [
+        (
+            "audit_log",
+            r#"{"sinks": [{"otlp": {"cluster": "one"}}, {"webhook": {"cluster": "two"}}]}"#,
+        ),
+        (
+            "rate_limit",
+            r#"{"plans": "none", "tier": {"default": "t"}, "tiers": {"t": {"limits": [{"name": "minute", "count": 9, "window": "1m"}]}},
+                "identity": [{"header": {"name": "x-api-key", "hash": true}}]}"#,
+        ),
+    ] {
+        let start = Module::load(&dist(module)).start();
+        let start = start.configuration(settings.as_bytes());
+        let start = start.cluster("one").cluster("two");
+        let mut plugin = start.load().unwrap();
+        assert!(plugin.world().metrics.defined() > 10, "{module}");
+        // What is allocated for good comes first.
+        come_and_go(&mut plugin, 200);
+        assert_eq!(come_and_go(&mut plugin, 1000), (0, 0), "{module}");
+    }
+}

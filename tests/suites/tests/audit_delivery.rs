@@ -25,6 +25,7 @@ fn main() -> ExitCode {
             after_every_kind_of_outage_each_of_ten_thousand_requests_has_its_record,
             a_sink_that_is_restarted_gets_what_was_kept,
             records_that_a_sink_refuses_are_found_and_told_of_and_the_rest_arrives,
+            a_record_that_makes_a_sink_fail_again_and_again_is_found_and_told_of_and_the_rest_arrives,
             what_a_sink_takes_only_in_part_is_counted,
             new_settings_under_load_go_on_with_the_chain_and_lose_nothing,
             sinks_of_older_settings_that_were_down_get_their_records_and_each_chain_counts_its_own,
@@ -161,6 +162,30 @@ fn records_that_a_sink_refuses_are_found_and_told_of_and_the_rest_arrives(_: &()
     assert_eq!(evidence.sealed(), evidence.records.len() as u64 + 3);
 }
 
+fn a_record_that_makes_a_sink_fail_again_and_again_is_found_and_told_of_and_the_rest_arrives(
+    _: &(),
+) {
+    let sink = Sink::start();
+    sink.set(Mood::FailsOn("/poison".to_owned()));
+    let envoy = start(&config(&sink, &json!({})));
+    send(&envoy, 300);
+    Request::get("/poison").send(envoy.port("main"));
+    let mut sent = 300;
+    // That the sink is well shows by what else it takes.
+    wait::until("the record to be given up", || {
+        send(&envoy, 10);
+        sent += 10;
+        (metric(&envoy, "dropped_total.reason=refused") > 0).then_some(())
+    });
+    wait::until("what is told of it", || {
+        (Evidence::of(&sink.records()).told_dropped() == 1).then_some(())
+    });
+    let evidence = arrived(&envoy, &sink, sent);
+    evidence.assert_intact();
+    assert_eq!(evidence.sealed(), evidence.records.len() as u64 + 1);
+    assert_eq!(metric(&envoy, "dropped_total"), 1);
+}
+
 fn what_a_sink_takes_only_in_part_is_counted(_: &()) {
     let sink = Sink::start();
     sink.set(Mood::Partial(1));
@@ -228,7 +253,9 @@ fn sinks_of_older_settings_that_were_down_get_their_records_and_each_chain_count
     evidence.assert_intact();
     assert_eq!(metric(&envoy, "dropped_total"), 0);
     assert_eq!(evidence.told_dropped(), 0);
-    assert_eq!(evidence.emitters().len(), 4, "two of each worker");
+    // Two of each worker, or fewer: one that comes late may go on with a chain that the other has ended.
+    let emitters = evidence.emitters().len();
+    assert!((3..=4).contains(&emitters), "{emitters}");
     let checkpoints = evidence.events("bundle.checkpoint");
     assert!(!checkpoints.is_empty());
     for checkpoint in checkpoints {

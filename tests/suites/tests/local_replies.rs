@@ -43,12 +43,14 @@ fn main() -> ExitCode {
             http_2_gets_the_same_documents,
             an_answer_to_head_has_the_headers_and_no_body,
             grpc_gets_a_status_and_no_document,
+            an_error_without_a_body_is_no_document_for_grpc_either,
             what_only_looks_like_grpc_gets_a_document,
             refusals_of_filters_stay_as_they_are,
             a_page_of_problem_json_stays_one,
             the_filters_write_what_they_see_anew,
             no_two_requests_without_an_id_share_one,
             an_id_that_no_log_should_hold_is_not_taken_from_the_client,
+            the_filter_and_the_net_name_a_request_by_the_same_id,
             every_status_has_its_own_words_without_any_filter,
         ],
     )
@@ -68,19 +70,27 @@ fn start() -> Shared {
         );
     let net = at(&mut template.0, CONNECTION_MANAGER)["local_reply_config"].clone();
     add_troubles(&mut template.0);
+    // What a client calls its request reaches the net.
+    let manager = json!({"local_reply_config": net, "preserve_external_request_id": true});
     let alone = Listener::new("alone")
-        .hcm(&json!({"local_reply_config": net.clone()}))
+        .hcm(&manager)
         .route(Route::path("/dead").cluster("dead"));
     let alone = statuses().into_iter().fold(alone, |listener, status| {
         listener.route(Route::path(&format!("/{status}")).direct(status, "no healthy upstream"))
     });
-    let pages = Listener::new("pages")
-        .hcm(&json!({"local_reply_config": net}))
-        .filter(Filter::wasm("problem_json", json!({})))
-        .route(Route::prefix("/").cluster("upstream"));
+    let filtered = |name: &str, settings: Value| {
+        Listener::new(name)
+            .hcm(&manager)
+            .filter(Filter::wasm("problem_json", settings))
+            .route(Route::path("/dead").cluster("dead"))
+            .route(Route::prefix("/").cluster("upstream"))
+    };
+    let pages = filtered("pages", json!({}));
+    let json = filtered("json", json!({"formats": ["json"]}));
     let alone = Config::new(upstream.port())
         .cluster(cluster("dead", 1))
         .listener(pages)
+        .listener(json)
         .listener(alone);
     Shared {
         shipped: Envoy::start_template("local-replies", &template, 2).unwrap(),
@@ -322,6 +332,33 @@ fn grpc_gets_a_status_and_no_document(shared: &Shared) {
     }
 }
 
+/// Clients of a bridge speak gRPC over HTTP/1.1 and send no `te`, so that problem-json cannot know them where it reads no
+/// request.
+fn an_error_without_a_body_is_no_document_for_grpc_either(shared: &Shared) {
+    for (status, grpc_status) in [(500, "2"), (404, "12"), (503, "14")] {
+        let case = format!("empty {status}");
+        let empty = Answer::with_body("text/html", "").status(status);
+        shared.upstream.recorder().answer(&case, empty);
+        let call = |kind: &str| {
+            let request = Request::post("/x", "\0\0\0\0\0").case(&case);
+            let request = request.header("content-type", kind);
+            request.send(shared.alone.port("json"))
+        };
+        let response = call("application/grpc");
+        assert_eq!(response.status, 200, "{response}");
+        assert_eq!(
+            response.header("grpc-status").as_deref(),
+            Some(grpc_status),
+            "{response}"
+        );
+        let message = format!("HTTP status {status}");
+        assert_eq!(response.header("grpc-message"), Some(message), "{response}");
+        let other = call("application/json");
+        assert_eq!(other.status, status, "{other}");
+        assert_eq!(other.json()["status"], status, "{other}");
+    }
+}
+
 fn what_only_looks_like_grpc_gets_a_document(shared: &Shared) {
     for kind in [
         "application/grpcx",
@@ -397,7 +434,10 @@ fn no_two_requests_without_an_id_share_one(shared: &Shared) {
 }
 
 fn an_id_that_no_log_should_hold_is_not_taken_from_the_client(shared: &Shared) {
-    let named: [(&[u8], bool); 4] = [
+    let (longest, longer) = ([b'7'; 128], [b'7'; 129]);
+    let named: [(&[u8], bool); 6] = [
+        (&longest, true),
+        (&longer, false),
         (b"a\" <b>", false),
         (b"", false),
         (b"\xff\xfe", false),
@@ -408,6 +448,29 @@ fn an_id_that_no_log_should_hold_is_not_taken_from_the_client(shared: &Shared) {
         let document = assert_document(&shared.raw(&request), 400);
         let told = document["request_id"].as_str().unwrap();
         assert_eq!(told.as_bytes() == id, taken, "{document}");
+    }
+}
+
+/// Where no request-tracing replaces what a client sends as the id of its request.
+fn the_filter_and_the_net_name_a_request_by_the_same_id(shared: &Shared) {
+    let longer = "7".repeat(129);
+    for listener in ["pages", "json", "alone"] {
+        for (id, taken) in [
+            ("a\"b<c>", false),
+            (longer.as_str(), false),
+            ("abc-1", true),
+        ] {
+            let request = Request::get("/dead").header("x-request-id", id);
+            let response = request.send(shared.alone.port(listener));
+            let document = response.json();
+            let told = response.header("x-request-id");
+            assert_eq!(
+                document["request_id"].as_str(),
+                told.as_deref(),
+                "{response}"
+            );
+            assert_eq!(told.as_deref() == Some(id), taken, "{listener}: {response}");
+        }
     }
 }
 

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
             each_event_passes_before_the_next_one_is_sent,
             an_error_without_an_end_is_answered_and_not_kept,
             an_error_that_breaks_off_is_a_problem_and_leaks_nothing,
+            a_body_that_never_begins_is_a_problem_where_headers_wait,
             a_status_that_is_none_leaves_as_502,
             nothing_died,
         ],
@@ -230,6 +231,32 @@ fn an_error_that_breaks_off_is_a_problem_and_leaks_nothing(shared: &Shared) {
         }
     }
     assert_eq!((held, cut), (4, 8));
+}
+
+/// The upstream promises a length and is gone before the first byte: a document of that status would never come.
+fn a_body_that_never_begins_is_a_problem_where_headers_wait(shared: &Shared) {
+    for kind in ["text/html", "application/json"] {
+        for framing in ["content-length: 100", "transfer-encoding: chunked"] {
+            let what = format!("{kind} {framing}");
+            let mut client = Wire::client(shared.envoy.port("hold"), &Request::get("/by-hand"));
+            let mut upstream = shared.by_hand.accept();
+            let head = format!("HTTP/1.1 500 Oh\r\ncontent-type: {kind}\r\n{framing}\r\n\r\n");
+            upstream.write(head.as_bytes());
+            drop(upstream);
+            client.read_until(b"}");
+            let text = String::from_utf8_lossy(&client.seen).into_owned();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            let document: Value = serde_json::from_str(body).unwrap();
+            let status = document["status"].as_u64().unwrap();
+            assert!(
+                head.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{what}: {text}"
+            );
+            assert!(status >= 502, "{what}: {text}");
+            let kind = "content-type: application/problem+json";
+            assert!(head.contains(kind), "{what}: {text}");
+        }
+    }
 }
 
 /// RFC 9110 §15: a status outside of 100 to 599 is invalid. What Envoy does not refuse by itself, the filter does.

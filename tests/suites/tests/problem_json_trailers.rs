@@ -44,7 +44,8 @@ fn main() -> ExitCode {
         cases![
             headers_and_trailers_alone_neither_hang_nor_shift_the_connection,
             trailers_of_a_rewritten_error_do_not_leave,
-            trailers_of_what_is_left_arrive,
+            trailers_arrive_of_what_is_no_error_or_has_errors_of_its_own,
+            a_problem_of_the_upstreams_keeps_its_body_and_loses_its_trailers,
             head_gets_the_same_headers_as_get_or_fewer,
             two_instances_give_what_one_gives,
             an_upstream_cannot_say_that_its_problem_is_the_proxys,
@@ -240,15 +241,34 @@ fn trailers_of_a_rewritten_error_do_not_leave(shared: &Shared) {
     }
 }
 
-fn trailers_of_what_is_left_arrive(shared: &Shared) {
+fn trailers_arrive_of_what_is_no_error_or_has_errors_of_its_own(shared: &Shared) {
     for (name, prefix) in LISTENERS.iter().flat_map(|l| UPSTREAMS.map(|u| (*l, u))) {
-        for (kind, status) in [("text/html", 200), ("application/problem+json", 422)] {
+        for (kind, status) in [("text/html", 200), ("application/grpc", 503)] {
             let what = format!("left {kind} of {prefix} on {name}");
             shared.answer(&what, trailing(kind, status, "{\"status\":422}"));
             let request = Request::get(format!("{prefix}/x")).case(&what);
             let response = http2::send(shared.port(name), &request);
             assert_eq!(response.trailers.len(), 2, "{what}: {response}");
             assert_eq!(response.text(), "{\"status\":422}", "{what}");
+        }
+    }
+}
+
+/// Whoever lets the body be: of its trailers nobody knows what they say.
+fn a_problem_of_the_upstreams_keeps_its_body_and_loses_its_trailers(shared: &Shared) {
+    let listeners = [&LISTENERS[..], &["leave", "enrich"]].concat();
+    for (name, prefix) in listeners.iter().flat_map(|l| UPSTREAMS.map(|u| (*l, u))) {
+        let what = format!("problem of {prefix} on {name}");
+        let body = "{\"status\":500,\"request_id\":\"7\",\"trace_id\":\"7\"}";
+        shared.answer(&what, trailing("application/problem+json", 500, body));
+        let request = Request::get(format!("{prefix}/x")).case(&what);
+        for response in [
+            request.send(shared.port(name)),
+            http2::send(shared.port(name), &request),
+        ] {
+            assert_eq!(response.ending, Ending::Complete, "{what}: {response}");
+            assert_eq!(response.text(), body, "{what}");
+            assert!(response.trailers.is_empty(), "{what}: {response}");
         }
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use portcullis_harness::upstream::Upstream;
 use portcullis_harness::{
-    Config, Connection, Envoy, Filter, Listener, Request, Response, cases, http2, suite,
+    Config, Connection, Envoy, Filter, Listener, Request, Response, Route, cases, http2, suite,
 };
 use portcullis_suites::plans::{self, Clients, KEY};
 use portcullis_suites::standing::{field, members};
@@ -44,6 +44,7 @@ fn main() -> ExitCode {
             a_preflight_is_never_limited,
             retry_after_is_honest,
             verified_claims_tell_identity_and_tier,
+            a_redirect_that_envoy_follows_itself_counts_each_time_it_passes,
         ],
     )
 }
@@ -82,6 +83,14 @@ fn start() -> Shared {
         .listener(listener("styles", &styles))
         .listener(listener("envoys", &envoys))
         .listener(listener("seconds", &seconds))
+        .listener(
+            listener("redirects", &json!({}))
+                .route(
+                    Route::prefix("/status")
+                        .over(&json!({"route": {"internal_redirect_policy": {}}})),
+                )
+                .route(Route::prefix("/")),
+        )
         .listener(
             Listener::new("claims")
                 .filter(jwt_authn())
@@ -313,4 +322,21 @@ fn verified_claims_tell_identity_and_tier(shared: &Shared) {
     let lead = call(LEAD);
     assert_eq!(lead.status, 403, "`unknown: deny`: {lead}");
     assert_eq!(call("x.y.z").status, 401, "Envoy did verify");
+}
+
+/// `docs/rate-limit.md` says so: the filters run again for the new target, and see another request.
+fn a_redirect_that_envoy_follows_itself_counts_each_time_it_passes(shared: &Shared) {
+    let target = "/status/302?header=location:http://api.example.com/text";
+    let followed = shared.send("redirects", "redirected", Request::get(target));
+    assert_eq!(followed.status, 200, "{followed}");
+    assert_eq!(followed.text(), "hello\n");
+    let stands = field(&followed, "ratelimit");
+    assert_eq!(
+        (stands["minute"]["r"], stands["day"]["r"]),
+        (1, 98),
+        "{followed}"
+    );
+    // One is left, which the first passing takes.
+    let refused = shared.send("redirects", "redirected", Request::get(target));
+    assert_eq!(refused.status, 429, "{refused}");
 }

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use portcullis_harness::config::cluster;
 use portcullis_harness::upstream::Upstream;
 use portcullis_harness::{
-    Config, Connection, Envoy, Filter, Listener, Request, Response, Route, cases, suite, wait,
+    Config, Connection, Envoy, Filter, Listener, Request, Response, Route, Update, cases, suite,
+    wait,
 };
 use portcullis_suites::plans::{self, KEY};
 use serde_json::{Value, json};
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
             at_most_so_many_are_in_flight,
             whatever_ends_a_request_gives_back_what_it_held,
             what_a_trapped_vm_held_lapses_with_its_lease,
+            what_a_drain_cuts_off_leaves_the_gauge,
         ],
     )
 }
@@ -83,18 +85,30 @@ fn start() -> Shared {
     Shared { upstream, envoy }
 }
 
-impl Shared {
-    /// The proxy's gauge.
-    fn in_flight(&self) -> u64 {
-        let name = "wasmcustom.portcullis_rate_limit_in_flight.profile=default";
-        self.envoy.admin().stat(name)
-    }
+/// Until the proxy's gauge tells that count.
+#[track_caller]
+fn until_in_flight(envoy: &Envoy, count: u64) {
+    let name = "wasmcustom.portcullis_rate_limit_in_flight.profile=default";
+    wait::until(&format!("{count} in flight"), || {
+        (envoy.admin().stat(name) == count).then_some(())
+    });
+}
 
+/// Requests of these clients that wait for their answer.
+fn wait_for_answers(port: u16, clients: impl IntoIterator<Item = String>) -> Vec<Connection> {
+    let request = |client| Request::get("/delay/15000").header(KEY, client);
+    let held = clients.into_iter().map(|client: String| {
+        let mut connection = Connection::open(port);
+        connection.send(&request(client).to_bytes());
+        connection
+    });
+    held.collect()
+}
+
+impl Shared {
     #[track_caller]
     fn until_in_flight(&self, count: u64) {
-        wait::until(&format!("{count} in flight"), || {
-            (self.in_flight() == count).then_some(())
-        });
+        until_in_flight(&self.envoy, count);
     }
 
     /// One client holds as many requests as it may; one more is refused.
@@ -102,13 +116,7 @@ impl Shared {
     fn has_all_of_its_concurrency(&self, client: &str) {
         let port = self.envoy.port("main");
         let request = |target: &str| Request::get(target).header(KEY, client);
-        let held: Vec<Connection> = (0..MAX)
-            .map(|_| {
-                let mut connection = Connection::open(port);
-                connection.send(&request("/delay/15000").to_bytes());
-                connection
-            })
-            .collect();
+        let held = wait_for_answers(port, (0..MAX).map(|_| client.to_owned()));
         self.until_in_flight(MAX as u64);
         let refused = request("/text").send(port);
         assert_eq!(refused.status, 429, "{refused}");
@@ -221,15 +229,39 @@ fn what_a_trapped_vm_held_lapses_with_its_lease(shared: &Shared) {
     assert!(held >= LEASE, "{held:?}");
     assert!(shared.envoy.admin().vm_reloads() > 0, "the module did trap");
     // Whatever held requests when its VM was gone, gives them back to the gauge.
-    let held: Vec<Connection> = (0..3)
-        .map(|client| {
-            let mut connection = Connection::open(port);
-            connection.send(&get("/delay/15000", &format!("held-{client}")).to_bytes());
-            connection
-        })
-        .collect();
+    let held = wait_for_answers(port, (0..3).map(|client| format!("held-{client}")));
     shared.until_in_flight(3);
     assert_eq!(get("/direct", "traps").send(port).status, 200);
     drop(held);
     shared.until_in_flight(0);
+}
+
+/// An update takes the plugin's place while it holds requests: those that are not done at the end of the drain are cut off, and
+/// the VM is gone before its next tick. In the place of the plugin comes one of another `vm_id`, which no healer of the old
+/// one's sees, and then one without a limit of requests in flight, which has no tick.
+fn what_a_drain_cuts_off_leaves_the_gauge(shared: &Shared) {
+    let with = |vm_id: &str, settings: Value| {
+        let over = json!({"vm_config": {"vm_id": vm_id}});
+        let filter = Filter::wasm("rate_limit", settings).over(&over);
+        Config::new(shared.upstream.port())
+            .concurrency(1)
+            .live()
+            .listener(Listener::new("main").filter(filter))
+    };
+    let limited = || settings(MAX, "10m");
+    let hourly = plans::settings(&json!([{"name": "hour", "count": 1_000, "window": "1h"}]));
+    let mut envoy = Envoy::start("rate-limit-drain", &with("first", limited()))
+        .unwrap_or_else(|error| panic!("{error}"));
+    for (at, next) in [with("second", limited()), with("third", hourly)]
+        .iter()
+        .enumerate()
+    {
+        let clients = (0..3).map(|client| format!("{at}-{client}"));
+        let held = wait_for_answers(envoy.port("main"), clients);
+        until_in_flight(&envoy, 3);
+        assert_eq!(envoy.update(next), Update::Accepted);
+        until_in_flight(&envoy, 0);
+        drop(held);
+    }
+    assert_eq!(envoy.admin().vm_reloads(), 0);
 }

@@ -86,7 +86,10 @@ impl Emit {
         }
         if let Some(ledger) = self.ledger.take() {
             ledger.borrow_mut().end(worker);
-            ledgers::leave(&ledger);
+            // One that has records on their way is looked after until they have arrived.
+            if ledger.borrow().is_gone() {
+                ledgers::leave(&ledger);
+            }
         }
         self.began.set(false);
     }

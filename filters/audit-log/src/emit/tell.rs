@@ -80,8 +80,12 @@ impl Emit {
             }
             self.end_orphans(now, worker);
         }
-        for other in ledgers::with_matters() {
-            self.tell_of_other(&other, worker);
+        for other in ledgers::with_matters(self.live.stream()) {
+            if other.is_like && self.emission.logs {
+                self.tell_as_own(&other.ledger, worker);
+            } else {
+                self.tell_of_other(&other.ledger, worker);
+            }
         }
         ledgers::tend(now, worker);
     }
@@ -149,6 +153,18 @@ impl Emit {
                 return;
             }
         }
+    }
+
+    /// Tells what the chain of a VM that is gone has to tell, where our records go, the proxy's log among it.
+    #[inline(never)]
+    fn tell_as_own<H: Host>(&self, other: &Shared, host: &H) {
+        let is_ours = other.borrow_mut().is_ours(host.now(), host);
+        if !is_ours || self.is_unheard() || self.is_down() {
+            return;
+        }
+        let own = self.ledger.replace(Some(Rc::clone(other)));
+        self.tell_of(other, host);
+        self.ledger.replace(own);
     }
 
     /// Tells what a chain that nobody goes on with has to tell, where its records go: that of a VM that is gone, or of settings that

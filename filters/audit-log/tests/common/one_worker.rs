@@ -46,6 +46,7 @@ impl Site {
         fake.now.set(self.worker.now.get());
         fake.seed.set(self.worker.seed.get());
         fake.shared = self.worker.shared.clone();
+        fake.mutes.set(self.worker.mutes.get());
         self.audit.attach(&mut fake);
         self.audit.finish(&mut fake, &mut Default::default());
         self.worker.seed.set(fake.seed.get());

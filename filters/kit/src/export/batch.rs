@@ -1,6 +1,9 @@
 //! Records that go to the sinks together.
 
+use std::cmp::Ordering;
+
 use super::settings::Ack;
+use super::sink::Seen;
 
 /// How far a batch is with one sink.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,10 +29,44 @@ pub struct Leg {
     pub attempts: u32,
     /// How often it failed by itself: the sink was well before.
     pub failures: u32,
-    /// How often of these with status 500, which may be what its records do to the sink.
+    /// How often of these while the sink took others, less how often while it failed others, too.
     pub strikes: u32,
+    /// It is sent before any other.
+    pub is_next: bool,
+    /// Where the sink stood when it failed last.
+    pub seen: Seen,
     /// Not sent again before this time.
     pub not_before: u64,
+}
+
+/// After so many strikes each a batch is sent before any other.
+const STRIKES_TO_NEXT: u32 = 8;
+
+impl Leg {
+    /// It failed at a sink that was well before; `seen` is what that sink did until then. Whether it is to be sent again before
+    /// any other: where one of two servers behind a sink is ill, what comes second might always meet that one.
+    pub fn strike(&mut self, seen: Seen) -> bool {
+        match seen.since(self.seen) {
+            Ordering::Greater => {
+                self.strikes += 1;
+                self.is_next = self.strikes.is_multiple_of(STRIKES_TO_NEXT);
+            }
+            Ordering::Equal => {}
+            // It is the sink that ails.
+            Ordering::Less => self.strikes = self.strikes.saturating_sub(1),
+        }
+        self.is_next
+    }
+
+    /// The same for a part of the records: what is suspected of the whole is suspected of each part.
+    fn anew(&self) -> Self {
+        Self {
+            progress: Progress::Pending,
+            attempts: 0,
+            not_before: 0,
+            ..self.clone()
+        }
+    }
 }
 
 /// Records that go to the sinks together.
@@ -80,16 +117,16 @@ impl<R> Batch<R> {
         if self.is_in_flight() {
             return Verdict::Wait;
         }
-        let is_refused = match ack {
-            Ack::Any => self.legs.iter().all(refused),
-            Ack::All => self.legs.iter().any(refused),
-        };
-        let whole = is(Progress::Refused { content: false });
-        if is_refused && self.records.len() > 1 && !self.legs.iter().any(whole) {
+        // Not once all have answered: one that is down for long would hold up what this one takes.
+        let in_parts = is(Progress::Refused { content: true });
+        if self.records.len() > 1 && self.legs.iter().any(in_parts) {
             return Verdict::Split;
         }
-        if is_refused && ack == Ack::Any {
+        if ack == Ack::Any && self.legs.iter().all(refused) {
             return Verdict::Drop;
+        }
+        if ack == Ack::Any {
+            return Verdict::Wait;
         }
         for leg in self.legs.iter_mut().filter(|leg| refused(leg)) {
             leg.progress = Progress::GivenUp;
@@ -102,11 +139,11 @@ impl<R> Batch<R> {
         }
     }
 
-    /// Takes the second half out, as a batch of its own. Whoever refused the whole is asked for each half.
+    /// Takes the second half out, as a batch of its own. Whoever may take a part is asked for each half.
     pub fn split(&mut self, id: u32) -> Self {
         for leg in &mut self.legs {
-            if matches!(leg.progress, Progress::Refused { .. }) {
-                *leg = Leg::default();
+            if leg.progress == (Progress::Refused { content: true }) {
+                *leg = leg.anew();
             }
         }
         let records = self.records.split_off(self.records.len() / 2);
@@ -145,14 +182,21 @@ mod tests {
             (&[Acknowledged, InFlight][..], Verdict::Acknowledged),
             (&[Pending, Acknowledged], Verdict::Acknowledged),
             (&[CONTENT, InFlight], Verdict::Wait),
-            (&[CONTENT, Pending], Verdict::Wait),
+            (&[WHOLE, Pending], Verdict::Wait),
+            (&[CONTENT, Pending], Verdict::Split),
             (&[CONTENT, CONTENT], Verdict::Split),
-            (&[CONTENT, WHOLE], Verdict::Drop),
+            (&[CONTENT, WHOLE], Verdict::Split),
             (&[WHOLE], Verdict::Drop),
         ] {
             assert_eq!(judge(Ack::Any, 2, legs), expected, "{legs:?}");
         }
-        assert_eq!(judge(Ack::Any, 1, &[CONTENT, CONTENT]), Verdict::Drop);
+        for (legs, expected) in [
+            ([CONTENT, Pending], Verdict::Wait),
+            ([CONTENT, CONTENT], Verdict::Drop),
+            ([CONTENT, WHOLE], Verdict::Drop),
+        ] {
+            assert_eq!(judge(Ack::Any, 1, &legs), expected, "{legs:?}");
+        }
     }
 
     #[test]

@@ -176,6 +176,7 @@ impl<R: Record> Exporter<R> {
                 let mut state = guest.state.borrow_mut();
                 drop(state.empty());
                 state.hand_over(&guest.plan, worker);
+                self.state.borrow_mut().inherit(&mut state);
             }
             !guest.is_done()
         });
@@ -238,7 +239,7 @@ impl<R: Record> Exporter<R> {
             let mut state = oldest.state.borrow_mut();
             state.drop_all(Reason::Reload);
             state.hand_over(&oldest.plan, worker);
-            self.state.borrow_mut().add_settled(&mut state);
+            self.state.borrow_mut().inherit(&mut state);
         }
         guests.push(Self::with_state(left.plan, left.encoders, left.state));
     }
@@ -249,7 +250,7 @@ impl<R: Record> Exporter<R> {
         left.state.hand_over(&left.plan, worker);
         let mut state = self.state.borrow_mut();
         state.prepend(&self.plan, records, worker.now());
-        state.add_settled(&mut left.state);
+        state.inherit(&mut left.state);
     }
 
     /// Leaves what is held to the VM's next exporter of such records.

@@ -21,7 +21,7 @@ pub struct Left<R> {
 
 impl<R: Record> Left<R> {
     /// Whether its records are exchangeable with those of another exporter: they go to the same places, and the same is written
-    /// around them. Secrets do not count: after they changed, the new ones are what a sink takes.
+    /// around them.
     pub fn is_like(&self, plan: &Plan, encoders: &Encoders<R>) -> bool {
         let identities = |encoders: &Encoders<R>| {
             let all = encoders.iter().map(|encoder| encoder.identity().to_vec());

@@ -36,15 +36,15 @@ pub struct Target {
     pub authority: String,
     pub path: String,
     pub headers: Vec<(String, String)>,
-    /// Those of them that stand in the settings: they can name a tenant.
-    pub fixed: Vec<(String, String)>,
+    /// The same as they stand in the settings, a secret by its variable: they can name a tenant.
+    pub written: Vec<(String, String)>,
     pub timeout_ms: u32,
 }
 
 impl Target {
-    /// Where its requests arrive. Secrets do not count, which change.
+    /// Where its requests arrive, and whose they are. What a variable holds cannot change in a VM.
     fn place(&self) -> (&str, &str, &str, &[(String, String)]) {
-        (&self.cluster, &self.authority, &self.path, &self.fixed)
+        (&self.cluster, &self.authority, &self.path, &self.written)
     }
 }
 
@@ -151,7 +151,7 @@ impl Plan {
     pub fn owners(&self) -> impl Iterator<Item = String> {
         self.terms.sinks.iter().map(|sink| {
             let mut owner = sink.cluster.clone();
-            for (name, value) in &sink.fixed {
+            for (name, value) in &sink.written {
                 owner.extend([" ", name, "=", value]);
             }
             owner
@@ -247,7 +247,7 @@ fn target(sink: &SinkSettings<'_>, compiling: &Compiling<'_>) -> Result<Target> 
     }
     in_range(http.timeout_ms, (10, 300_000), || here("timeout_ms"))?;
     let mut headers = Vec::with_capacity(http.headers.len());
-    let mut fixed = Vec::new();
+    let mut written = Vec::with_capacity(http.headers.len());
     for (name, value) in &http.headers {
         let here = || here("headers").key(name.as_str());
         if !is_token(name.as_bytes()) || name.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -256,17 +256,18 @@ fn target(sink: &SinkSettings<'_>, compiling: &Compiling<'_>) -> Result<Target> 
         if OURS.contains(&name.as_str()) {
             return refuse(here(), Mistake::HeaderIsOurs);
         }
-        let is_fixed = matches!(value, HeaderValue::Text(_));
-        let value = match value {
-            HeaderValue::Text(text) => text.clone(),
-            HeaderValue::Env(variable) => compiling.secret(variable, &here())?,
+        let (value, own) = match value {
+            HeaderValue::Text(text) => (text.clone(), text.clone()),
+            // No text has that character.
+            HeaderValue::Env(variable) => (
+                compiling.secret(variable, &here())?,
+                ["\0", variable].concat(),
+            ),
         };
         if !is_safe_value(value.as_bytes()) || value.trim() != value {
             return refuse(here(), Mistake::HeaderValue);
         }
-        if is_fixed {
-            fixed.push((name.clone(), value.clone()));
-        }
+        written.push((name.clone(), own));
         headers.push((name.clone(), value));
     }
     Ok(Target {
@@ -275,7 +276,7 @@ fn target(sink: &SinkSettings<'_>, compiling: &Compiling<'_>) -> Result<Target> 
         authority: authority.clone(),
         path: path.to_owned(),
         headers,
-        fixed,
+        written,
         timeout_ms: http.timeout_ms,
     })
 }

@@ -45,12 +45,17 @@ impl<R: Record> State<R> {
         let attempts = |batch: &Batch<R>| {
             let leg = batch.legs.get(sink)?;
             let waits = leg.progress == Progress::Pending && leg.not_before <= now;
-            waits.then_some(leg.attempts)
+            waits.then_some((leg.attempts, leg.is_next))
         };
         let waiting = self.batches.iter().map(attempts).enumerate();
-        let waiting = waiting.filter_map(|(at, attempts)| attempts.map(|attempts| (attempts, at)));
         let (mut fresh, mut failed) = (None, None);
-        for (attempts, at) in waiting {
+        for (at, waits) in waiting {
+            let Some((attempts, is_next)) = waits else {
+                continue;
+            };
+            if is_next {
+                return Some(at);
+            }
             if attempts == 0 {
                 fresh = fresh.or(Some(at));
                 continue;
@@ -113,6 +118,8 @@ impl<R: Record> State<R> {
             tally.retries = tally.retries.saturating_add(u64::from(leg.attempts > 0));
         }
         state.sends(leg.attempts > 0);
+        let is_fresh = leg.attempts == 0 && leg.strikes == 0;
+        leg.is_next = false;
         leg.attempts = leg.attempts.saturating_add(1);
         match call(target, encoder, &batch.records, worker) {
             Some(id) => {
@@ -125,6 +132,7 @@ impl<R: Record> State<R> {
                     batch: batch.id,
                     records: batch.records.len(),
                     was_well: state.is_well(),
+                    is_fresh,
                     deadline: now.saturating_add(timeout).saturating_add(GRACE),
                 });
                 true

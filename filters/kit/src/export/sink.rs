@@ -1,5 +1,7 @@
 //! One sink as an exporter sees it: up or down, and when it may be asked again.
 
+use std::cmp::Ordering;
+
 use crate::config::log_line;
 use crate::exchange::Worker;
 
@@ -13,6 +15,22 @@ const LOG_INTERVAL: u64 = 10_000_000_000;
 /// it takes to find one record in the largest batch.
 const MAX_REFUSALS: u32 = 32;
 
+/// How many batches a sink took and failed to take so far, of those that it never had before: what failed is sent again and
+/// again, and would make a sink look worse than it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    pub taken: u64,
+    pub failed: u64,
+}
+
+impl Seen {
+    /// Whether it took more than it failed to take since it stood at `before`: `Greater`.
+    pub fn since(self, before: Self) -> Ordering {
+        let (taken, failed) = (self.taken - before.taken, self.failed - before.failed);
+        taken.cmp(&failed)
+    }
+}
+
 /// One sink's state.
 #[derive(Debug, Default)]
 pub struct Sink {
@@ -21,8 +39,11 @@ pub struct Sink {
     failures: u32,
     /// In a row.
     refusals: u32,
+    pub seen: Seen,
     /// Nothing is sent before this time.
     pub not_before: u64,
+    /// Nor before this one, which it asked for itself: what it takes of what it already had does not end that.
+    asked_until: u64,
     down_since: Option<u64>,
     /// What the last log line said, and when.
     told_down: bool,
@@ -64,9 +85,14 @@ impl Sink {
     }
 
     pub fn accepted(&mut self) {
-        self.failures = 0;
+        self.absolve();
         self.refusals = 0;
-        self.not_before = 0;
+        self.not_before = self.asked_until;
+    }
+
+    /// What it failed at turns out to be the batch's fault.
+    pub fn absolve(&mut self) {
+        self.failures = 0;
         self.down_since = None;
     }
 
@@ -81,6 +107,9 @@ impl Sink {
     ) {
         self.failures = self.failures.saturating_add(1);
         let wait = backoff(&plan.terms.retry, self.failures, random(worker)).max(after);
+        if after > 0 {
+            self.asked_until = self.asked_until.max(now.saturating_add(after));
+        }
         self.not_before = self.not_before.max(now.saturating_add(wait));
         self.go_down(status, now);
     }

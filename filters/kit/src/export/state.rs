@@ -13,8 +13,11 @@ use super::retry::{Outcome, backoff};
 use super::settings::{Ack, Overflow};
 use super::sink::{Sink, random};
 
-/// So often a batch may meet status 500 from a sink that is well, before the fault is sought in its records.
+/// So often a batch may fail at a sink that takes most others, before the fault is sought in its records.
 const MAX_STRIKES: u32 = 8;
+/// So often a record that stands alone may, before it is given up. A sink that fails by chance must not get there: where it
+/// fails every second batch, one record in 10^15 does.
+const MAX_STRIKES_ALONE: u32 = 32;
 
 /// How much is held.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,6 +35,8 @@ pub struct Call {
     pub records: usize,
     /// Whether the sink was well when it was sent.
     pub was_well: bool,
+    /// Whether it never had the batch before, nor one that this is a part of.
+    pub is_fresh: bool,
     /// When an answer must have come; the host ends callouts of its own accord long before.
     pub deadline: u64,
 }
@@ -82,7 +87,10 @@ impl<R: Record> State<R> {
     pub fn is_done(&self) -> bool {
         self.held.records == 0
             && self.tally.is_settled()
-            && self.settled.as_ref().is_none_or(Vec::is_empty)
+            && self
+                .settled
+                .as_ref()
+                .is_none_or(|settled| settled.is_empty() && self.tally.retried == 0)
     }
 
     /// The ends of records that nobody asked for yet.
@@ -91,8 +99,9 @@ impl<R: Record> State<R> {
         settled.map(std::mem::take).unwrap_or_default()
     }
 
-    /// Puts those of an earlier exporter before our own.
-    pub fn add_settled(&mut self, earlier: &mut Self) {
+    /// Puts those of an earlier exporter before our own, and counts what it sent again as ours.
+    pub fn inherit(&mut self, earlier: &mut Self) {
+        self.tally.retried += std::mem::take(&mut earlier.tally.retried);
         let mut earlier = earlier.take_settled();
         if let Some(settled) = &mut self.settled {
             earlier.append(settled);
@@ -233,12 +242,19 @@ impl<R: Record> State<R> {
             return;
         };
         sink.in_flight = sink.in_flight.saturating_sub(1);
+        let seen = sink.seen;
         let mut splits = false;
         match outcome {
             Outcome::Accepted => sink.accepted(),
             Outcome::Retry { status, after } => sink.failed(plan, status, after, now, worker),
             Outcome::Refused { status, content } => splits = sink.refused(status, content, now),
         }
+        match outcome {
+            Outcome::Accepted => sink.seen.taken += u64::from(call.is_fresh),
+            Outcome::Retry { .. } => sink.seen.failed += u64::from(call.is_fresh),
+            Outcome::Refused { .. } => {}
+        }
+        let seen_now = sink.seen;
         let Some(at) = self.batches.iter().position(|batch| batch.id == call.batch) else {
             // Another sink's acknowledgement was enough.
             if outcome != Outcome::Accepted {
@@ -262,13 +278,23 @@ impl<R: Record> State<R> {
                 if call.was_well {
                     // Its own wait, so that a batch which alone makes the sink fail does so ever more rarely.
                     leg.failures = leg.failures.saturating_add(1);
-                    leg.strikes = leg.strikes.saturating_add(u32::from(status == Some(500)));
                     let wait = backoff(&plan.terms.retry, leg.failures, random(worker)).max(after);
                     leg.not_before = now.saturating_add(wait);
+                    // 429 is about how much is sent.
+                    if status != Some(429) && leg.strike(seen) {
+                        leg.not_before = 0;
+                    }
                 }
-                match leg.strikes > MAX_STRIKES {
-                    true => Progress::Refused { content: true },
-                    false => Progress::Pending,
+                leg.seen = seen_now;
+                let most = match batch.records.len() {
+                    1 => MAX_STRIKES_ALONE,
+                    _ => MAX_STRIKES,
+                };
+                if leg.strikes > most {
+                    sink.absolve();
+                    Progress::Refused { content: true }
+                } else {
+                    Progress::Pending
                 }
             }
         };

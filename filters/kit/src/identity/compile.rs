@@ -139,7 +139,11 @@ fn header_source(
     };
     Ok(Source {
         space: format!("header:{name}"),
-        from: From::Header { name, known },
+        from: From::Header {
+            name,
+            credential: header.hash,
+            known,
+        },
     })
 }
 

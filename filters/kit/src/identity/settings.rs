@@ -41,7 +41,9 @@ fn jwt_authn() -> String {
 pub struct IdentityHeader {
     /// The header's name.
     pub name: String,
-    /// Whether the value is a credential that nobody can guess, such as an API key. Default: false.
+    /// Whether the value is a credential that nobody can guess, such as an API key. It counts without the scheme
+    /// `Bearer` or `Basic`.
+    /// Default: false.
     #[serde(default)]
     pub hash: bool,
     /// Whether an earlier filter sets the header and removes the client's own. Default: false.

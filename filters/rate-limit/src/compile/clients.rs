@@ -70,6 +70,21 @@ pub fn find(tiers: &[Tier], name: &str, here: Path) -> Result<usize> {
     )
 }
 
+/// Whether any client can get this tier.
+pub fn is_anybodys(settings: &Settings, name: &str) -> bool {
+    let of_tier = &settings.tier;
+    let is_it = |other: &String| other.eq_ignore_ascii_case(name);
+    is_it(&of_tier.default)
+        || of_tier.anonymous.as_ref().is_some_and(is_it)
+        || settings.overrides.values().any(|over| is_it(&over.tier))
+        || of_tier.from.iter().any(|source| match source {
+            // Any name can come.
+            settings::TierSource::JwtClaim(_) => true,
+            settings::TierSource::Header(header) => header.trusted,
+            settings::TierSource::ApiKeys(keys) => keys.keys.values().any(is_it),
+        })
+}
+
 /// Which tier a client gets.
 pub fn assignment(settings: &Settings, tiers: &[Tier], identity: &[Source]) -> Result<Assignment> {
     let here = || Path::top().key("tier");

@@ -92,10 +92,16 @@ pub fn agree_with(declared: &[Declared], earlier: &[Declared], name: &str) -> Re
 fn clash(limit: &Declared, other: &Declared, profile: Option<&str>) -> Option<Mistake> {
     let name = limit.name.clone();
     match (limit.name == other.name, limit.tag == other.tag) {
-        (true, false) => Some(Mistake::LimitRedefined {
-            name,
-            other: whose(other, profile),
-        }),
+        (true, false) => {
+            let other = whose(other, profile);
+            Some(match limit.path.segments().last() {
+                Some(Segment::Key(key)) if key == "burst" => Mistake::BurstRedefined { other },
+                Some(Segment::Key(key)) if key == "concurrency" => {
+                    Mistake::ConcurrencyRedefined { other }
+                }
+                _ => Mistake::LimitRedefined { name, other },
+            })
+        }
         (false, true) => Some(Mistake::SameTag {
             name,
             other: other.name.clone(),

@@ -25,6 +25,13 @@ pub enum Mistake {
         name: String,
         other: String,
     },
+    /// The same of what a tier has at most one of, and so no name to choose.
+    BurstRedefined {
+        other: String,
+    },
+    ConcurrencyRedefined {
+        other: String,
+    },
     SameTag {
         name: String,
         other: String,
@@ -33,7 +40,7 @@ pub enum Mistake {
     ZeroCount,
     LargeCount,
     Window,
-    Lease,
+    Length,
     MonthIsFixed,
     LongLog,
     BurstWithoutGcra,
@@ -42,6 +49,7 @@ pub enum Mistake {
     DynamicLog,
     LogOfDenied,
     LongPace,
+    LongBurst,
     FewerInMore {
         longer: String,
         shorter: String,
@@ -59,6 +67,7 @@ pub enum Mistake {
         tier: String,
         limit: String,
         count: u64,
+        own: bool,
     },
     Resource,
     UnusedResource {
@@ -99,6 +108,12 @@ impl fmt::Display for Mistake {
             Self::LimitRedefined { name, other } => {
                 return write!(f, "`{name}` is counted in another way in {other}, and limits of one name are one counter; give both the same window, algorithm, resource and UTC offset, or different names");
             }
+            Self::BurstRedefined { other } => {
+                return write!(f, "`burst` is counted in another way in {other}, and the bursts of all tiers are one counter; give both the same window, or write one under `limits` with `algorithm: gcra` and a name of its own");
+            }
+            Self::ConcurrencyRedefined { other } => {
+                return write!(f, "`concurrency` is counted in another way in {other}; give that limit another name");
+            }
             Self::SameTag { name, other } => {
                 return write!(f, "`{name}` and `{other}` get the same short mark in what is stored, by chance; rename one");
             }
@@ -106,7 +121,7 @@ impl fmt::Display for Mistake {
             Self::ZeroCount => "a limit of 0 admits nobody; give 1 or more, or route such requests to a direct response",
             Self::LargeCount => "at most 1000000000; write `unlimited: true` for no limit",
             Self::Window => "not a window; write `90s`, `5m`, `2h`, `1d` (up to 366d), or `second`, `minute`, `hour`, `day`, `month`",
-            Self::Lease => "not a length of time; write `30s`, `5m`, `2h`, `1d` (up to 366d), or `second`, `minute`, `hour`, `day`",
+            Self::Length => "not a length of time; write `30s`, `5m`, `2h`, `1d` (up to 366d), or `second`, `minute`, `hour`, `day`",
             Self::MonthIsFixed => "a month is one of the calendar; take `algorithm` out, or write `fixed`",
             Self::LongLog => "a log remembers each request, up to 512; write `sliding` for larger counts",
             Self::BurstWithoutGcra => "only `algorithm: gcra` has a burst; set that, or take `burst` out",
@@ -115,6 +130,7 @@ impl fmt::Display for Mistake {
             Self::DynamicLog => "a log is for counts up to 512, and metadata could tell more; take another algorithm",
             Self::LogOfDenied => "a log of refused requests would have no end; take another algorithm, or take `count_denied` out",
             Self::LongPace => "a pace this slow of a burst this large cannot be counted exactly; take a shorter window, or `fixed`",
+            Self::LongBurst => "a pace this slow of a burst this large cannot be counted exactly; take a shorter window",
             Self::FewerInMore { longer, shorter } => {
                 return write!(f, "`{longer}` allows fewer than `{shorter}` in more time, so `{shorter}` would never be met; raise `{longer}`, or take `{shorter}` out");
             }
@@ -127,8 +143,12 @@ impl fmt::Display for Mistake {
             Self::Cidr => "not a range of addresses; write `10.0.0.0/8`, `2001:db8::/32` or one address, without bits beside the network",
             Self::Hash => "not a SHA-256: 64 hex digits; `portcullis explain` prints identity hashes, `printf %s KEY | sha256sum` those of keys",
             Self::CostZero => "a request that costs nothing is exempt; write `exempt`, or a cost of 1 or more",
-            Self::CostTooMuch { tier, limit, count } => {
-                return write!(f, "limit `{limit}` of tier `{tier}` holds {count}, so a request of this cost would never be admitted; lower the cost, or raise the limit");
+            Self::CostTooMuch { tier, limit, count, own } => {
+                let instead = match own {
+                    true => "raise the limit",
+                    false => "write `plans: none` and tiers of your own",
+                };
+                return write!(f, "limit `{limit}` of tier `{tier}` holds {count}, so a request of this cost would never be admitted; lower the cost, or {instead}");
             }
             Self::Resource => "a resource's name has 1 to 32 lower-case letters, digits, `-` and `_`",
             Self::UnusedResource { resource } => {

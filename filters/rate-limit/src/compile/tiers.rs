@@ -5,7 +5,7 @@ use portcullis_kit::table::Table;
 use portcullis_kit::{Compiling, Path};
 
 use super::declared::{agree_within, declare};
-use super::{Mistake, Result, find, refuse};
+use super::{Mistake, Result, find, is_anybodys, refuse};
 use crate::counter::{Algorithm, gcra};
 use crate::decide::Rule;
 use crate::headers::{self, Quota};
@@ -46,6 +46,7 @@ pub fn compile(
         let here = Path::top().key("tiers").key(name.as_str());
         let limits = limits(tier, offset_ms, *own, &here)?;
         declared.extend(limits.iter().map(|limit| limit.declared.clone()));
+        let anybodys = is_anybodys(settings, name);
         let name = name.to_ascii_lowercase();
         let mut counted: Vec<Limit> = Vec::with_capacity(limits.len());
         for limit in limits {
@@ -53,7 +54,10 @@ pub fn compile(
             if resource.is_some_and(|resource| *resource != settings.resource) {
                 continue;
             }
-            counted.push(limit.finish(&name, settings.cost, compiling)?);
+            if anybodys {
+                limit.admits(&name, settings.cost)?;
+            }
+            counted.push(limit.finish(&name, settings.cost, compiling));
         }
         let varies = counted
             .iter()
@@ -183,31 +187,46 @@ struct Draft {
 }
 
 impl Draft {
-    fn finish(self, tier: &str, cost: u32, compiling: &Compiling<'_>) -> Result<Limit> {
-        let (cost, most) = match self.algorithm {
+    /// What one request takes, and the most that there ever is.
+    fn most(&self, cost: u32) -> (u64, u64) {
+        match self.algorithm {
             Algorithm::Concurrency { .. } => (1, 1),
             Algorithm::Gcra { burst, .. } => (u64::from(cost), burst),
             _ => (u64::from(cost), u64::from(self.count)),
-        };
-        let name = self.declared.name;
-        if cost > most {
-            return refuse(
-                Path::top().key("cost"),
-                Mistake::CostTooMuch {
-                    tier: tier.to_owned(),
-                    limit: name,
-                    count: most,
-                },
-            );
         }
+    }
+
+    fn is_enforced(&self) -> bool {
+        self.enforced && self.enforce_percent > 0
+    }
+
+    /// Refuses a cost that this limit never admits. One in shadow refuses nothing, and metadata may raise a dynamic one.
+    fn admits(&self, tier: &str, cost: u32) -> Result<()> {
+        let (cost, most) = self.most(cost);
+        if cost <= most || !self.is_enforced() || self.dynamic.is_some() {
+            return Ok(());
+        }
+        let mistake = Mistake::CostTooMuch {
+            tier: tier.to_owned(),
+            limit: self.declared.name.clone(),
+            count: most,
+            own: self.declared.own,
+        };
+        refuse(Path::top().key("cost"), mistake)
+    }
+
+    fn finish(self, tier: &str, cost: u32, compiling: &Compiling<'_>) -> Limit {
+        let (cost, _) = self.most(cost);
+        let enforced = self.is_enforced();
+        let name = self.declared.name;
         let labels = [("tier", tier), ("limit", name.as_str())];
-        Ok(Limit {
+        Limit {
             rule: Rule {
                 tag: self.declared.tag,
                 algorithm: self.algorithm,
                 limit: u64::from(self.count),
                 cost,
-                enforced: self.enforced && self.enforce_percent > 0,
+                enforced,
                 count_denied: self.count_denied,
             },
             enforce_percent: self.enforce_percent,
@@ -220,7 +239,7 @@ impl Draft {
             denied: compiling.counter("denied", &labels),
             shadow_denied: compiling.counter("shadow_denied", &labels),
             name,
-        })
+        }
     }
 }
 
@@ -240,6 +259,13 @@ fn limits(tier: &settings::Tier, offset_ms: i64, own: bool, here: &Path) -> Resu
     fewer_in_more(tier, &drafts, here)?;
     if let Some(burst) = &tier.burst {
         let path = here.clone().key("burst");
+        // Its mistakes are told in its own terms: it has a count and a window, and no other key of a limit.
+        let Some(Window::Length(window_ms)) = Window::parse(&burst.window) else {
+            return refuse(path.key("window"), Mistake::Length);
+        };
+        if u64::from(burst.count) > gcra::largest_burst(window_ms) {
+            return refuse(path.key("window"), Mistake::LongBurst);
+        }
         let limit = settings::Limit {
             name: "burst".to_owned(),
             count: burst.count,
@@ -260,7 +286,7 @@ fn limits(tier: &settings::Tier, offset_ms: i64, own: bool, here: &Path) -> Resu
         let path = here.clone().key("concurrency");
         count(concurrency.max).map_err(|error| error.below(path.clone().key("max")))?;
         let Some(Window::Length(lease_ms)) = Window::parse(&concurrency.lease) else {
-            return refuse(path.key("lease"), Mistake::Lease);
+            return refuse(path.key("lease"), Mistake::Length);
         };
         let algorithm = Algorithm::Concurrency { lease_ms };
         drafts.push(Draft {
