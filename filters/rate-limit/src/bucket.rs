@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! bucket:  version (1 byte), serial number of the write (u32), slots, those that come most first
-//! slot:    length of the rest (u16), fingerprint (u64), visits (1 byte), expires (varint), full until (varint, twice the
-//!          time), held until (varint, if the time before is odd), counters
+//! slot:    length of the rest (u16), fingerprint (u64), visits (1 byte), expires (varint), hours from the write to then (varint,
+//!          four times as many, 1 more if it is full and 2 more if it is held), full until (varint, if it is), held until
+//!          (varint, if it is), counters
 //! counter: tag (u16), length (varint, twice it), when it lapses (varint, if the length is odd), state
 //! ```
 //!
-//! Who wrote a counter knows when it lapses; who does not know the limit keeps it until the time that stands there.
+//! Who wrote a counter knows when it lapses; who does not know the limit keeps it until the time that stands there. From the
+//! hours follows when a slot was written: by a clock that was wrong, if that is far ahead of the present.
 //!
 //! Zeros fill a value up to one of a few sizes: hosts allocate a value anew with each write, and an allocator keeps what it once
 //! used for each of its size classes. Full buckets that lie now in one class and now in the next cost the sum of both.
@@ -15,7 +17,12 @@
 //! Fixed numbers are little-endian; times are seconds since [`crate::counter::EPOCH_MS`]. A counter is known by its
 //! tag, so limits may come and go while others keep their counts.
 
+mod slot;
+
+use std::cmp::Reverse;
+
 use crate::varint;
+use slot::{Content, Slot};
 
 /// How many identities share a value.
 pub const SLOTS: usize = 16;
@@ -23,15 +30,11 @@ pub const SLOTS: usize = 16;
 /// those that come again.
 const NEWCOMER: usize = SLOTS / 2;
 /// The form of what is stored.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 /// The version and the serial number.
 const BUCKET_HEAD: usize = 5;
-/// The length, the fingerprint and the visits of a slot.
-const HEAD: usize = 11;
 /// What the counters of one identity may take: the length of a slot has two bytes.
 pub const MAX_COUNTERS: usize = 65_472;
-/// No window ends later from now (s): of 366 days, an eighth more, and the time by which a clock may be ahead.
-pub const LONGEST_S: u64 = 366 * 86_400 / 8 * 9 + crate::counter::AHEAD_MS / 1_000;
 /// The sizes of values, and the step between larger ones: size classes of allocators, less the byte that ends a string. Wide
 /// apart, so that buckets with as many clients are of one size.
 const SIZES: [usize; 10] = [143, 287, 447, 639, 895, 1023, 1279, 1791, 2559, 3583];
@@ -52,73 +55,6 @@ fn refilled(length: usize, before: usize) -> usize {
         return before;
     }
     size
-}
-
-/// One identity's counters as they stand in the value, read no further than needed: most slots are passed over.
-#[derive(Clone, Copy, Debug)]
-struct Slot<'a> {
-    /// All of it, with its length.
-    bytes: &'a [u8],
-    fingerprint: u64,
-    visits: u8,
-}
-
-/// The rest of a slot.
-#[derive(Clone, Copy, Debug, Default)]
-struct Content<'a> {
-    expires: u64,
-    full_until: u64,
-    held_until: u64,
-    counters: &'a [u8],
-}
-
-impl Content<'_> {
-    /// Whether it is at a limit. A time that far ahead is of a clock that was wrong.
-    #[inline]
-    fn is_full(&self, now_s: u64) -> bool {
-        let until = self.full_until.max(self.held_until);
-        (now_s.saturating_add(1)..=now_s.saturating_add(LONGEST_S)).contains(&until)
-    }
-}
-
-impl<'a> Slot<'a> {
-    #[inline]
-    fn take(rest: &mut &'a [u8]) -> Option<Self> {
-        let (length, after) = rest.split_first_chunk::<2>()?;
-        let size = usize::from(u16::from_le_bytes(*length)).checked_add(2)?;
-        let (fingerprint, after) = after.split_first_chunk::<8>()?;
-        let (visits, _) = after.split_first()?;
-        let (bytes, next) = rest.split_at_checked(size)?;
-        // A length that ends within the head is none.
-        bytes.get(HEAD..)?;
-        *rest = next;
-        Some(Self {
-            bytes,
-            fingerprint: u64::from_le_bytes(*fingerprint),
-            visits: *visits,
-        })
-    }
-
-    /// What is not of this form has expired.
-    #[inline]
-    fn content(&self) -> Content<'a> {
-        let read = || {
-            let mut counters = self.bytes.get(HEAD..)?;
-            let expires = varint::take(&mut counters)?;
-            let full_until = varint::take(&mut counters)?;
-            let held_until = match full_until & 1 {
-                0 => 0,
-                _ => varint::take(&mut counters)?,
-            };
-            Some(Content {
-                expires,
-                full_until: full_until / 2,
-                held_until,
-                counters,
-            })
-        };
-        read().unwrap_or_default()
-    }
 }
 
 /// The counters stored for one identity, by tag.
@@ -215,7 +151,15 @@ pub struct Bucket<'a> {
     serial: u32,
     slots: Slots<'a>,
     len: usize,
-    own: Option<(usize, Slot<'a>)>,
+    own: Option<Own<'a>>,
+    now_s: u64,
+}
+
+/// The identity's own slot.
+struct Own<'a> {
+    at: usize,
+    visits: u8,
+    content: Content<'a>,
 }
 
 /// The slots of a value, one after the other. Walked again where they are needed again: a list of them would cost more
@@ -243,7 +187,7 @@ pub struct Entry<'a> {
     pub full_until: u64,
     /// Until when it holds all that it may hold at the same time, if it gives nothing back (s).
     pub held_until: u64,
-    /// Whether the identity came, and not only gave something back.
+    /// Whether the identity came and was admitted: else it was refused, or gave something back.
     pub visit: bool,
 }
 
@@ -252,14 +196,14 @@ pub struct Entry<'a> {
 pub struct Displaced {
     /// An identity that was still counted had to go.
     pub evicted: bool,
-    /// It was at its limit, as were all others.
+    /// It was at its limit, and all others either were or came more often.
     pub full: bool,
 }
 
 impl<'a> Bucket<'a> {
-    /// Reads a value. What is not of this version or not of this form counts as empty.
+    /// Reads a value at this time. What is not of this version or not of this form counts as empty.
     #[inline]
-    pub fn read(value: &'a [u8], fingerprint: u64) -> Self {
+    pub fn read(value: &'a [u8], fingerprint: u64, now_s: u64) -> Self {
         let (serial, slots) = match value.split_first_chunk::<BUCKET_HEAD>() {
             Some((&[VERSION, a, b, c, d], rest)) => (u32::from_le_bytes([a, b, c, d]), rest),
             _ => (0, &[][..]),
@@ -268,7 +212,11 @@ impl<'a> Bucket<'a> {
         let (mut len, mut own) = (0, None);
         for slot in slots {
             if slot.fingerprint == fingerprint && own.is_none() {
-                own = Some((len, slot));
+                own = Some(Own {
+                    at: len,
+                    visits: slot.visits,
+                    content: slot.content(now_s),
+                });
             }
             len += 1;
         }
@@ -277,6 +225,7 @@ impl<'a> Bucket<'a> {
             slots,
             len,
             own,
+            now_s,
         }
     }
 
@@ -286,80 +235,85 @@ impl<'a> Bucket<'a> {
         self.serial.wrapping_add(1)
     }
 
-    #[inline]
-    fn own(&self) -> Option<Content<'a>> {
-        self.own.map(|(_, slot)| slot.content())
-    }
-
     /// The identity's counters; none if it is not here or they all have lapsed.
     #[inline]
-    pub fn stored(&self, now_s: u64) -> Stored<'a> {
-        self.own()
-            .filter(|own| own.expires > now_s)
-            .map_or_else(Stored::default, |own| Stored(own.counters))
+    pub fn stored(&self) -> Stored<'a> {
+        match &self.own {
+            Some(own) if own.content.expires > self.now_s => Stored(own.content.counters),
+            _ => Stored::default(),
+        }
     }
 
     /// When the last of the identity's counters lapses.
     #[inline]
     pub fn expires(&self) -> u64 {
-        self.own().map_or(0, |own| own.expires)
+        self.own.as_ref().map_or(0, |own| own.content.expires)
     }
 
     /// Until when the identity was at its limit when it was last written.
     #[inline]
     pub fn full_until(&self) -> u64 {
-        self.own().map_or(0, |own| own.full_until)
+        self.own.as_ref().map_or(0, |own| own.content.full_until)
     }
 
     /// Until when the identity held all that it may, as it was last written.
     #[inline]
     pub fn held_until(&self) -> u64 {
-        self.own().map_or(0, |own| own.held_until)
+        self.own.as_ref().map_or(0, |own| own.content.held_until)
     }
 
     /// Where a slot goes that is visited: before all that were not visited more often. Who comes twice must not push back who
     /// comes every day; who comes no more has lapsed one day, and then is in nobody's way.
     #[inline]
-    fn rises_to(&self, at: usize, visits: u8, now_s: u64) -> usize {
+    fn rises_to(&self, at: usize, visits: u8) -> usize {
         let before = self.slots.enumerate().take(at);
         let above = before.filter(|(_, slot)| slot.visits > visits);
-        let above = above.filter(|(_, slot)| slot.content().expires > now_s);
+        let above = above.filter(|(_, slot)| !slot.content(self.now_s).has_lapsed(self.now_s));
         above.last().map_or(0, |(above, _)| above + 1)
     }
 
-    /// The value with the identity's slot replaced; who has to go for a newcomer: one that has expired, else the last one
-    /// that is not at its limit, else the last one.
+    /// Who goes for a newcomer: one that has lapsed; else in the lower half, where newcomers enter, the last one that is not at
+    /// its limit; else who came least often, of those as often one that is not at its limit, and then the last one. To be at
+    /// a limit takes few requests where the limit is low: it does not outweigh that another came more often.
     #[inline]
-    pub fn write(&self, entry: &Entry<'_>, now_s: u64) -> (Vec<u8>, Displaced) {
-        let mut displaced = Displaced::default();
-        let mut leaves = self.own.map(|(at, _)| at);
-        if leaves.is_none() && self.len >= SLOTS {
-            let last = |wanted: &dyn Fn(&Content<'_>) -> bool| {
-                let slots = self.slots.enumerate();
-                let wanted = slots.filter(|(_, slot)| wanted(&slot.content()));
-                wanted.last().map(|(at, _)| at)
+    fn leaves(&self) -> Option<(usize, Displaced)> {
+        let ranked = self.slots.enumerate().map(|(at, slot)| {
+            let content = slot.content(self.now_s);
+            let full = content.is_full(self.now_s);
+            let rank = match at {
+                _ if content.has_lapsed(self.now_s) => (0, 0, false),
+                NEWCOMER.. if !full => (1, 0, false),
+                _ => (2, slot.visits, full),
             };
-            leaves = last(&|slot| slot.expires <= now_s);
-            if leaves.is_none() {
-                displaced.evicted = true;
-                leaves = last(&|slot| !slot.is_full(now_s));
-            }
-            if leaves.is_none() {
-                displaced.full = true;
-                leaves = self.len.checked_sub(1);
-            }
-        }
+            (rank, Reverse(at))
+        });
+        let ((kind, _, full), Reverse(at)) = ranked.min()?;
+        let evicted = kind > 0;
+        Some((at, Displaced { evicted, full }))
+    }
+
+    /// The value with the identity's slot replaced, which takes another one's place where there is none left.
+    #[inline]
+    pub fn write(&self, entry: &Entry<'_>) -> (Vec<u8>, Displaced) {
+        let (leaves, displaced) = match &self.own {
+            Some(own) => (Some(own.at), Displaced::default()),
+            None if self.len < SLOTS => (None, Displaced::default()),
+            None => match self.leaves() {
+                Some((at, displaced)) => (Some(at), displaced),
+                None => (None, Displaced::default()),
+            },
+        };
         let others = self
             .slots
             .enumerate()
             .filter(|(at, _)| Some(*at) != leaves)
             .map(|(_, slot)| slot.bytes);
-        let (enters, visits) = match self.own {
-            None => (NEWCOMER, 1),
-            Some((at, slot)) if !entry.visit => (at, slot.visits),
-            Some((at, slot)) => {
-                let visits = slot.visits.saturating_add(1);
-                (self.rises_to(at, visits, now_s), visits)
+        let (enters, visits) = match &self.own {
+            None => (NEWCOMER, u8::from(entry.visit)),
+            Some(own) if !entry.visit => (own.at, own.visits),
+            Some(own) => {
+                let visits = own.visits.saturating_add(1);
+                (self.rises_to(own.at, visits), visits)
             }
         };
 
@@ -369,41 +323,15 @@ impl<'a> Bucket<'a> {
         let mut entered = false;
         for (at, bytes) in others.enumerate() {
             if at == enters {
-                put_slot(&mut value, entry, visits);
+                slot::put(&mut value, entry, visits, self.now_s);
                 entered = true;
             }
             value.extend_from_slice(bytes);
         }
         if !entered {
-            put_slot(&mut value, entry, visits);
+            slot::put(&mut value, entry, visits, self.now_s);
         }
         value.resize(refilled(value.len(), self.slots.0.len() + BUCKET_HEAD), 0);
         (value, displaced)
-    }
-}
-
-#[inline]
-fn put_slot(value: &mut Vec<u8>, entry: &Entry<'_>, visits: u8) {
-    let begin = value.len();
-    value.extend_from_slice(&[0; 2]);
-    value.extend_from_slice(&entry.fingerprint.to_le_bytes());
-    value.push(visits);
-    varint::put(value, entry.expires);
-    let is_held = entry.held_until > 0;
-    varint::put(
-        value,
-        entry.full_until.saturating_mul(2) | u64::from(is_held),
-    );
-    if is_held {
-        varint::put(value, entry.held_until);
-    }
-    value.extend_from_slice(entry.counters);
-    match (
-        u16::try_from(value.len() - begin - 2),
-        value.get_mut(begin..begin + 2),
-    ) {
-        (Ok(length), Some(place)) => place.copy_from_slice(&length.to_le_bytes()),
-        // The settings refuse limits that could fill a slot. A false length would take those after it along.
-        _ => value.truncate(begin),
     }
 }

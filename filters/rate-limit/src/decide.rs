@@ -1,8 +1,12 @@
 //! The decision: which limits a request meets, all of them at once, and what is counted for it.
 
-use crate::bucket::{Bucket, Displaced, Entry, Kept, LONGEST_S, MAX_COUNTERS, put_counter};
+use crate::bucket::{Bucket, Displaced, Entry, Kept, MAX_COUNTERS, put_counter};
 use crate::counter::concurrency::{Concurrency, Flight};
 use crate::counter::{Algorithm, Counter, NEVER};
+
+/// How long a counter is kept that would never lapse (ms), a pace of nothing, which metadata can tell: as long as windows are at
+/// most.
+const KEPT_MS: u64 = 366 * 86_400_000;
 
 /// One limit as it stands for one request.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +20,17 @@ pub struct Rule {
     pub enforced: bool,
     /// Whether refused requests count here too.
     pub count_denied: bool,
+}
+
+impl Rule {
+    /// The most that can be taken at once: the limit, or a burst.
+    #[inline]
+    pub fn capacity(&self) -> u64 {
+        match self.algorithm {
+            Algorithm::Gcra { burst, .. } => burst,
+            _ => self.limit,
+        }
+    }
 }
 
 /// How one limit stands after the decision.
@@ -59,7 +74,7 @@ pub struct Decided {
 /// `now` is in milliseconds since [`crate::counter::EPOCH_MS`].
 #[inline]
 pub fn decide(value: &[u8], fingerprint: u64, rules: &[Rule], now: u64) -> Decided {
-    let bucket = Bucket::read(value, fingerprint);
+    let bucket = Bucket::read(value, fingerprint, now / 1_000);
     // Nearly all are admitted, and a refused one is found out at the first limit that is met.
     [true, false]
         .into_iter()
@@ -90,8 +105,7 @@ fn count(
     now: u64,
     admitted: bool,
 ) -> Option<Decided> {
-    let now_s = now / 1_000;
-    let stored = bucket.stored(now_s);
+    let stored = bucket.stored();
     let mut in_order = stored.iter();
     // Whether all that is stored belongs to these rules, as it nearly always does, one after the other.
     let mut all_known = true;
@@ -151,14 +165,25 @@ fn count(
         });
         let lapses_at = counter.lapses_at();
         if changes && lapses_at > now {
-            expires = expires.max(lapses_at);
+            expires = expires.max(match lapses_at {
+                NEVER => now.saturating_add(KEPT_MS),
+                at => at,
+            });
             put_counter(&mut kept, rule.tag, |out| counter.write(out));
         }
-        if remaining == 0 && rule.enforced {
-            match counter {
+        // At its limit is who cannot send such a request once more.
+        if changes && remaining < rule.cost && rule.enforced {
+            match &counter {
                 Counter::Concurrency(_) => held_until = lapses_at.max(held_until),
-                _ if resets_at != NEVER => full_until = resets_at.max(full_until),
-                _ => {}
+                counter => {
+                    let until = match fits_after(counter, rule) {
+                        NEVER => resets_at,
+                        at => at,
+                    };
+                    if until != NEVER {
+                        full_until = until.max(full_until);
+                    }
+                }
             }
         }
     }
@@ -170,7 +195,7 @@ fn count(
     let mut held_until = held_until.div_ceil(1_000);
     if !all_known || in_order.next().is_some() {
         // What other profiles, or settings before these, count for this identity stays.
-        if let Some(until) = keep_others(bucket, rules, now_s, &mut kept) {
+        if let Some(until) = keep_others(bucket, rules, now, &mut kept) {
             expires = expires.max(until);
             full_until = full_until.max(bucket.full_until());
             held_until = held_until.max(bucket.held_until());
@@ -182,9 +207,9 @@ fn count(
         expires,
         full_until,
         held_until,
-        visit: true,
+        visit: admitted,
     };
-    let (value, displaced) = bucket.write(&entry, now_s);
+    let (value, displaced) = bucket.write(&entry);
     Some(Decided {
         decision: Decision {
             admitted,
@@ -203,6 +228,7 @@ fn from(now: u64, at: u64) -> u64 {
     }
 }
 
+/// When one more fits.
 #[inline(never)]
 fn fits_after(counter: &Counter, rule: &Rule) -> u64 {
     counter.fits_at(rule.limit, rule.cost)
@@ -211,16 +237,15 @@ fn fits_after(counter: &Counter, rule: &Rule) -> u64 {
 /// Appends the counters that belong to none of these rules, each until it lapses, and tells when the last one does. What was
 /// used last comes first: where the room ends, the oldest are left out.
 #[inline(never)]
-fn keep_others(bucket: &Bucket<'_>, rules: &[Rule], now_s: u64, kept: &mut Vec<u8>) -> Option<u64> {
+fn keep_others(bucket: &Bucket<'_>, rules: &[Rule], now: u64, kept: &mut Vec<u8>) -> Option<u64> {
     let mut last = None;
-    for other in bucket.stored(now_s).iter() {
+    for other in bucket.stored().iter() {
         if rules.iter().any(|rule| rule.tag == other.tag) {
             continue;
         }
         // Whoever knew the limit wrote the time of the slot: no counter lapses later.
-        let lapses = other.lapses.unwrap_or_else(|| bucket.expires());
-        let lapses = lapses.min(now_s.saturating_add(LONGEST_S));
-        if lapses <= now_s {
+        let lapses = other.lapses.unwrap_or(u64::MAX).min(bucket.expires());
+        if lapses <= now / 1_000 {
             continue;
         }
         let before = kept.len();
@@ -238,9 +263,8 @@ fn keep_others(bucket: &Bucket<'_>, rules: &[Rule], now_s: u64, kept: &mut Vec<u
 /// Gives back what a request took of concurrency limits. `None` if there is nothing to give back to.
 #[inline]
 pub fn release(value: &[u8], fingerprint: u64, taken: &[Taken], now: u64) -> Option<Vec<u8>> {
-    let now_s = now / 1_000;
-    let bucket = Bucket::read(value, fingerprint);
-    let stored = bucket.stored(now_s);
+    let bucket = Bucket::read(value, fingerprint, now / 1_000);
+    let stored = bucket.stored();
     let mut kept = Vec::with_capacity(64);
     let mut released = false;
     for counter in stored.iter() {
@@ -264,7 +288,7 @@ pub fn release(value: &[u8], fingerprint: u64, taken: &[Taken], now: u64) -> Opt
             held_until: 0,
             visit: false,
         };
-        bucket.write(&entry, now_s).0
+        bucket.write(&entry).0
     })
 }
 

@@ -57,9 +57,9 @@ pub struct Limited {
 }
 
 impl Limited {
-    /// Where the client stands, as headers of the response.
+    /// Where the client stands, as headers of the response, and which of its headers would belie that (`None`).
     #[inline]
-    fn tell(&self, profile: &Profile, tier: &Tier, set: &mut dyn FnMut(&str, &[u8])) {
+    fn tell(&self, profile: &Profile, tier: &Tier, set: &mut dyn FnMut(&str, Option<&[u8]>)) {
         // What does not bind the client is none of its business.
         let told = headers::told(tier, &self.standings).filter(|told| told.standing.enforced);
         if told.clone().next().is_none() {
@@ -213,7 +213,9 @@ impl<S: Store> RateLimit<S> {
         let (standings, now) = (&limited.standings, limited.now);
         let mut reply = refusal::quota_exceeded(profile, tier, standings, now, &client);
         limited.tell(profile, tier, &mut |name, value| {
-            reply.headers.add(name, value);
+            if let Some(value) = value {
+                reply.headers.add(name, value);
+            }
         });
         exchange.reply(reply);
         Flow::Replied
@@ -455,8 +457,9 @@ impl<S: Store> Filter for RateLimit<S> {
         if limited.admitted
             && let Some(tier) = profile.tiers.get(limited.tier)
         {
-            limited.tell(profile, tier, &mut |name, value| {
-                exchange.set_response_header(name, value);
+            limited.tell(profile, tier, &mut |name, value| match value {
+                Some(value) => exchange.set_response_header(name, value),
+                None => exchange.remove_response_header(name),
             });
         }
         Flow::Continue

@@ -43,7 +43,8 @@ fn window_s(algorithm: &Algorithm, now: u64) -> Option<u64> {
     }))
 }
 
-/// Writes the headers of one style.
+/// Writes the headers of one style. Those of it that there is nothing to say in are to be removed (`None`): what the upstream wrote
+/// there would seem to belong to the others.
 #[inline]
 pub fn write<'a>(
     style: Style,
@@ -51,41 +52,44 @@ pub fn write<'a>(
     policy: Option<&[u8]>,
     partition: u64,
     now: u64,
-    set: &mut dyn FnMut(&str, &[u8]),
+    set: &mut dyn FnMut(&str, Option<&[u8]>),
 ) {
     match style {
         Style::Ietf { partition_key } => {
             let partition = partition_key.then_some(partition);
             match policy.filter(|_| partition.is_none()) {
-                Some(policy) => set("ratelimit-policy", policy),
+                Some(policy) => set("ratelimit-policy", Some(policy)),
                 None => {
                     let limits = told
                         .clone()
                         .map(|told| (told.limit, Quota::told(told, now)));
-                    set("ratelimit-policy", &policies(limits, partition));
+                    set("ratelimit-policy", Some(&policies(limits, partition)));
                 }
             }
-            set("ratelimit", &remaining(told, partition));
+            set("ratelimit", Some(&remaining(told, partition)));
         }
         Style::XRateLimit { epoch } => {
             if let Some(tightest) = tightest(told) {
                 for (name, value) in triple(tightest, epoch, now) {
-                    set(name, &text(value));
+                    set(name, value.map(text).as_deref());
                 }
             }
         }
         Style::XRateLimitWindow { epoch } => {
             for one in told {
                 for (name, value) in triple(one, epoch, now) {
-                    set(&[name, &one.limit.name].join("-"), &text(value));
+                    set(
+                        &[name, &one.limit.name].join("-"),
+                        value.map(text).as_deref(),
+                    );
                 }
             }
         }
         Style::Envoy => {
             if let Some(tightest) = tightest(told.clone()) {
-                set("x-ratelimit-limit", &draft_03(tightest, told, now));
+                set("x-ratelimit-limit", Some(&draft_03(tightest, told, now)));
                 for (name, value) in triple(tightest, false, now).skip(1) {
-                    set(name, &text(value));
+                    set(name, value.map(text).as_deref());
                 }
             }
         }
@@ -103,11 +107,7 @@ pub struct Quota {
 impl Quota {
     /// As the settings say.
     pub fn of(rule: &Rule, now: u64) -> Self {
-        let capacity = match rule.algorithm {
-            Algorithm::Gcra { burst, .. } => burst,
-            _ => rule.limit,
-        };
-        Self::new(&rule.algorithm, rule.limit, capacity, now)
+        Self::new(&rule.algorithm, rule.limit, rule.capacity(), now)
     }
 
     #[inline]
@@ -256,7 +256,7 @@ fn triple(
     told: Told<'_>,
     epoch: bool,
     now: u64,
-) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+) -> impl Iterator<Item = (&'static str, Option<u64>)> + use<> {
     let in_flight = matches!(told.limit.rule.algorithm, Algorithm::Concurrency { .. });
     let is_known = !in_flight && told.standing.reset_ms != NEVER;
     let reset = if epoch {
@@ -269,12 +269,11 @@ fn triple(
         seconds(told.standing.reset_ms)
     };
     [
-        Some(("x-ratelimit-limit", told.standing.capacity)),
-        Some(("x-ratelimit-remaining", told.standing.remaining)),
-        is_known.then_some(("x-ratelimit-reset", reset)),
+        ("x-ratelimit-limit", Some(told.standing.capacity)),
+        ("x-ratelimit-remaining", Some(told.standing.remaining)),
+        ("x-ratelimit-reset", is_known.then_some(reset)),
     ]
     .into_iter()
-    .flatten()
 }
 
 /// `10, 10;w=60;name="minute", 1000;w=86400;name="day"`

@@ -118,7 +118,12 @@ fn detail<'a>(
 ) {
     for Told { limit, standing } in violated {
         match &limit.used_up {
-            Some(written) if standing.limit == limit.rule.limit => text.extend_from_slice(written),
+            Some(written)
+                if standing.limit == limit.rule.limit
+                    && standing.capacity == limit.rule.capacity() =>
+            {
+                text.extend_from_slice(written);
+            }
             _ => {
                 let quota = Quota::told(Told { limit, standing }, now);
                 text.extend_from_slice(&used_up(&tier.name, limit, quota));

@@ -138,10 +138,12 @@ pub struct Shared {
     absent: Cell<Option<Version>>,
 }
 
-/// Milliseconds since [`EPOCH_MS`].
+/// Milliseconds since [`EPOCH_MS`]; since 1970 where the clock shows a time before that, as a device does that has not been told the
+/// date: its time must pass, too.
 #[inline]
 pub fn now_ms(host: &impl Clock) -> u64 {
-    (host.now() / 1_000_000).saturating_sub(EPOCH_MS)
+    let unix_ms = host.now() / 1_000_000;
+    unix_ms.checked_sub(EPOCH_MS).unwrap_or(unix_ms)
 }
 
 impl Shared {

@@ -1,96 +1,29 @@
 //! Who stays in a full bucket, and what a flood of others costs.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // A test may fail by panic.
 
+#[path = "common/bucket.rs"]
+mod common;
+
+use common::{Bucket, DAY, MINUTE, START, daily, minutely, rule};
 use rate_limit::bucket::SLOTS;
 use rate_limit::counter::Algorithm;
-use rate_limit::decide::{Decided, Rule, Taken, decide, release};
-use rate_limit::period::Period;
+use rate_limit::decide::{Rule, Taken};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
-
-const START: u64 = 200_000_000_000;
-const MINUTE: u64 = 60_000;
-const DAY: u64 = 86_400_000;
-const LEASE: u64 = 10 * MINUTE;
-
-fn rule(tag: u16, algorithm: Algorithm, limit: u64) -> Rule {
-    Rule {
-        tag,
-        algorithm,
-        limit,
-        cost: 1,
-        enforced: true,
-        count_denied: false,
-    }
-}
-
-fn daily(tag: u16, limit: u64) -> Rule {
-    let period = Period::Every {
-        window_ms: DAY,
-        offset_ms: 0,
-    };
-    rule(tag, Algorithm::Fixed(period), limit)
-}
-
-fn minutely(tag: u16, limit: u64) -> Rule {
-    rule(tag, Algorithm::Sliding { window_ms: MINUTE }, limit)
-}
-
-fn in_flight(max: u64) -> Rule {
-    rule(9, Algorithm::Concurrency { lease_ms: LEASE }, max)
-}
-
-/// A bucket whose identities are numbers.
-#[derive(Default)]
-struct Bucket(Vec<u8>);
-
-impl Bucket {
-    fn request(&mut self, identity: u64, rules: &[Rule], now: u64) -> Decided {
-        let decided = decide(&self.0, identity, rules, now);
-        if let Some(value) = &decided.value {
-            self.0.clone_from(value);
-        }
-        decided
-    }
-
-    fn admits(&mut self, identity: u64, rules: &[Rule], now: u64) -> bool {
-        self.request(identity, rules, now).decision.admitted
-    }
-
-    /// Begins a request that is in flight until it is ended.
-    fn begin(&mut self, identity: u64, now: u64) -> Option<Taken> {
-        let decision = self.request(identity, &[in_flight(1)], now).decision;
-        let flight = decision.standings[0].flight;
-        decision.admitted.then(|| Taken {
-            tag: 9,
-            flight: flight.unwrap(),
-        })
-    }
-
-    fn end(&mut self, identity: u64, taken: Taken, now: u64) {
-        if let Some(value) = release(&self.0, identity, &[taken], now) {
-            self.0 = value;
-        }
-    }
-
-    /// How much the identity has used, without counting anything.
-    fn used(&self, identity: u64, rules: &[Rule], now: u64) -> u64 {
-        let standing = decide(&self.0, identity, rules, now).decision.standings[0];
-        standing.limit - standing.remaining - u64::from(!standing.violated)
-    }
-}
 
 #[test]
 fn who_holds_all_that_it_may_at_once_stays_while_another_can_go() {
     let mut bucket = Bucket::default();
+    // Half of the value came before them.
+    for stranger in 100..108 {
+        bucket.request(stranger, &[daily(1, 100)], START);
+    }
     let held: Vec<Taken> = (0..8)
         .map(|identity| bucket.begin(identity, START).unwrap())
         .collect();
-    for stranger in 100..140 {
-        for _ in 0..2 {
-            let displaced = bucket.request(stranger, &[daily(1, 100)], START + 1);
-            assert!(!displaced.displaced.full);
-        }
+    for stranger in 200..240 {
+        let displaced = bucket.request(stranger, &[daily(1, 100)], START + 1);
+        assert!(!displaced.displaced.full);
     }
     for identity in 0..8 {
         assert!(bucket.begin(identity, START + 2).is_none(), "{identity}");
@@ -100,7 +33,7 @@ fn who_holds_all_that_it_may_at_once_stays_while_another_can_go() {
         bucket.end(identity as u64, taken, START + 3);
     }
     let mut evicted = 0;
-    for stranger in 200..200 + SLOTS as u64 {
+    for stranger in 300..300 + SLOTS as u64 {
         let displaced = bucket
             .request(stranger, &[daily(1, 1)], START + 4)
             .displaced;
@@ -231,9 +164,9 @@ fn a_counter_that_no_limit_knows_any_more_goes_when_it_lapses() {
         sizes.push(bucket.0.len());
     }
     assert_eq!(sizes.iter().max(), sizes.first());
-    let kept = rate_limit::bucket::Bucket::read(&bucket.0, 7);
-    let now_s = (START + 200 * 24 * 10 * MINUTE) / 1_000;
-    assert_eq!(kept.stored(now_s).iter().count(), 2);
+    let kept =
+        rate_limit::bucket::Bucket::read(&bucket.0, 7, (START + 200 * 24 * 10 * MINUTE) / 1_000);
+    assert_eq!(kept.stored().iter().count(), 2);
 }
 
 #[test]
@@ -280,60 +213,9 @@ fn a_slot_whose_length_cannot_be_written_is_left_out() {
         ..Entry::default()
     };
     let small = [1, 0, 2, 5];
-    let (value, _) = Bucket::read(&[], 1).write(&entry(1, &small), 1);
+    let (value, _) = Bucket::read(&[], 1, 1).write(&entry(1, &small));
     let large = vec![0; 70_000];
-    let (value, _) = Bucket::read(&value, 2).write(&entry(2, &large), 1);
-    assert_eq!(Bucket::read(&value, 1).stored(1).get(1), Some(&[5][..]));
-    assert!(Bucket::read(&value, 2).stored(1).is_empty());
-}
-
-#[test]
-fn a_clock_that_was_far_ahead_locks_nobody_out() {
-    let all = [
-        rule(1, Algorithm::Sliding { window_ms: MINUTE }, 1),
-        rule(2, Algorithm::Log { window_ms: MINUTE }, 1),
-        daily(3, 1),
-        rule(4, Algorithm::Fixed(Period::Month { offset_ms: 0 }), 1),
-        rule(
-            5,
-            Algorithm::Gcra {
-                window_ms: MINUTE,
-                burst: 1,
-            },
-            1,
-        ),
-        in_flight(1),
-    ];
-    for wrong in [50 * 60 * MINUTE, 40 * DAY, 3_650 * DAY] {
-        for rule in all {
-            // A month may be as long as the error.
-            if matches!(rule.algorithm, Algorithm::Fixed(Period::Month { .. })) && wrong < 60 * DAY
-            {
-                continue;
-            }
-            let mut bucket = Bucket::default();
-            assert!(bucket.admits(7, &[rule], START + wrong));
-            assert!(!bucket.admits(7, &[rule], START + wrong + 1));
-            assert!(bucket.admits(7, &[rule], START), "{rule:?} {wrong}");
-            assert!(!bucket.admits(7, &[rule], START + 1), "{rule:?} {wrong}");
-        }
-    }
-    // Clients at their limits then are no longer kept for others' sake.
-    let mut bucket = Bucket::default();
-    for identity in 0..SLOTS as u64 {
-        bucket.request(identity, &[daily(3, 1)], START + 3_650 * DAY);
-    }
-    let displaced = bucket.request(99, &[daily(3, 1)], START).displaced;
-    assert!(displaced.evicted && !displaced.full);
-}
-
-#[test]
-fn a_clock_that_steps_by_a_day_still_gives_nobody_a_fresh_window() {
-    for back in [60 * MINUTE, 24 * 60 * MINUTE] {
-        for rule in [minutely(1, 1), daily(3, 1), in_flight(1)] {
-            let mut bucket = Bucket::default();
-            assert!(bucket.admits(7, &[rule], START));
-            assert!(!bucket.admits(7, &[rule], START - back), "{rule:?} {back}");
-        }
-    }
+    let (value, _) = Bucket::read(&value, 2, 1).write(&entry(2, &large));
+    assert_eq!(Bucket::read(&value, 1, 1).stored().get(1), Some(&[5][..]));
+    assert!(Bucket::read(&value, 2, 1).stored().is_empty());
 }

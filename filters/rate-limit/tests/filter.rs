@@ -255,3 +255,28 @@ fn two_reads_that_return_bytes_are_enough() {
     proxy.key("k");
     assert_eq!(proxy.key("k").fake.byte_reads.get(), 2);
 }
+
+#[test]
+fn a_proxy_without_a_clock_counts_from_1970() {
+    let mut proxy = Proxy::new(only(
+        json!([{"name": "minute", "count": 3, "window": "1m"}, {"name": "month", "count": 50, "window": "month"}]),
+    ));
+    proxy.now = 100 * SECOND;
+    for _ in 0..3 {
+        for _ in 0..3 {
+            assert!(proxy.key("k").admitted);
+        }
+        let told = proxy.key("k");
+        assert_eq!(told.status(), Some(429));
+        let wait: u64 = told.header("retry-after").unwrap().parse().unwrap();
+        proxy.now += (wait - 1) * SECOND;
+        assert!(!proxy.key("k").admitted, "a second early");
+        proxy.now += SECOND;
+    }
+    // Now it is told the date.
+    proxy.now = common::NOW;
+    assert!(proxy.key("k").admitted);
+    // And restarts without one.
+    proxy.now = 100 * SECOND;
+    assert!((0..9).filter(|_| proxy.key("k").admitted).count() == 3);
+}

@@ -137,6 +137,46 @@ fn a_refused_request_that_counts_is_waited_for() {
 }
 
 #[test]
+fn a_flood_of_refused_requests_locks_out_for_a_burst_and_one_request_more_at_most() {
+    // The pace gives one in 8640 seconds.
+    for (burst, most) in [(1, 2 * 8_640), (10, 11 * 8_640)] {
+        let mut proxy = Proxy::new(only(json!([
+            {"name": "pace", "count": 10, "window": "1d", "algorithm": "gcra", "burst": burst, "count_denied": true},
+        ])));
+        for _ in 0..burst {
+            assert!(proxy.key("k").admitted);
+        }
+        for _ in 0..2_000 {
+            assert!(!proxy.key("k").admitted);
+        }
+        let wait = proxy.key("k").header("retry-after").unwrap();
+        assert_eq!(wait, most.to_string(), "burst {burst}");
+        proxy.now += most * SECOND;
+        assert!(proxy.key("k").admitted, "burst {burst}");
+    }
+}
+
+#[test]
+fn a_refusal_tells_the_burst_that_metadata_left() {
+    let proxy = Proxy::new(only(json!([
+        {"name": "pace", "count": 10, "window": "1m", "algorithm": "gcra", "burst": 100,
+            "dynamic": {"metadata": "ext", "path": ["quota"]}},
+    ])));
+    for _ in 0..10 {
+        assert!(with_quota(&proxy, "k", "10").admitted);
+    }
+    let told = with_quota(&proxy, "k", "10");
+    assert_eq!(
+        told.header("ratelimit-policy").unwrap(),
+        "\"pace\";q=10;w=60"
+    );
+    assert_eq!(
+        told.problem()["detail"],
+        "Limit \"pace\" of plan \"t\" is used up (10 in 60 seconds). Try again in 6 seconds."
+    );
+}
+
+#[test]
 fn all_proxies_enforce_a_limit_for_the_same_share_of_clients() {
     let settings = only(json!([
         {"name": "minute", "count": 1, "window": "1m", "enforce_percent": 30},

@@ -1,26 +1,16 @@
 //! The table: who stays, who goes, and how much it weighs.
-#![allow(clippy::indexing_slicing)] // A test may fail by panic.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // A test may fail by panic.
 
+#[path = "common/bucket.rs"]
+mod common;
+
+use common::{Bucket, MINUTE, START, rule};
 use rate_limit::bucket::SLOTS;
 use rate_limit::counter::Algorithm;
-use rate_limit::decide::{Decided, Rule, decide};
+use rate_limit::decide::Rule;
 use rate_limit::period::Period;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
-
-const START: u64 = 200_000_000_000;
-const MINUTE: u64 = 60_000;
-
-fn rule(tag: u16, algorithm: Algorithm, limit: u64) -> Rule {
-    Rule {
-        tag,
-        algorithm,
-        limit,
-        cost: 1,
-        enforced: true,
-        count_denied: false,
-    }
-}
 
 fn minute(limit: u64) -> [Rule; 1] {
     [rule(1, Algorithm::Sliding { window_ms: MINUTE }, limit)]
@@ -44,26 +34,6 @@ fn standard() -> [Rule; 4] {
         rule(3, day, 100_000),
         rule(4, day, 5_000),
     ]
-}
-
-/// A bucket whose identities are numbers.
-#[derive(Default)]
-struct Bucket(Vec<u8>);
-
-impl Bucket {
-    fn request(&mut self, identity: u64, rules: &[Rule], now: u64) -> Decided {
-        let decided = decide(&self.0, identity, rules, now);
-        if let Some(value) = &decided.value {
-            self.0.clone_from(value);
-        }
-        decided
-    }
-
-    /// How much the identity has used, without counting anything.
-    fn used(&self, identity: u64, rules: &[Rule], now: u64) -> u64 {
-        let standing = decide(&self.0, identity, rules, now).decision.standings[0];
-        standing.limit - standing.remaining - u64::from(!standing.violated)
-    }
 }
 
 #[test]

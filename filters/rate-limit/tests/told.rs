@@ -263,6 +263,37 @@ fn no_header_tells_when_a_request_in_flight_will_end() {
 }
 
 #[test]
+fn an_upstreams_reset_does_not_stand_beside_a_limit_that_has_none() {
+    for (style, on) in [
+        ("x_ratelimit", json!("delta")),
+        ("x_ratelimit_window", json!("epoch")),
+        ("envoy", json!(true)),
+    ] {
+        let proxy = Proxy::new(by_key(json!({
+            "plans": "none",
+            "tier": {"default": "t"},
+            "tiers": {"t": {"concurrency": {"max": 3}}},
+            "headers": {"ietf": false, style: on},
+        })));
+        let mut fake = Fake::get("/");
+        fake.request.add("x-api-key", b"k");
+        let upstream = [
+            (":status", "200"),
+            ("x-ratelimit-reset", "999"),
+            ("x-ratelimit-reset-concurrency", "777"),
+            ("x-ratelimit-reset-other", "555"),
+        ];
+        let told = proxy.send_to(fake, &upstream);
+        let (own, others) = match style {
+            "x_ratelimit_window" => ("x-ratelimit-reset-concurrency", "x-ratelimit-reset"),
+            _ => ("x-ratelimit-reset", "x-ratelimit-reset-concurrency"),
+        };
+        assert_eq!(told.header(own), None, "{style}");
+        assert!(told.header(others).is_some(), "not of this style: {style}");
+    }
+}
+
+#[test]
 fn an_upstreams_error_tells_too() {
     let proxy = Proxy::new(by_key(json!({})));
     let mut fake = Fake::get("/");

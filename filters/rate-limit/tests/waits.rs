@@ -64,6 +64,12 @@ proptest! {
             }
             let wait = decided.decision.standings.iter().map(|s| s.wait_ms).max().unwrap();
             prop_assert_eq!(wait == NEVER, never, "what never fits says so, and nothing else does");
+            for (rule, standing) in rules.iter().zip(&decided.decision.standings) {
+                if let Algorithm::Gcra { window_ms, burst } = rule.algorithm && !never {
+                    let most = ((burst + rule.cost) * window_ms).div_ceil(rule.limit);
+                    prop_assert!(standing.wait_ms <= most, "however many were refused");
+                }
+            }
             if never {
                 continue;
             }

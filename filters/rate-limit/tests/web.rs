@@ -7,10 +7,14 @@
 
 #[path = "clients.rs"]
 mod clients;
+#[path = "clock.rs"]
+mod clock;
 #[path = "eviction.rs"]
 mod eviction;
 #[path = "filter.rs"]
 mod filter;
+#[path = "flood.rs"]
+mod flood;
 #[path = "limits.rs"]
 mod limits;
 #[path = "quota.rs"]

@@ -9,11 +9,12 @@
 
 use std::process::ExitCode;
 
-use portcullis_harness::upstream::Upstream;
+use portcullis_harness::upstream::{Answer, Upstream};
 use portcullis_harness::{
     Config, Connection, Envoy, Listener, Request, Template, artifacts, cases, compare, suite,
 };
 use portcullis_suites::plans::{self, Clients};
+use portcullis_suites::standing::field;
 use portcullis_suites::traffic;
 use serde_json::{Value, json};
 
@@ -30,6 +31,8 @@ fn main() -> ExitCode {
             shadow_changes_nothing_on_the_wire,
             the_same_limit_enforced_does,
             metrics_carry_tier_limit_and_profile,
+            no_reset_of_the_upstream_stands_beside_a_limit_without_one,
+            a_flood_of_clients_at_their_limits_displaces_none_that_came_more_often,
         ],
     )
 }
@@ -57,6 +60,17 @@ fn start() -> Shared {
             }},
         },
     }]});
+    let flying = json!({
+        "tiers": {"t": {"concurrency": {"max": 3}}},
+        "headers": {"ietf": false, "x_ratelimit": "delta", "x_ratelimit_window": "delta"},
+    });
+    // One value holds all clients of this one.
+    let hour = |count: u64| json!({"limits": [{"name": "hour", "count": count, "window": "1h"}]});
+    let small = json!({
+        "max_identities": 16,
+        "tier": {"from": [{"header": {"name": "x-plan", "trusted": true}}], "default": "t"},
+        "tiers": {"t": hour(1), "pro": hour(60)},
+    });
     // Envoy's own ids differ from request to request.
     let no_ids = json!({"generate_request_id": false});
     let tags = Template::read(artifacts::root().join("envoy/envoy.yaml")).0["stats_config"].clone();
@@ -71,7 +85,9 @@ fn start() -> Shared {
         .listener(listener(
             "counted",
             &json!({"profiles": {"other": {"cost": 2}}}),
-        ));
+        ))
+        .listener(listener("flying", &flying))
+        .listener(listener("small", &small));
     let envoy = Envoy::start("rate-limit-told", &config).unwrap_or_else(|error| panic!("{error}"));
     Shared { upstream, envoy }
 }
@@ -202,4 +218,48 @@ fn metrics_carry_tier_limit_and_profile(shared: &Shared) {
         assert!(!line.contains("_total_"), "a label in a name: {line}");
         assert!(!line.contains("counted"), "an identity: {line}");
     }
+}
+
+fn no_reset_of_the_upstream_stands_beside_a_limit_without_one(shared: &Shared) {
+    let upstreams = ["x-ratelimit-reset", "x-ratelimit-reset-concurrency"];
+    let answer = upstreams
+        .iter()
+        .fold(Answer::with_body("text/plain", "told"), |answer, name| {
+            answer.header(*name, "999")
+        });
+    shared
+        .upstream
+        .recorder()
+        .answer("upstream's reset", answer);
+    // Once with what is to be removed, and once without.
+    for case in ["upstream's reset", "no reset"] {
+        let response = shared.send("flying", case, Request::get("/text").case(case));
+        assert_eq!(response.status, 200, "{response}");
+        for name in ["x-ratelimit-remaining", "x-ratelimit-remaining-concurrency"] {
+            assert_eq!(response.header(name).as_deref(), Some("2"), "{response}");
+        }
+        for name in upstreams {
+            assert_eq!(response.header(name), None, "{response}");
+        }
+    }
+    assert_eq!(counted(shared, "host_refusals"), 0);
+}
+
+fn a_flood_of_clients_at_their_limits_displaces_none_that_came_more_often(shared: &Shared) {
+    let pro = || {
+        let request = Request::get("/text").header("x-plan", "pro");
+        shared.send("small", "known", request)
+    };
+    for _ in 0..5 {
+        assert_eq!(pro().status, 200);
+    }
+    let full = counted(shared, "table_full");
+    for stranger in 0..100 {
+        let client = format!("made up {stranger}");
+        assert_eq!(shared.get("small", &client).status, 200);
+    }
+    assert!(counted(shared, "table_full") - full > 50);
+    let response = pro();
+    let stands = field(&response, "ratelimit");
+    assert_eq!(stands["hour"]["r"], 54, "{response}");
 }

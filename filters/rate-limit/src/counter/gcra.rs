@@ -58,9 +58,12 @@ impl Gcra {
         self.free_at(cost)
     }
 
+    /// Refused requests that count take it above the burst, to two bursts at most: else a flood of them would be paid back for years.
     #[inline]
     pub fn take(&mut self, cost: u64) {
-        self.level = self.level.saturating_add(cost.saturating_mul(self.unit));
+        let most = self.burst.saturating_mul(self.unit).saturating_mul(2);
+        let raised = self.level.saturating_add(cost.saturating_mul(self.unit));
+        self.level = raised.min(most.max(self.level));
     }
 
     #[inline]
