@@ -172,7 +172,7 @@ fn count(
             put_counter(&mut kept, rule.tag, |out| counter.write(out));
         }
         // At its limit is who cannot send such a request once more.
-        if changes && remaining < rule.cost && rule.enforced {
+        if remaining < rule.cost && rule.enforced && changes {
             match &counter {
                 Counter::Concurrency(_) => held_until = lapses_at.max(held_until),
                 counter => {

@@ -1,7 +1,7 @@
 //! A slot of a bucket: one identity's counters, and what tells whether it stays where others need the place.
 
 use super::Entry;
-use crate::counter::{AHEAD_MS, times};
+use crate::counter::AHEAD_MS;
 use crate::varint;
 
 /// The length, the fingerprint and the visits of a slot.
@@ -71,12 +71,18 @@ impl<'a> Slot<'a> {
             let mut counters = self.bytes.get(HEAD..)?;
             let expires = varint::take(&mut counters)?;
             let marks = varint::take(&mut counters)?;
-            let mut time = |mark: u64| match marks & mark {
-                0 => Some(0),
-                _ => varint::take(&mut counters),
-            };
-            let (full_until, held_until) = (time(FULL)?, time(HELD)?);
-            let lifetime = times(marks >> 2, HOUR_S);
+            let (mut full_until, mut held_until) = (0, 0);
+            // Nearly all are neither.
+            if marks & (FULL | HELD) != 0 {
+                if marks & FULL != 0 {
+                    full_until = varint::take(&mut counters)?;
+                }
+                if marks & HELD != 0 {
+                    held_until = varint::take(&mut counters)?;
+                }
+            }
+            // Saturating would cost more, and what was written does not wrap.
+            let lifetime = (marks >> 2).wrapping_mul(HOUR_S);
             let written = expires.saturating_sub(lifetime);
             if written > now_s.saturating_add(AHEAD_MS / 1_000) {
                 return Some(Content {
@@ -107,14 +113,16 @@ pub fn put(value: &mut Vec<u8>, entry: &Entry<'_>, visits: u8, now_s: u64) {
     value.push(visits);
     varint::put(value, entry.expires);
     // Rounded up, so that it was written no earlier than it seems: nothing is brought back before its time.
-    let hours = entry.expires.saturating_sub(now_s).div_ceil(HOUR_S);
-    let [full, held] = [(entry.full_until, FULL), (entry.held_until, HELD)]
-        .map(|(until, mark)| if until > now_s { mark } else { 0 });
-    varint::put(value, hours << 2 | full | held);
-    if full > 0 {
+    let hours = entry.expires.saturating_sub(now_s) / HOUR_S + 1;
+    let (full, held) = (entry.full_until > now_s, entry.held_until > now_s);
+    varint::put(
+        value,
+        hours * 4 + u64::from(full) * FULL + u64::from(held) * HELD,
+    );
+    if full {
         varint::put(value, entry.full_until);
     }
-    if held > 0 {
+    if held {
         varint::put(value, entry.held_until);
     }
     value.extend_from_slice(entry.counters);
