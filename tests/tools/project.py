@@ -33,7 +33,7 @@ LOCKED = ["--locked"] if os.environ.get("CI") else []
 # when this was written, and 1 % more. The goal is 160 KB each; where the rest goes stands in docs/performance.md.
 MAX_MODULE_BYTES = {
     "audit_log.wasm": 411_000,
-    "portcullis.wasm": 985_000,
+    "portcullis.wasm": 980_000,
     "problem_json.wasm": 400_000,
     "rate_limit.wasm": 291_000,
     "request_tracing.wasm": 274_000,

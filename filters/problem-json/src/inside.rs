@@ -3,6 +3,7 @@
 
 mod challenge;
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use portcullis_kit::{Exchange, Headers};
@@ -12,7 +13,7 @@ use crate::redact::Redaction;
 use challenge::challenge;
 
 /// Headers for developers; `*` stands for anything.
-const FOR_DEVELOPERS: [&str; 36] = [
+const FOR_DEVELOPERS: [&str; 34] = [
     // CodeIgniter's and Laravel's debug bars, Clockwork.
     "debugbar-*",
     "phpdebugbar*",
@@ -20,9 +21,6 @@ const FOR_DEVELOPERS: [&str; 36] = [
     // Django's debug toolbar.
     "djdt-*",
     // What applications and gateways call their own.
-    "*backtrace*",
-    "*stack*trace*",
-    "*traceback*",
     "error",
     "error-message",
     "errors",
@@ -41,13 +39,14 @@ const FOR_DEVELOPERS: [&str; 36] = [
     "x-wf-1-*",
     "x-wf-protocol-*",
     // Symfony and Yii, Drupal, Magento, Rails' console, MiniProfiler, Jersey, Xdebug.
-    "*xdebug-*",
     "x-debug*",
     "x-drupal-assertion-*",
     "x-jersey-trac*",
     "x-magento-*debug",
     "x-miniprofiler-*",
     "x-web-console-*",
+    "x-xdebug-*",
+    "xdebug-*",
     // Paths: of sources, and of what a server in front was to send.
     "sourcemap",
     "x-accel-redirect",
@@ -57,6 +56,8 @@ const FOR_DEVELOPERS: [&str; 36] = [
     // Of a call that this response belongs to no more, where it is no gRPC.
     "grpc-*",
 ];
+/// The same for names that begin with anything; each has a `trace`.
+const TRACES: [&str; 3] = ["*backtrace*", "*stack*trace*", "*traceback*"];
 /// On 5xx these name what failed inside; below, they are for clients.
 const OF_A_SERVER: [&str; 3] = [
     "x-amzn-error-message",
@@ -72,13 +73,23 @@ const MAX_TEXTS_BYTES: usize = 8 * 1024;
 
 /// Whether a header, in lower case, is removed by default.
 pub fn is_for_developers(name: &str) -> bool {
-    is_listed(&FOR_DEVELOPERS, name) || is_listed(&OF_A_SERVER, name)
+    is_listed(&FOR_DEVELOPERS, name) || is_trace(name) || is_listed(&OF_A_SERVER, name)
 }
 
 fn is_listed(list: &[&str], name: &str) -> bool {
     // Codes and ids are for clients.
     let told = name.starts_with("x-error-") && (name.ends_with("-code") || name.ends_with("-id"));
-    !told && list.iter().any(|listed| fits(listed, name))
+    // Every header of every error comes here: nearly all are ruled out by their first letter.
+    let first = name.as_bytes().first();
+    let mut may_fit = list
+        .iter()
+        .filter(|listed| listed.as_bytes().first() == first);
+    !told && may_fit.any(|listed| fits(listed, name))
+}
+
+fn is_trace(name: &str) -> bool {
+    let has = |part: &[u8]| name.as_bytes().windows(part.len()).any(|at| at == part);
+    has(b"trace") && TRACES.iter().any(|listed| fits(listed, name))
 }
 
 fn fits(listed: &str, name: &str) -> bool {
@@ -160,6 +171,14 @@ pub fn hide<X: Exchange>(
     }
 }
 
+/// Hosts give names in lower case, nearly always.
+fn lower(name: &str) -> Cow<'_, str> {
+    match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(name.to_ascii_lowercase()),
+        false => Cow::Borrowed(name),
+    }
+}
+
 fn removed<'r>(profile: &Profile, response: &'r Headers, status: u16) -> Vec<&'r str> {
     // gRPC without a Content-Type may be gRPC nevertheless.
     let may_be_grpc = !response.contains("content-type");
@@ -167,8 +186,9 @@ fn removed<'r>(profile: &Profile, response: &'r Headers, status: u16) -> Vec<&'r
         .iter()
         .filter_map(|(name, _)| std::str::from_utf8(name).ok())
         .filter(|name| {
-            let lower = name.to_ascii_lowercase();
+            let lower = lower(name);
             let listed = is_listed(&FOR_DEVELOPERS, &lower)
+                || is_trace(&lower)
                 || status >= 500 && is_listed(&OF_A_SERVER, &lower);
             listed && !(may_be_grpc && lower.starts_with("grpc-"))
         })
